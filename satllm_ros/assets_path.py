@@ -1,0 +1,24 @@
+"""Where the files shipped inside the package are: the demo checkpoint, its codec artefacts, the demo bag."""
+
+from pathlib import Path
+
+
+def asset(name: str) -> Path:
+    """Path of a shipped file or folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package ships nothing of that name; the message lists what it ships.
+    """
+    root = Path(__file__).parent / "assets"
+    path = root / name
+    if not path.exists():
+        shipped = ", ".join(sorted(p.name for p in root.iterdir())) if root.is_dir() else "nothing"
+        raise FileNotFoundError(f"no asset {name!r} in this package; it ships {shipped}")
+    return path
+
+
+DEMO_CHECKPOINT = "eurosat_vit_tiny_p8_64.safetensors"
+DEMO_ARTEFACTS = "eurosat_vit_tiny_p8_64.codec.safetensors"
+DEMO_BAG = "eurosat_500"

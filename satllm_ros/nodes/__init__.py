@@ -1,0 +1,1 @@
+"""ROS shells: the only room that imports rclpy or messages."""
