@@ -22,3 +22,19 @@ def asset(name: str) -> Path:
 DEMO_CHECKPOINT = "eurosat_vit_tiny_p8_64.safetensors"
 DEMO_ARTEFACTS = "eurosat_vit_tiny_p8_64.codec.safetensors"
 DEMO_BAG = "eurosat_500"
+DEMO = "demo"
+
+
+def checkpoint_path(parameter: str) -> Path:
+    """Path of a checkpoint; 'demo' is the one shipped here."""
+    return asset(DEMO_CHECKPOINT) if parameter == DEMO else Path(parameter)
+
+
+def artefacts_path(parameter: str) -> Path:
+    """Path of codec artefacts; 'demo' are the ones shipped here."""
+    return asset(DEMO_ARTEFACTS) if parameter == DEMO else Path(parameter)
+
+
+def bag_path(parameter: str) -> Path:
+    """Path of a bag; 'demo' is the one shipped here."""
+    return asset(DEMO_BAG) if parameter == DEMO else Path(parameter)

@@ -1,0 +1,81 @@
+"""Every topic and service of the graph: name, type, quality of service. The one home of these facts.
+
+Names are relative to the *root*, the namespace the whole graph lives in; `{node}` stands for the name of a
+satellite, of sensing or of the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A named quality of service, without ROS types."""
+
+    reliable: bool
+    latched: bool
+    depth: int
+    purpose: str
+    liveliness_lease_s: float | None = None
+
+
+# No more batches than this may be in flight: beyond the history depth, DDS would lose the oldest silently.
+MAX_CREDITS = 64
+
+
+class Qos(Enum):
+    """The few profiles the graph uses."""
+
+    DATA = Quality(True, False, MAX_CREDITS, "batches; never more in flight than the depth")
+    PLAN = Quality(True, True, 1, "latched, so that a late joiner has it")
+    STATE = Quality(True, True, 1, "latched last state")
+    EVENT = Quality(True, False, 1000, "acknowledgements and timings, many small ones")
+    HEARTBEAT = Quality(False, False, 1, "a hint, not a promise", liveliness_lease_s=1.0)
+    CAMERA = Quality(False, False, 5, "sensor data; matches every camera driver and rosbag")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic: `name` below the root, message type as `package/msg/Type`."""
+
+    name: str
+    type: str
+    qos: Qos
+    writers: str
+    readers: str
+
+    def of(self, node: str = "") -> str:
+        """Name below the root with the node filled in."""
+        return self.name.format(node=node)
+
+
+IMAGES_INBOX = Topic("{node}/inbox/images", "satllm_ros/msg/ImageBatch", Qos.DATA, "sensing or link", "compression")
+ACTIVATION_INBOX = Topic(
+    "{node}/inbox/activation", "satllm_ros/msg/CompressedActivation", Qos.DATA, "compression or link", "compression"
+)
+PREDICTIONS_INBOX = Topic("{node}/inbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink or link", "ground")
+IMAGES_OUTBOX = Topic("{node}/outbox/images", "satllm_ros/msg/ImageBatch", Qos.DATA, "sensing", "link")
+ACTIVATION_OUTBOX = Topic(
+    "{node}/outbox/activation", "satllm_ros/msg/CompressedActivation", Qos.DATA, "compression", "link"
+)
+PREDICTIONS_OUTBOX = Topic("{node}/outbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink", "link")
+BATCH_ACK = Topic("batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink")
+PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner", "stage, sensing")
+PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, downlink, ground")
+LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, ground")
+STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, ground")
+HEARTBEAT = Topic("{node}/heartbeat", "satllm_ros/msg/Heartbeat", Qos.HEARTBEAT, "stage", "planner")
+TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "ground")
+LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, ground")
+LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "ground")
+IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
+IMAGE_COMPRESSED = Topic("image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing")
+
+TOPICS: tuple[Topic, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))
+
+REPLAN_SERVICE = "replan"
+
+SENSING = "sensing"
+GROUND = "ground"

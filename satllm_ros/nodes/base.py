@@ -1,0 +1,222 @@
+"""What every node of the graph shares: lifecycle, parameters from a table, counters, diagnostics."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter as RosParameter
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+
+from satllm_ros.interfaces import Topic
+from satllm_ros.nodes import qos
+from satllm_ros.nodes.compat import after_parameters_set
+from satllm_ros.nodes.parameters import AUTOSTART, Parameter, declare
+from satllm_ros.runtime.counters import Counters
+
+DIAGNOSTICS_PERIOD_S = 1.0
+AUTOSTART_PERIOD_S = 0.1
+
+
+class NotReadyError(Exception):
+    """A transition cannot be made yet; the message says what it waits for."""
+
+
+class FlightNode(LifecycleNode):
+    """A lifecycle node that starts by itself, says why a transition failed, and reports its counters.
+
+    Subclasses give `PARAMETERS` and override `configure`, `activate`, `deactivate`, `cleanup`; these raise
+    `NotReadyError` (try again) or any other exception (logged, the transition fails) and may be called any number of times.
+    Publishers and subscriptions made with `publish_on` and `listen_to` live from activation to deactivation.
+    """
+
+    PARAMETERS: ClassVar[tuple[Parameter, ...]] = ()
+
+    def __init__(self, name: str, *, depth_below_root: int = 0, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.counters = Counters()
+        self._depth_below_root = depth_below_root
+        self._table = {p.name: p for p in (*self.PARAMETERS, AUTOSTART)}
+        declare(self, self._table.values())
+        self._check_all_parameters()
+        self.add_on_set_parameters_callback(self._on_set)
+        after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
+        self._active_publishers: list[Publisher] = []
+        self._active_subscriptions: list[Subscription] = []
+        self._waiting_for = ""
+        self.state = "unconfigured"
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+        self._autostart_timer = None
+        if self.value("autostart"):
+            self._autostart_timer = self.create_timer(AUTOSTART_PERIOD_S, self._autostart)
+
+    # For subclasses
+
+    def configure(self) -> None:
+        """Read parameters, start loading."""
+
+    def activate(self) -> None:
+        """Open inputs and outputs."""
+
+    def deactivate(self) -> None:
+        """Stop work; publishers and subscriptions are closed afterwards."""
+
+    def cleanup(self) -> None:
+        """Free what `configure` took."""
+
+    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
+        """Why a merged set of parameter values is not acceptable, beyond each one's range; None if it is."""
+
+    def parameters_changed(self, names: set[str]) -> None:
+        """These parameters are now in force."""
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
+        """Level, sentence and values for /diagnostics, beside the counters."""
+        return DiagnosticStatus.OK, self.state, {}
+
+    # Used by subclasses
+
+    def value(self, name: str) -> Any:
+        """Value of a parameter; an unset list is empty."""
+        value = self.get_parameter_or(name, RosParameter(name, value=self._table[name].default or None)).value
+        return list(value or []) if isinstance(self._table[name].default, list) else value
+
+    @property
+    def root(self) -> str:
+        """Namespace the whole graph lives in, without a trailing slash."""
+        parts = self.get_namespace().strip("/").split("/")
+        kept = [p for p in parts if p][: len([p for p in parts if p]) - self._depth_below_root]
+        return "/" + "/".join(kept) if kept else ""
+
+    def now_s(self) -> float:
+        """ROS time [s]."""
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    def publish_on(self, topic: Topic, node: str = "") -> Publisher:
+        made = qos.publisher(self, self.counters, topic, f"{self.root}/{topic.of(node)}")
+        self._active_publishers.append(made)
+        return made
+
+    def listen_to(self, topic: Topic, callback: Callable[[Any], None], node: str = "", *, raw: bool = False) -> Subscription:
+        made = qos.subscription(self, self.counters, topic, f"{self.root}/{topic.of(node)}", callback, raw=raw)
+        self._active_subscriptions.append(made)
+        return made
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("configure", self.configure, "inactive")
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._transition("activate", self.activate, "active")
+        if result is not TransitionCallbackReturn.SUCCESS:
+            self._close()
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._transition("deactivate", self.deactivate, "inactive")
+        self._close()
+        return result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("cleanup", self.cleanup, "unconfigured")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.close()
+        self.state = "unconfigured"
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop and free everything from whatever state the node is in."""
+        if self.state == "active":
+            self._transition("deactivate", self.deactivate, "inactive")
+        self._close()
+        if self.state == "inactive":
+            self._transition("cleanup", self.cleanup, "finalized")
+
+    def _transition(self, name: str, action: Callable[[], None], target: str) -> TransitionCallbackReturn:
+        # rclpy swallows exceptions of transition callbacks, so they are told here.
+        try:
+            action()
+        except NotReadyError as reason:
+            if str(reason) != self._waiting_for:
+                self._waiting_for = str(reason)
+                self.get_logger().info(f"cannot {name} yet: {reason}")
+            return TransitionCallbackReturn.FAILURE
+        except (ValueError, OSError) as error:
+            self.counters.add(f"{name}_failed")
+            self._waiting_for = str(error)
+            self.get_logger().error(f"cannot {name}: {error}")
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.counters.add(f"{name}_failed")
+            self.get_logger().error(f"cannot {name}: {traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+        self.state, self._waiting_for = target, ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def _autostart(self) -> None:
+        failed_before = self.counters["configure_failed"] + self.counters["activate_failed"]
+        if self.state == "unconfigured":
+            self.trigger_configure()
+        if self.state == "inactive":
+            self.trigger_activate()
+        failed = self.counters["configure_failed"] + self.counters["activate_failed"] > failed_before
+        if (self.state == "active" or failed) and self._autostart_timer is not None:
+            # A failure that waiting does not mend is left to the operator.
+            self.destroy_timer(self._autostart_timer)
+            self._autostart_timer = None
+
+    def _close(self) -> None:
+        for subscription in self._active_subscriptions:
+            self.destroy_subscription(subscription)
+        for publisher in self._active_publishers:
+            self.destroy_publisher(publisher)
+        self._active_subscriptions.clear()
+        self._active_publishers.clear()
+
+    # Parameters
+
+    def _check_all_parameters(self) -> None:
+        for parameter in self._table.values():
+            complaint = parameter.complaint(self.value(parameter.name))
+            if complaint:
+                raise ValueError(f"{self.get_fully_qualified_name()}: {complaint}")
+
+    def _on_set(self, parameters: list[RosParameter]) -> SetParametersResult:
+        candidate = {name: self.value(name) for name in self._table}
+        for parameter in parameters:
+            if parameter.name in self._table:
+                complaint = self._table[parameter.name].complaint(parameter.value)
+                if complaint:
+                    return SetParametersResult(successful=False, reason=complaint)
+                candidate[parameter.name] = parameter.value
+        complaint = self.parameter_complaint(candidate)
+        return SetParametersResult(successful=complaint is None, reason=complaint or "")
+
+    # Diagnostics
+
+    def _publish_diagnostics(self) -> None:
+        level, message, values = self.diagnose()
+        if self.state != "active" and self._waiting_for:
+            level, message = DiagnosticStatus.WARN, f"{self.state}: {self._waiting_for}"
+        status = DiagnosticStatus(
+            level=level,
+            name=self.get_fully_qualified_name(),
+            message=message,
+            hardware_id=self.get_namespace(),
+            values=[KeyValue(key=k, value=str(v)) for k, v in {**values, **self.counters.snapshot()}.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)

@@ -1,0 +1,36 @@
+"""Differences between ROS distributions (Humble, Jazzy, Kilted), all in this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+__all__ = ["PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_set"]
+
+
+def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:
+    """Call back once parameters are in force.
+
+    Humble has no post-set callbacks: there the callback runs from the node's next turn of the executor.
+    """
+    if hasattr(node, "add_post_set_parameters_callback"):
+        node.add_post_set_parameters_callback(callback)
+        return
+    from rcl_interfaces.msg import SetParametersResult
+
+    def on_set(parameters: list[Parameter]) -> SetParametersResult:
+        def apply() -> None:
+            node.destroy_timer(timer)
+            callback([node.get_parameter(p.name) for p in parameters])
+
+        timer = node.create_timer(0.0, apply)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)

@@ -1,0 +1,272 @@
+"""Compression node: takes batches from the inbox, feeds the stage, sends what comes out to the next hop."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
+from satllm_ros.assets_path import artefacts_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.errors import FrameError
+from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.base import FlightNode, NotReadyError
+from satllm_ros.nodes.downlink import DownlinkNode
+from satllm_ros.nodes.outlet import Outlet
+from satllm_ros.nodes.parameters import ARTEFACTS, EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.runtime.custody import Cause, Verdict
+from satllm_ros.runtime.identity import Envelope
+from satllm_ros.runtime.onboard import Onboard
+from satllm_ros.runtime.pipeline import Job, Pipeline
+from satllm_ros.runtime.plan_switch import Entry
+from satllm_ros.runtime.tiles import TileError, decode_tiles
+
+AS_PLANNED = "plan"
+
+
+class CompressionNode(FlightNode):
+    """Receives, decodes, hands to the stage, encodes, sends; one batch can be in each of these at a time."""
+
+    PARAMETERS = (
+        ARTEFACTS,
+        SATELLITES,
+        EMULATE_LINKS,
+        Parameter(
+            "codec",
+            AS_PLANNED,
+            "Codec of this satellite's output: 'plan' obeys the plan, any other pins it until set back to 'plan'",
+            choices=(AS_PLANNED, "raw", "int8"),
+            read_only=False,
+        ),
+        Parameter("bits", 8, "Quantizer width used while the codec is pinned", "bit", 2, 8, read_only=False),
+        Parameter(
+            "inbox_batches", 16, "Batches that may wait to be decoded; more are refused and sent again",
+            "batch", 1, graph.MAX_CREDITS,
+        ),
+    )
+
+    def __init__(self, onboard: Onboard, downlink: DownlinkNode) -> None:
+        super().__init__("compression", depth_below_root=1)
+        self._onboard = onboard
+        self._downlink = downlink
+        self._satellite = self.get_namespace().split("/")[-1]
+        self._pipeline: Pipeline | None = None
+
+    def configure(self) -> None:
+        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")))
+        self._pin(self.value("codec"), self.value("bits"))
+
+    def activate(self) -> None:
+        submodels = self._onboard.submodels
+        if submodels is None:
+            raise NotReadyError("the stage is not configured")
+        self._spec = submodels.spec
+        if self._artefacts.model_id != self._spec.model_id:
+            raise ValueError(
+                f"codec artefacts were made for model {self._artefacts.model_id}, the checkpoint is {self._spec.model_id}"
+            )
+        others = [name for name in self.value("satellites") if name != self._satellite]
+        emulated = self.value("emulate_links")
+        self._activations = Outlet(
+            self, graph.ACTIVATION_INBOX, graph.ACTIVATION_OUTBOX, self._satellite, others, emulated=emulated
+        )
+        self._ack = self.publish_on(graph.BATCH_ACK)
+        self._timing = self.publish_on(graph.TIMING, self._satellite)
+        self._pipeline = Pipeline(
+            {"decode": self._decode, "compute": self._compute, "encode": self._encode},
+            self._failed,
+            inbox_depth=self.value("inbox_batches"),
+        )
+        self._onboard.waiting = lambda: self._pipeline.waiting if self._pipeline is not None else 0
+        self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
+        self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
+
+    def deactivate(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.stop()
+
+    # Receiving (executor thread)
+
+    def _on_images(self, message: m.ImageBatch) -> None:
+        self._receive(message, cut=0)
+
+    def _on_activation(self, message: m.CompressedActivation) -> None:
+        self._receive(message, cut=message.cut)
+
+    def _receive(self, message: Any, cut: int) -> None:
+        self.counters.add("received")
+        try:
+            envelope = convert.envelope_from(message.envelope)
+        except convert.WireError as error:
+            self.counters.add("malformed")
+            self._complain(str(error))
+            return
+        if envelope.destination != self._satellite:
+            self.counters.add("misrouted")
+            return
+        entry = self._onboard.entry(envelope.epoch, envelope.plan_hash, envelope.low_water)
+        if entry is None:
+            self._refuse(envelope, Cause.UNKNOWN_EPOCH)
+            return
+        if entry.stage is None or entry.stage.start != cut or envelope.model_id != self._spec.model_id:
+            self._refuse(envelope, Cause.MALFORMED)
+            return
+        job = Job(envelope, cut, message.header, message, context=entry)
+        job.times.received_s = time.monotonic()
+        if not self._pipeline.offer(job):
+            self._refuse(envelope, Cause.FULL)
+
+    # Steps (worker threads)
+
+    def _decode(self, job: Job) -> None:
+        start_s = time.monotonic()
+        message = job.content
+        if job.cut == 0:
+            convert.check_image_batch(message, job.envelope)
+            convert.check_seal(job.envelope, 0, message.data, message.crc32)
+            images = decode_tiles(
+                memoryview(message.data), message.tile_bytes, self._spec.image_height, self._spec.image_width,
+                jpeg=message.encoding == m.ImageBatch.ENCODING_JPEG,
+            )
+            job.content = self._onboard.submodels.prepare_images(images)
+        else:
+            convert.check_seal(job.envelope, job.cut, message.payload, message.crc32)
+            expected = (job.envelope.tiles, self._spec.tokens, self._spec.width)
+            decoded = decode(memoryview(message.payload), self._artefacts, max_elements=int(np.prod(expected)))
+            if decoded.activation.shape != expected or decoded.cut != job.cut:
+                raise convert.WireError(
+                    Cause.MALFORMED,
+                    f"activation {decoded.activation.shape} at cut {decoded.cut}, expected {expected} at cut {job.cut}",
+                )
+            job.content = decoded.activation
+        job.times.decode_s = time.monotonic() - start_s
+
+    def _compute(self, job: Job) -> None:
+        stage = job.context.stage
+        job.times.compute_start_s = time.monotonic()
+        job.content, job.times.compute_real_s = self._onboard.submodels.run(stage.start, stage.stop, job.content)
+        job.times.compute_stop_s = time.monotonic()
+
+    def _encode(self, job: Job) -> None:
+        entry: Entry = job.context
+        next_hop = entry.plan.next_hop(self._satellite)
+        setting = self._onboard.setting_for(entry.stage)
+        fp32_bytes = frame_bytes = wire_bytes = 0
+        start_s = time.monotonic()
+        if next_hop is None:
+            published_from_s = start_s
+            wire_bytes = self._downlink.take(job.envelope, job.acquired, job.content, entry.plan.downlink)
+        else:
+            frame = encode(job.content, setting, self._artefacts, entry.stage.stop)
+            published_from_s = time.monotonic()
+            job.times.encode_s = published_from_s - start_s
+            fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
+            wire_bytes = self._activations.send(self._message(job, frame, setting, next_hop), next_hop)
+        job.times.sent_s = time.monotonic()
+        job.times.publish_s = job.times.sent_s - published_from_s
+        self.counters.add("sent")
+        self._timing.publish(self._timing_message(job, setting, fp32_bytes, frame_bytes, wire_bytes))
+
+    def _message(self, job: Job, frame: bytes, setting: CodecSetting, next_hop: str) -> m.CompressedActivation:
+        cut = job.context.stage.stop
+        message = m.CompressedActivation(
+            header=job.acquired,
+            envelope=convert.envelope_to(job.envelope),
+            cut=cut,
+            shape=[int(n) for n in job.content.shape],
+            dtype=m.CompressedActivation.DTYPE_FLOAT32,
+            setting=convert.setting_to(setting),
+            artefact_id=self._artefacts.artefact_id,
+            crc32=convert.seal(job.envelope, cut, frame),
+            payload=convert.to_bytes(frame),
+        )
+        message.envelope.sender, message.envelope.destination = self._satellite, next_hop
+        return message
+
+    def _timing_message(
+        self, job: Job, setting: CodecSetting, fp32_bytes: int, frame_bytes: int, wire_bytes: int
+    ) -> m.BatchTiming:
+        times, stage = job.times, job.context.stage
+        message = m.BatchTiming(
+            satellite=self._satellite,
+            batch=convert.batch_to(job.envelope.batch),
+            epoch=convert.epoch_to(job.envelope.epoch),
+            start=stage.start,
+            stop=stage.stop,
+            tiles=job.envelope.tiles,
+            received_s=times.received_s,
+            compute_start_s=times.compute_start_s,
+            compute_stop_s=times.compute_stop_s,
+            sent_s=times.sent_s,
+            wait_s=times.wait_s,
+            decode_s=times.decode_s,
+            compute_s=times.compute_s,
+            compute_real_s=times.compute_real_s,
+            encode_s=times.encode_s,
+            publish_s=times.publish_s,
+            fp32_bytes=fp32_bytes,
+            frame_bytes=frame_bytes,
+            wire_bytes=wire_bytes,
+            setting=convert.setting_to(setting),
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        return message
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        if isinstance(error, convert.WireError):
+            cause = error.cause
+        elif isinstance(error, FrameError):
+            self.counters.add(f"frame_{error.fault.value}")
+            cause = Cause.MALFORMED
+        elif isinstance(error, TileError):
+            cause = Cause.MALFORMED
+        else:
+            cause = Cause.INTERNAL
+        self._complain(f"{job.envelope.batch} of {job.envelope.sender} refused: {error!r}")
+        self._refuse(job.envelope, cause)
+
+    def _refuse(self, envelope: Envelope, cause: Cause) -> None:
+        self.counters.add(f"refused_{cause.name.lower()}")
+        message = m.BatchAck(
+            batch=convert.batch_to(envelope.batch), sender=self._satellite, verdict=int(Verdict.REFUSED), cause=int(cause)
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._ack.publish(message)
+
+    def _complain(self, sentence: str) -> None:
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
+
+    # Operator's pin
+
+    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
+        if candidate["codec"] == AS_PLANNED:
+            return None
+        setting = _setting(candidate["codec"], candidate["bits"])
+        artefacts = getattr(self, "_artefacts", None)
+        floor = self._onboard.accuracy_floor
+        if artefacts is None or floor == 0.0:
+            return None
+        accuracy = artefacts.accuracy_of(setting)
+        if accuracy is None:
+            return f"setting {setting} has no measured accuracy, and the plan asks for at least {floor:.3f}"
+        if accuracy < floor:
+            return f"setting {setting} keeps {accuracy:.3f} of the accuracy, the plan asks for at least {floor:.3f}"
+        return None
+
+    def parameters_changed(self, names: set[str]) -> None:
+        if names & {"codec", "bits"}:
+            self._pin(self.value("codec"), self.value("bits"))
+
+    def _pin(self, codec: str, bits: int) -> None:
+        self._onboard.pinned = None if codec == AS_PLANNED else _setting(codec, bits)
+        self._onboard.on_change()
+
+
+def _setting(codec: str, bits: int) -> CodecSetting:
+    return CodecSetting.parse(codec) if codec == "raw" else CodecSetting(CodecSetting.parse(codec).codec, 1.0, bits)

@@ -1,0 +1,202 @@
+"""Messages from and to the dataclasses of the engine; everything that comes over the wire is checked here."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+
+from satllm_ros import msg as m
+from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.runtime.checksum import seal
+from satllm_ros.runtime.custody import Cause
+from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
+from satllm_ros.runtime.plan import Plan, PlanError, Stage
+
+# A batch larger than this is an attack or a mistake, not a workload.
+MAX_TILES = 4096
+MAX_TILE_SIDE = 4096
+
+
+class WireError(ValueError):
+    """A message that must not be used; `cause` is what its sender is told."""
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+def to_bytes(data: Any) -> array[int]:
+    """Bytes as the type rclpy copies fast: assigning a numpy array to a `uint8[]` field costs 100 ms a megabyte."""
+    made = array("B")
+    made.frombytes(memoryview(data).cast("B"))
+    return made
+
+
+def seconds(stamp: Time) -> float:
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def epoch_from(message: m.Epoch) -> Epoch:
+    return Epoch(message.incarnation, message.counter)
+
+
+def epoch_to(epoch: Epoch) -> m.Epoch:
+    return m.Epoch(incarnation=epoch.incarnation, counter=epoch.counter)
+
+
+def batch_from(message: m.BatchId) -> BatchId:
+    return BatchId(message.boot_id, message.sequence, message.attempt)
+
+
+def batch_to(batch: BatchId) -> m.BatchId:
+    return m.BatchId(boot_id=batch.boot_id, sequence=batch.sequence, attempt=batch.attempt)
+
+
+def setting_from(message: m.CodecSetting) -> CodecSetting:
+    try:
+        codec = Codec(message.codec)
+    except ValueError:
+        known = ", ".join(f"{c.value} ({c.name.lower()})" for c in Codec)
+        raise PlanError(f"codec {message.codec} is unknown; known are {known}") from None
+    return CodecSetting(codec, message.keep_ratio, message.bits)
+
+
+def setting_to(setting: CodecSetting) -> m.CodecSetting:
+    return m.CodecSetting(codec=int(setting.codec), keep_ratio=float(setting.keep_ratio), bits=setting.bits)
+
+
+def envelope_from(message: m.BatchEnvelope) -> Envelope:
+    """Envelope of a received batch.
+
+    Raises
+    ------
+    WireError
+        If the lists of tiles disagree or are empty or too long.
+    """
+    frames, indices = len(message.frames), len(message.tile_indices)
+    if frames != indices or not 1 <= frames <= MAX_TILES:
+        raise WireError(Cause.MALFORMED, f"envelope lists {frames} frames and {indices} tile indices; allowed is 1 to {MAX_TILES} of each")
+    return Envelope(
+        batch=batch_from(message.batch),
+        sender=message.sender,
+        destination=message.destination,
+        epoch=epoch_from(message.epoch),
+        plan_hash=message.plan_hash,
+        low_water=epoch_from(message.low_water),
+        model_id=message.model_id,
+        source_id=message.source_id,
+        frames=tuple(message.frames),
+        tile_indices=tuple(message.tile_indices),
+    )
+
+
+def envelope_to(envelope: Envelope) -> m.BatchEnvelope:
+    return m.BatchEnvelope(
+        batch=batch_to(envelope.batch),
+        sender=envelope.sender,
+        destination=envelope.destination,
+        epoch=epoch_to(envelope.epoch),
+        plan_hash=envelope.plan_hash,
+        low_water=epoch_to(envelope.low_water),
+        model_id=envelope.model_id,
+        source_id=envelope.source_id,
+        frames=list(envelope.frames),
+        tile_indices=list(envelope.tile_indices),
+    )
+
+
+def check_seal(envelope: Envelope, cut: int, payload: Any, crc32: int) -> None:
+    """Raise `WireError` unless the message's checksum matches its content."""
+    if seal(envelope, cut, payload) != crc32:
+        raise WireError(Cause.BAD_CRC, f"checksum of {envelope.batch} at cut {cut} does not match")
+
+
+def check_image_batch(message: m.ImageBatch, envelope: Envelope) -> None:
+    """Raise `WireError` unless sizes add up and the encoding is known."""
+    if message.encoding not in (m.ImageBatch.ENCODING_RGB8, m.ImageBatch.ENCODING_JPEG):
+        raise WireError(Cause.MALFORMED, f"image encoding {message.encoding} is unknown; known are 0 (rgb8) and 1 (jpeg)")
+    if not (1 <= message.height <= MAX_TILE_SIDE and 1 <= message.width <= MAX_TILE_SIDE):
+        raise WireError(Cause.MALFORMED, f"tiles of {message.width}x{message.height} pixels; allowed is 1 to {MAX_TILE_SIDE}")
+    if len(message.tile_bytes) != envelope.tiles or sum(message.tile_bytes) != len(message.data):
+        raise WireError(
+            Cause.MALFORMED,
+            f"{len(message.tile_bytes)} tile sizes add up to {sum(message.tile_bytes)} bytes;"
+            f" the batch has {envelope.tiles} tiles and {len(message.data)} bytes",
+        )
+
+
+def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray:
+    """Logits, float32 (tiles, classes); raises `WireError` when their number is wrong or one is not finite."""
+    if message.classes < 1 or envelope.tiles * message.classes != len(message.logits):
+        raise WireError(
+            Cause.MALFORMED,
+            f"{len(message.logits)} logits for {envelope.tiles} tiles of {message.classes} classes",
+        )
+    logits = np.frombuffer(message.logits, dtype=np.float32).reshape(envelope.tiles, message.classes)
+    check_seal(envelope, 0, logits.tobytes(), message.crc32)
+    if len(message.labels) != envelope.tiles or not np.isfinite(logits).all():
+        raise WireError(Cause.MALFORMED, f"{len(message.labels)} labels for {envelope.tiles} tiles, or a logit is not finite")
+    return logits
+
+
+def predictions_to(envelope: Envelope, header: Any, logits: np.ndarray) -> m.Predictions:
+    """Message for logits, float32 (tiles, classes)."""
+    flat = array("f")
+    flat.frombytes(np.ascontiguousarray(logits, dtype=np.float32).tobytes())
+    return m.Predictions(
+        header=header,
+        envelope=envelope_to(envelope),
+        classes=logits.shape[1],
+        labels=[int(label) for label in logits.argmax(axis=1)],
+        logits=flat,
+        crc32=seal(envelope, 0, flat.tobytes()),
+    )
+
+
+def plan_from(message: m.Plan) -> Plan:
+    """Plan of a received message; raises `PlanError` when a setting is not acceptable."""
+    try:
+        stages = tuple(
+            Stage(stage.satellite, stage.start, stage.stop, setting_from(stage.setting)) for stage in message.stages
+        )
+    except ValueError as error:
+        raise PlanError(f"plan {epoch_from(message.epoch)}: {error}") from None
+    return Plan(
+        epoch=epoch_from(message.epoch),
+        planner_id=message.planner_id,
+        model_id=message.model_id,
+        source=message.source,
+        stages=stages,
+        downlink=message.downlink,
+        accuracy_floor=message.accuracy_floor,
+        predicted_makespan_s=message.predicted_makespan_s,
+        predicted_paper_s=message.predicted_paper_s,
+        predicted_cycle_s=message.predicted_cycle_s,
+        explanation=message.explanation,
+        plan_hash=message.plan_hash,
+    )
+
+
+def plan_to(plan: Plan, stamp: Time) -> m.Plan:
+    message = m.Plan(
+        epoch=epoch_to(plan.epoch),
+        plan_hash=plan.plan_hash,
+        planner_id=plan.planner_id,
+        model_id=plan.model_id,
+        source=plan.source,
+        stages=[
+            m.StageAssignment(satellite=s.satellite, start=s.start, stop=s.stop, setting=setting_to(s.setting))
+            for s in plan.stages
+        ],
+        downlink=plan.downlink,
+        accuracy_floor=plan.accuracy_floor,
+        predicted_makespan_s=plan.predicted_makespan_s,
+        predicted_paper_s=plan.predicted_paper_s,
+        predicted_cycle_s=plan.predicted_cycle_s,
+        explanation=plan.explanation,
+    )
+    message.header.stamp = stamp
+    return message

@@ -1,0 +1,97 @@
+"""Camera frames from messages, bags and folders, and the tiles cut from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cv_bridge import CvBridge
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage
+
+from satllm_ros.data.bag import count_messages, image_topic, read_messages
+from satllm_ros.data.folder import read_folder
+from satllm_ros.nodes.qos import message_class
+from satllm_ros.runtime.tiles import TileError, cut_tiles, decode_jpeg, encode_tile
+
+_BRIDGE = CvBridge()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where it came as one."""
+
+    number: int
+    rgb: np.ndarray
+    jpeg: bytes | None
+
+
+@dataclass(frozen=True)
+class UnreadableFrame:
+    """A frame that could not be decoded, and why."""
+
+    number: int
+    reason: str
+
+
+def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
+    """Frame of a sensor_msgs Image or CompressedImage; its number is the header stamp [ns], or its place if that is 0."""
+    stamp = message.header.stamp
+    number = stamp.sec * 1_000_000_000 + stamp.nanosec or place
+    try:
+        if isinstance(message, CompressedImage):
+            data = bytes(message.data)
+            rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
+            return Frame(number, rgb, data if data.startswith(b"\xff\xd8") else None)
+        return Frame(number, _BRIDGE.imgmsg_to_cv2(message, desired_encoding="rgb8"), None)
+    # cv_bridge and OpenCV raise whatever they stumble on; each means that this image cannot be read.
+    except Exception as error:  # noqa: BLE001
+        return UnreadableFrame(number, str(error) or repr(error))
+
+
+def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag's image topic, in recorded order."""
+    name = image_topic(path, topic or None)
+    for place, recorded in enumerate(read_messages(path, [name]), start=1):
+        yield frame_from(deserialize_message(recorded.cdr, message_class(recorded.type_name)), place)
+
+
+def count_bag_frames(path: Path, topic: str | None) -> int:
+    """Number of frames of a bag's image topic."""
+    return count_messages(path, image_topic(path, topic or None))
+
+
+def folder_frames(path: Path) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a folder's image files, in order of name; a file's number is its place, from 1."""
+    for place, file in enumerate(read_folder(path), start=1):
+        data = file.read_bytes()
+        try:
+            yield Frame(place, decode_jpeg(np.frombuffer(data, dtype=np.uint8)), data if data.startswith(b"\xff\xd8") else None)
+        except TileError as error:
+            yield UnreadableFrame(place, f"{file.name}: {error}")
+
+
+def source_frames(kind: str, path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag or folder."""
+    return bag_frames(path, topic) if kind == "bag" else folder_frames(path)
+
+
+def count_source_frames(kind: str, path: Path, topic: str | None) -> int:
+    """Number of frames of a bag or folder."""
+    return count_bag_frames(path, topic) if kind == "bag" else len(list(read_folder(path)))
+
+
+def encoded_tiles(frame: Frame, height: int, width: int, *, jpeg: bool) -> list[bytes]:
+    """Bytes of each tile of a frame, as they are sent; a JPEG that is one tile already is passed on untouched.
+
+    Raises
+    ------
+    TileError
+        If the frame is smaller than one tile.
+    """
+    if jpeg and frame.jpeg is not None and frame.rgb.shape[:2] == (height, width):
+        return [frame.jpeg]
+    return [encode_tile(tile, jpeg=jpeg) for tile in cut_tiles(frame.rgb, height, width)]

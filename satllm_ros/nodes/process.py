@@ -1,0 +1,79 @@
+"""How a process of the graph starts, spins and ends: exit code 0 on SIGINT and SIGTERM, workers joined."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from satllm_ros.nodes.base import FlightNode
+from satllm_ros.runtime.memory import keep_pages
+from satllm_ros.share import share_directory
+
+# How long a signal may go unnoticed: the executor waits in C, where Python's handlers do not run.
+SPIN_PERIOD_S = 0.1
+_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+class Stop:
+    """Asked for by a signal or by a node; carries the exit code."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.exit_code = 0
+
+    def request(self, exit_code: int = 0) -> None:
+        self.requested = True
+        self.exit_code = max(self.exit_code, exit_code)
+
+
+def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] | None = None) -> int:
+    """Start the nodes, spin them in one executor until a signal or a node asks to stop, and close them.
+
+    Returns
+    -------
+    int
+        Exit code of the process: 0 unless a node asked for another or a parameter was not acceptable.
+    """
+    keep_pages()
+    _use_shared_memory_profile()
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.request())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        nodes = make_nodes(stop)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        rclpy.shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    for node in nodes:
+        executor.add_node(node)
+    try:
+        while not stop.requested:
+            executor.spin_once(timeout_sec=SPIN_PERIOD_S)
+    except ExternalShutdownException:
+        pass
+    finally:
+        for node in nodes:
+            node.close()
+        executor.shutdown()
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return stop.exit_code
+
+
+def _use_shared_memory_profile() -> None:
+    # Must be in the environment before the first participant exists; a profile of the user's own wins.
+    if _PROFILE_VARIABLE in os.environ or "FASTDDS_BUILTIN_TRANSPORTS" in os.environ:
+        return
+    profile = share_directory() / "config" / "fastdds.xml"
+    if profile.is_file():
+        os.environ[_PROFILE_VARIABLE] = str(profile)

@@ -1,0 +1,85 @@
+"""From the graph's named qualities of service to rclpy's profiles, publishers and subscriptions."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.subscription import Subscription
+
+from satllm_ros.interfaces import Qos, Topic
+from satllm_ros.nodes.compat import PublisherEventCallbacks, SubscriptionEventCallbacks
+from satllm_ros.runtime.counters import Counters
+
+
+def profile(qos: Qos) -> QoSProfile:
+    """The rclpy profile of a named quality of service."""
+    quality = qos.value
+    made = QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=quality.depth,
+        reliability=ReliabilityPolicy.RELIABLE if quality.reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if quality.latched else DurabilityPolicy.VOLATILE,
+    )
+    if quality.liveliness_lease_s is not None:
+        made.liveliness = LivelinessPolicy.AUTOMATIC
+        made.liveliness_lease_duration = Duration(seconds=quality.liveliness_lease_s)
+    return made
+
+
+@cache
+def message_class(type_name: str) -> type:
+    """Class of a message type written `package/msg/Type`."""
+    package, _, name = type_name.split("/")
+    return getattr(importlib.import_module(f"{package}.msg"), name)
+
+
+def publisher(node: Node, counters: Counters, topic: Topic, name: str) -> Publisher:
+    """Publisher on `name` that logs and counts readers with incompatible quality of service."""
+
+    def on_incompatible(event: Any) -> None:
+        counters.add("incompatible_qos")
+        node.get_logger().warning(f"a subscription on {name} asks for a quality of service this topic does not offer: "
+                                  f"policy {event.last_policy_kind}; see docs/topics.md")
+
+    return node.create_publisher(
+        message_class(topic.type),
+        name,
+        profile(topic.qos),
+        event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible),
+    )
+
+
+def subscription(
+    node: Node, counters: Counters, topic: Topic, name: str, callback: Callable[[Any], None], *, raw: bool = False
+) -> Subscription:
+    """Subscription on `name` that logs and counts incompatible writers and messages lost in the middleware."""
+
+    def on_incompatible(event: Any) -> None:
+        counters.add("incompatible_qos")
+        node.get_logger().warning(f"a publisher on {name} offers less quality of service than this topic needs: "
+                                  f"policy {event.last_policy_kind}; see docs/topics.md")
+
+    def on_lost(event: Any) -> None:
+        counters.add("message_lost", event.total_count_change)
+
+    return node.create_subscription(
+        message_class(topic.type),
+        name,
+        callback,
+        profile(topic.qos),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible, message_lost=on_lost),
+        raw=raw,
+    )

@@ -1,0 +1,61 @@
+"""Everything about a constellation that can be refused before a process is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from satllm_ros.assets_path import artefacts_path, bag_path, checkpoint_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.data.bag import count_messages, image_topic
+from satllm_ros.data.folder import read_folder
+from satllm_ros.graph import Constellation
+from satllm_ros.model.spec import read_spec
+from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
+from satllm_ros.planning.offered import offered_settings
+from satllm_ros.planning.problem import Link
+from satllm_ros.planning.solution import Infeasible
+from satllm_ros.planning.solve import solve
+
+
+class NoPlanError(ValueError):
+    """No split of the model over these satellites exists; the message gives the reasons."""
+
+
+def check(constellation: Constellation) -> None:
+    """Check files, input and feasibility.
+
+    Raises
+    ------
+    OSError, ValueError
+        With a sentence that names the file or field at fault.
+    NoPlanError
+        If no plan exists; memory and the number of blocks are the usual causes.
+    """
+    spec = read_spec(checkpoint_path(constellation.checkpoint))
+    artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
+    _check_source(constellation)
+    links = [Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g")]
+    facts = FlightFacts(
+        spec=spec,
+        batches=1,
+        batch_tiles=constellation.batch_tiles,
+        upload_tile_bytes=0.0,
+        satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
+        links=LinkFacts(*links),
+        settings=offered_settings(artefacts, constellation.codecs),
+        accuracy_floor=constellation.accuracy_floor,
+    )
+    outcome = solve(flight_problem(facts))
+    if isinstance(outcome, Infeasible):
+        raise NoPlanError("; ".join(f"{r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons))
+
+
+def _check_source(constellation: Constellation) -> None:
+    source = constellation.source
+    if source.kind == "bag":
+        path = bag_path(source.path)
+        topic = image_topic(path, source.image_topic or None)
+        if count_messages(path, topic) == 0:
+            raise ValueError(f"topic {topic} of bag {path} has no images")
+    elif source.kind == "folder":
+        read_folder(Path(source.path))

@@ -1,0 +1,83 @@
+"""One emulated directed link: first in, first out, one message on the wire at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+Message = TypeVar("Message")
+
+
+@dataclass(frozen=True)
+class Transfer(Generic[Message]):
+    """A message that has crossed: first bit out at `start_s`, last bit in at `stop_s` (caller's clock)."""
+
+    message: Message
+    wire_bytes: int
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True)
+class LinkRates:
+    """Rate and one-way propagation delay of a link."""
+
+    rate_bps: float
+    propagation_s: float = 0.0
+
+
+class LinkQueue(Generic[Message]):
+    """Serialises messages onto a link: `comm = 8 * wire_bytes / rate_bps`, then the propagation delay.
+
+    A pure state machine: the caller brings the time. Overflow policy: a message that finds `depth` others
+    waiting is refused, newest first.
+    """
+
+    def __init__(self, rates: LinkRates, depth: int) -> None:
+        self.rates = rates
+        self._depth = depth
+        self._pending: deque[Transfer[Message]] = deque()
+        self._busy_until_s = float("-inf")
+
+    def offer(self, message: Message, wire_bytes: int, now_s: float) -> bool:
+        """Queue a message; False when the queue is full."""
+        if len(self._pending) >= self._depth:
+            return False
+        start_s = max(now_s, self._busy_until_s)
+        self._busy_until_s = start_s + 8.0 * wire_bytes / self.rates.rate_bps
+        arrival_s = self._busy_until_s + self.rates.propagation_s
+        self._pending.append(Transfer(message, wire_bytes, start_s, arrival_s))
+        return True
+
+    def set_rates(self, rates: LinkRates, now_s: float) -> None:
+        """Change the rate; what is still waiting is rescheduled, what is on the wire keeps its arrival."""
+        self.rates = rates
+        waiting = [t for t in self._pending if t.start_s > now_s]
+        self._pending = deque(t for t in self._pending if t.start_s <= now_s)
+        on_wire_until = [t.stop_s - rates.propagation_s for t in self._pending]
+        self._busy_until_s = max([now_s, *on_wire_until])
+        for transfer in waiting:
+            start_s = self._busy_until_s
+            self._busy_until_s = start_s + 8.0 * transfer.wire_bytes / rates.rate_bps
+            stop_s = self._busy_until_s + rates.propagation_s
+            self._pending.append(replace(transfer, start_s=start_s, stop_s=stop_s))
+
+    def due(self, now_s: float) -> list[Transfer[Message]]:
+        """Messages whose last bit has arrived, in order."""
+        arrived = []
+        while self._pending and self._pending[0].stop_s <= now_s:
+            arrived.append(self._pending.popleft())
+        return arrived
+
+    @property
+    def next_arrival_s(self) -> float | None:
+        return self._pending[0].stop_s if self._pending else None
+
+    @property
+    def queued_messages(self) -> int:
+        return len(self._pending)
+
+    @property
+    def queued_bytes(self) -> int:
+        return sum(t.wire_bytes for t in self._pending)

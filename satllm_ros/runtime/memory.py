@@ -1,0 +1,22 @@
+"""Process memory: an allocator that keeps its pages.
+
+Messages of megabytes are allocated and freed for every batch. By default glibc maps and unmaps each of them, and
+the page faults cost more than the transport itself.
+"""
+
+import ctypes
+import platform
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+# glibc accepts no greater mmap threshold.
+_MMAP_THRESHOLD_BYTES = 32 * 1024 * 1024
+_TRIM_THRESHOLD_BYTES = 512 * 1024 * 1024
+
+
+def keep_pages() -> bool:
+    """Make malloc keep large freed buffers for reuse; True if this C library can (Linux with glibc)."""
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES) and mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES))

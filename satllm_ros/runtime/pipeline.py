@@ -1,0 +1,144 @@
+"""The worker pipeline of one satellite: decode, compute and encode overlap, joined by short bounded queues."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from satllm_ros.runtime.identity import Envelope
+
+# Measured: two to four slots bring a line with 30 % jitter within 2 % of ideal; more only adds delay.
+STEP_QUEUE_DEPTH = 2
+
+
+@dataclass
+class Times:
+    """Readings of the steady clock and durations of one job [s]."""
+
+    received_s: float = 0.0
+    decode_s: float = 0.0
+    compute_start_s: float = 0.0
+    compute_stop_s: float = 0.0
+    compute_real_s: float = 0.0
+    encode_s: float = 0.0
+    publish_s: float = 0.0
+    sent_s: float = 0.0
+
+    @property
+    def compute_s(self) -> float:
+        return self.compute_stop_s - self.compute_start_s
+
+    @property
+    def wait_s(self) -> float:
+        """Time on board that no step used: waiting in the inbox and between steps."""
+        return self.sent_s - self.received_s - self.decode_s - self.compute_s - self.encode_s - self.publish_s
+
+
+@dataclass
+class Job:
+    """One batch on its way through a satellite.
+
+    `cut` is the number of blocks already run when it arrived; `content` is the received message, then whatever
+    each step makes of it; `acquired` is the acquisition stamp, passed on untouched.
+    """
+
+    envelope: Envelope
+    cut: int
+    acquired: Any
+    content: Any
+    context: Any = None
+    times: Times = field(default_factory=Times)
+
+
+class StepError(Exception):
+    """A step refuses a job; `cause` names the counter."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+Step = Callable[[Job], None]
+OnFailure = Callable[[Job, Exception], None]
+_STOP = object()
+
+
+class Pipeline:
+    """Three worker threads in a row: each takes a job, runs its step on it and hands it on.
+
+    A step that raises ends the job: `on_failure(job, exception)` is told, the worker goes on. The inbox refuses
+    (newest first) when full; between steps a full queue makes the step before it wait.
+    """
+
+    def __init__(self, steps: dict[str, Step], on_failure: OnFailure, *, inbox_depth: int) -> None:
+        self._on_failure = on_failure
+        depths = [inbox_depth] + [STEP_QUEUE_DEPTH] * (len(steps) - 1)
+        self._queues: list[queue.Queue[Any]] = [queue.Queue(depth) for depth in depths]
+        sinks: list[queue.Queue[Any] | None] = [*self._queues[1:], None]
+        self._abandon = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, args=(step, source, sink), name=name, daemon=True)
+            for (name, step), source, sink in zip(steps.items(), self._queues, sinks, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def offer(self, job: Job) -> bool:
+        """Put a job in the inbox; False when it is full."""
+        try:
+            self._queues[0].put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the inbox."""
+        return self._queues[0].qsize()
+
+    def stop(self) -> None:
+        """Abandon what is queued, finish the steps under way and join the workers."""
+        self._abandon.set()
+        for source in self._queues:
+            while not source.empty():
+                try:
+                    source.get_nowait()
+                except queue.Empty:
+                    break
+            source.put(_STOP)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, step: Step, source: queue.Queue[Any], sink: queue.Queue[Any] | None) -> None:
+        while True:
+            job = source.get()
+            if job is _STOP:
+                return
+            try:
+                step(job)
+            except Exception as error:  # noqa: BLE001 - one bad batch must not end the worker
+                self._on_failure(job, error)
+                continue
+            if sink is not None and not self._hand_on(job, sink):
+                return
+
+    def _hand_on(self, job: Job, sink: queue.Queue[Any]) -> bool:
+        # A bounded wait, so that a worker blocked on a full queue notices that the pipeline stops.
+        while not self._abandon.is_set():
+            try:
+                sink.put(job, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+
+def pace(start_s: float, planned_s: float) -> None:
+    """Emulate slower hardware: return no earlier than `planned_s` after `start_s` (steady clock)."""
+    remaining_s = start_s + planned_s - time.monotonic()
+    if remaining_s > 0:
+        time.sleep(remaining_s)

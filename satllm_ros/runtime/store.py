@@ -1,0 +1,85 @@
+"""Durable store of predictions: SQLite, one row per tile, written before anything is acknowledged."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from satllm_ros.runtime.identity import TileKey
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tiles (
+    source_id TEXT NOT NULL,
+    frame TEXT NOT NULL,
+    tile_index INTEGER NOT NULL,
+    label INTEGER NOT NULL,
+    acquired_s REAL NOT NULL,
+    written_s REAL NOT NULL,
+    copies INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (source_id, frame, tile_index)
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True)
+class StoredTile:
+    """One prediction; times on the ROS clock [s]. `copies` counts how often it arrived."""
+
+    key: TileKey
+    label: int
+    acquired_s: float
+    written_s: float
+    copies: int = 1
+
+
+class PredictionStore:
+    """Predictions that survive a power cut: `write` returns only after the file system has them.
+
+    Duplicates are judged by tile identity: a tile that is already there keeps its first prediction and counts
+    the copy.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        with self._database:
+            self._database.execute(_SCHEMA)
+
+    def write(self, tiles: Iterable[StoredTile]) -> int:
+        """Store tiles in one durable transaction; returns how many were new."""
+        rows = [
+            (t.key.source_id, str(t.key.frame), t.key.tile_index, t.label, t.acquired_s, t.written_s) for t in tiles
+        ]
+        with self._lock, self._database:
+            before = self._count()
+            self._database.executemany(
+                "INSERT INTO tiles (source_id, frame, tile_index, label, acquired_s, written_s) VALUES (?,?,?,?,?,?)"
+                " ON CONFLICT DO UPDATE SET copies = copies + 1",
+                rows,
+            )
+            return self._count() - before
+
+    def count(self) -> int:
+        with self._lock:
+            return self._count()
+
+    def read(self) -> Iterator[StoredTile]:
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT source_id, frame, tile_index, label, acquired_s, written_s, copies FROM tiles ORDER BY written_s"
+            ).fetchall()
+        for source_id, frame, tile_index, label, acquired_s, written_s, copies in rows:
+            yield StoredTile(TileKey(source_id, int(frame), tile_index), label, acquired_s, written_s, copies)
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    def _count(self) -> int:
+        return self._database.execute("SELECT COUNT(*) FROM tiles").fetchone()[0]

@@ -1,0 +1,156 @@
+"""The sub-models a satellite has in memory: loaded and dropped on a worker, never inside a callback."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from satllm_ros.model.spec import ModelSpec
+from satllm_ros.runtime.pipeline import pace
+
+if TYPE_CHECKING:
+    from satllm_ros.model.stage import Stage
+
+Blocks = tuple[int, int]
+OnDone = Callable[[Exception | None], None]
+
+
+class MemoryBudgetError(ValueError):
+    """A sub-model does not fit beside what is loaded."""
+
+
+class SubModels:
+    """Loads blocks (start, stop] of one checkpoint within a memory budget, and runs them.
+
+    Parameters
+    ----------
+    memory_budget_bytes
+        Bound on the bytes of parameters in memory at any time, sub-models being replaced included.
+    block_s
+        Emulated seconds one tile takes in one block; None runs at the computer's own speed.
+    threads
+        Threads of one inference.
+    """
+
+    def __init__(
+        self, checkpoint: Path, spec: ModelSpec, *, memory_budget_bytes: int, block_s: float | None, threads: int
+    ) -> None:
+        self._checkpoint = checkpoint
+        self.spec = spec
+        self._budget_bytes = memory_budget_bytes
+        self.block_s = block_s
+        self._threads = threads
+        self._loaded: dict[Blocks, Stage] = {}
+        self._lock = threading.Lock()
+        self._real_block_s: float | None = None
+        self.ready = False
+        self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._worker = threading.Thread(target=self._run_worker, name="loader", daemon=True)
+        self._worker.start()
+        self._work.put(self._import_framework)
+
+    def load(self, start: int, stop: int, on_done: OnDone) -> None:
+        """Load blocks (start, stop] in the background; `on_done(None or the error)` is called from the worker."""
+
+        def task() -> None:
+            try:
+                self._load(start, stop)
+            except Exception as error:  # noqa: BLE001 - reported to the planner, whatever it is
+                on_done(error)
+            else:
+                on_done(None)
+
+        self._work.put(task)
+
+    def keep_only(self, needed: set[Blocks]) -> None:
+        """Drop every sub-model that no plan needs any more."""
+        with self._lock:
+            self._loaded = {blocks: stage for blocks, stage in self._loaded.items() if blocks in needed}
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of parameters in memory."""
+        with self._lock:
+            return sum(stage.memory_bytes for stage in self._loaded.values())
+
+    @property
+    def real_block_s(self) -> float:
+        """Smoothed seconds one tile really took in one block on this computer; 0 before the first batch."""
+        return self._real_block_s or 0.0
+
+    def prepare_images(self, images: np.ndarray) -> Any:
+        """First stage's input tensor, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
+        from satllm_ros.model.stage import normalise
+
+        return normalise(images, self.spec)
+
+    def run(self, start: int, stop: int, inputs: Any) -> tuple[np.ndarray, float]:
+        """Run blocks (start, stop]; returns the float32 output and the seconds it really took.
+
+        With emulation on, returns no earlier than blocks x block_s x tiles after it was called.
+
+        Raises
+        ------
+        KeyError
+            If these blocks are not loaded.
+        """
+        import torch
+
+        with self._lock:
+            stage = self._loaded[(start, stop)]
+        start_s = time.monotonic()
+        with torch.inference_mode():
+            tensor = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+            output = stage(tensor).numpy()
+        real_s = time.monotonic() - start_s
+        tiles = len(tensor)
+        self._note_real(real_s / ((stop - start) * tiles))
+        if self.block_s is not None:
+            pace(start_s, self.block_s * (stop - start) * tiles)
+        return output, real_s
+
+    def close(self) -> None:
+        """Stop the loader and free all sub-models."""
+        self._work.put(None)
+        self._worker.join()
+        self.keep_only(set())
+
+    def _note_real(self, block_s: float) -> None:
+        # A moving average that forgets a single slow batch within ten.
+        previous = block_s if self._real_block_s is None else self._real_block_s
+        self._real_block_s = previous + 0.2 * (block_s - previous)
+
+    def _load(self, start: int, stop: int) -> None:
+        from satllm_ros.model.stage import load_stage
+
+        with self._lock:
+            if (start, stop) in self._loaded:
+                return
+        needed_bytes = sum(self.spec.layer_bytes[start:stop])
+        taken_bytes = self.memory_bytes
+        if needed_bytes + taken_bytes > self._budget_bytes:
+            raise MemoryBudgetError(
+                f"blocks ({start}, {stop}] need {needed_bytes:,} bytes, {taken_bytes:,} of {self._budget_bytes:,} are taken"
+            )
+        stage = load_stage(self._checkpoint, start, stop)
+        with self._lock:
+            self._loaded[(start, stop)] = stage
+
+    def _import_framework(self) -> None:
+        # Importing torch takes seconds: done here once, while the rest of the graph comes up.
+        import torch
+
+        import satllm_ros.model.stage  # noqa: F401
+
+        torch.set_num_threads(self._threads)
+        self.ready = True
+
+    def _run_worker(self) -> None:
+        while (task := self._work.get()) is not None:
+            task()

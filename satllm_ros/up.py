@@ -1,0 +1,57 @@
+"""`satllm up`: the whole graph on this computer, without launch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+DEFAULT_CONFIG = "constellation.yaml"
+EXIT_INFEASIBLE = 3
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Register `satllm up`."""
+    parser = subparsers.add_parser(
+        "up",
+        help="fly a constellation on this computer and print what it cost",
+        description=(
+            "Start every process of a constellation, stream a bag, a folder or a camera topic through it, and end with a "
+            "report. Without arguments: the shipped bag through the shipped constellation. Exit code 0 only if every tile "
+            "came down exactly once, 1 if not, 2 on bad input, 3 if no plan is possible."
+        ),
+    )
+    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="constellation file (default: the shipped one)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--bag", metavar="BAG", help="rosbag2 bag to replay instead of the file's source")
+    source.add_argument("--images", metavar="DIR", help="folder of images to read instead of the file's source")
+    source.add_argument("--camera", action="store_true", help="listen to the topics image and image/compressed instead")
+    parser.add_argument("--image-topic", default="", metavar="TOPIC", help="image topic inside the bag, if it has several")
+    parser.add_argument("--namespace", default="", metavar="NS", help="namespace the whole graph lives in")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from satllm_ros import preflight
+    from satllm_ros.graph import SourceConfig, load_constellation, new_run_directory, processes
+    from satllm_ros.runtime.supervisor import run_graph
+    from satllm_ros.share import share_directory
+
+    source = None
+    if args.bag:
+        source = SourceConfig("bag", args.bag if args.bag == "demo" else str(Path(args.bag).resolve()), args.image_topic)
+    elif args.images:
+        source = SourceConfig("folder", str(Path(args.images).resolve()))
+    elif args.camera:
+        source = SourceConfig("topic")
+    constellation = load_constellation(args.config or share_directory() / "config" / DEFAULT_CONFIG, source=source)
+    try:
+        preflight.check(constellation)
+    except preflight.NoPlanError as error:
+        print(f"satllm: no plan: {error}", file=sys.stderr)
+        return EXIT_INFEASIBLE
+    run_directory = new_run_directory(args.runs).resolve()
+    specs = processes(constellation, run_directory, exit_when_done=constellation.source.kind != "topic")
+    print(f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}", flush=True)
+    return run_graph(specs, root=args.namespace, run_directory=run_directory)
