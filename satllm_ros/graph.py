@@ -92,11 +92,14 @@ class ProcessSpec:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: bool = False
 
-    def parameter_file(self, root: str) -> str:
-        """ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
+    def write_parameters(self, run_directory: Path, root: str) -> Path:
+        """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
         prefix = "/" + root.strip("/") if root.strip("/") else ""
         document = {f"{prefix}/{n}": {"ros__parameters": dict(p)} for n, p in self.parameters.items()}
-        return yaml.dump(document, Dumper=_PlainDumper)
+        path = run_directory / "parameters" / f"{self.name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.dump(document, Dumper=_PlainDumper), encoding="utf-8")
+        return path
 
 
 class _PlainDumper(yaml.SafeDumper):

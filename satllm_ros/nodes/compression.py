@@ -10,7 +10,7 @@ import numpy as np
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import artefacts_path
-from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError
 from satllm_ros.compression.setting import CodecSetting
@@ -43,7 +43,6 @@ class CompressionNode(FlightNode):
             choices=(AS_PLANNED, "raw", "int8"),
             read_only=False,
         ),
-        Parameter("bits", 8, "Quantizer width used while the codec is pinned", "bit", 2, 8, read_only=False),
         Parameter(
             "inbox_batches", 16, "Batches that may wait to be decoded; more are refused and sent again",
             "batch", 1, graph.MAX_CREDITS,
@@ -56,10 +55,11 @@ class CompressionNode(FlightNode):
         self._downlink = downlink
         self._satellite = self.get_namespace().split("/")[-1]
         self._pipeline: Pipeline | None = None
+        self._artefacts: Artefacts | None = None
 
     def configure(self) -> None:
         self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")))
-        self._pin(self.value("codec"), self.value("bits"))
+        self._pin(self.value("codec"))
 
     def activate(self) -> None:
         submodels = self._onboard.submodels
@@ -247,26 +247,19 @@ class CompressionNode(FlightNode):
     def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
         if candidate["codec"] == AS_PLANNED:
             return None
-        setting = _setting(candidate["codec"], candidate["bits"])
-        artefacts = getattr(self, "_artefacts", None)
+        setting = CodecSetting.parse(candidate["codec"])
         floor = self._onboard.accuracy_floor
-        if artefacts is None or floor == 0.0:
+        if self._artefacts is None or floor == 0.0:
             return None
-        accuracy = artefacts.accuracy_of(setting)
-        if accuracy is None:
-            return f"setting {setting} has no measured accuracy, and the plan asks for at least {floor:.3f}"
+        accuracy = self._artefacts.measured(setting).accuracy
         if accuracy < floor:
-            return f"setting {setting} keeps {accuracy:.3f} of the accuracy, the plan asks for at least {floor:.3f}"
+            return f"setting {setting} has accuracy {accuracy:.4f}, the plan asks for at least {floor:.4f}"
         return None
 
     def parameters_changed(self, names: set[str]) -> None:
-        if names & {"codec", "bits"}:
-            self._pin(self.value("codec"), self.value("bits"))
+        if "codec" in names:
+            self._pin(self.value("codec"))
 
-    def _pin(self, codec: str, bits: int) -> None:
-        self._onboard.pinned = None if codec == AS_PLANNED else _setting(codec, bits)
+    def _pin(self, codec: str) -> None:
+        self._onboard.pinned = None if codec == AS_PLANNED else CodecSetting.parse(codec)
         self._onboard.on_change()
-
-
-def _setting(codec: str, bits: int) -> CodecSetting:
-    return CodecSetting.parse(codec) if codec == "raw" else CodecSetting(CodecSetting.parse(codec).codec, 1.0, bits)

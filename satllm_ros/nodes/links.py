@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -20,7 +21,6 @@ from satllm_ros.nodes.qos import message_class
 from satllm_ros.runtime.link_queue import LinkQueue, LinkRates, Transfer
 
 STATE_PERIOD_S = 1.0
-POLL_PERIOD_S = 0.002
 
 
 def _rate(kind: str, what: str) -> Parameter:
@@ -55,7 +55,9 @@ class LinkNode(FlightNode):
         self._queues: dict[tuple[str, str], LinkQueue[tuple[bytes, Any, Publisher]]] = {}
         self._sent: dict[tuple[str, str], tuple[int, int]] = {}
         self._dropped: dict[tuple[str, str], int] = {}
-        self._delivery_timer: Any = None
+        self._changed = threading.Condition()
+        self._courier: threading.Thread | None = None
+        self._stopping = False
         self.create_timer(STATE_PERIOD_S, self._publish_states)
 
     def activate(self) -> None:
@@ -70,17 +72,25 @@ class LinkNode(FlightNode):
         for name in satellites:
             self._carry(graph.ACTIVATION_OUTBOX, name, activations)
             self._carry(graph.PREDICTIONS_OUTBOX, name, predictions)
-        # Polling beats one timer a message: two milliseconds are below every delay this emulates.
-        self._delivery_timer = self.create_timer(POLL_PERIOD_S, self._deliver)
+        # A thread that sleeps until the next arrival: a polling timer would cost a tenth of a core.
+        self._stopping = False
+        self._courier = threading.Thread(target=self._deliver, name="courier", daemon=True)
+        self._courier.start()
 
     def deactivate(self) -> None:
-        self.destroy_timer(self._delivery_timer)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._courier is not None:
+            self._courier.join()
+            self._courier = None
         self._queues.clear()
 
     def parameters_changed(self, names: set[str]) -> None:
-        now_s = time.monotonic()
-        for (sender, receiver), link in self._queues.items():
-            link.set_rates(self._rates(sender, receiver), now_s)
+        with self._changed:
+            for (sender, receiver), link in self._queues.items():
+                link.set_rates(self._rates(sender, receiver), time.monotonic())
+            self._changed.notify()
         self._publish_states()
 
     def _carry(self, outbox: Topic, sender: str, receivers: dict[str, Publisher]) -> None:
@@ -94,21 +104,36 @@ class LinkNode(FlightNode):
             self.counters.add("unknown_destination")
             return
         pair = (sender, envelope.destination)
-        link = self._queues.setdefault(pair, LinkQueue(self._rates(*pair), self.value("queue_batches")))
-        if not link.offer((serialized, envelope.batch, publisher), len(serialized), time.monotonic()):
+        with self._changed:
+            link = self._queues.setdefault(pair, LinkQueue(self._rates(*pair), self.value("queue_batches")))
+            taken = link.offer((serialized, envelope.batch, publisher), len(serialized), time.monotonic())
+            self._changed.notify()
+        if not taken:
             self.counters.add("queue_full")
             self._dropped[pair] = self._dropped.get(pair, 0) + 1
 
     def _deliver(self) -> None:
-        now_s = time.monotonic()
-        for pair, link in self._queues.items():
-            for transfer in link.due(now_s):
-                serialized, batch, publisher = transfer.message
-                publisher.publish(serialized)
-                messages, total = self._sent.get(pair, (0, 0))
-                self._sent[pair] = (messages + 1, total + transfer.wire_bytes)
-                self.counters.add("carried")
-                self._report(pair, batch, transfer)
+        """Courier thread: publishes each message when its last bit has arrived."""
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                now_s = time.monotonic()
+                arrived = [(pair, transfer) for pair, link in self._queues.items() for transfer in link.due(now_s)]
+                if not arrived:
+                    arrivals = [t for link in self._queues.values() if (t := link.next_arrival_s) is not None]
+                    self._changed.wait(timeout=min(arrivals) - now_s if arrivals else None)
+                    continue
+            for pair, transfer in arrived:
+                self._hand_over(pair, transfer)
+
+    def _hand_over(self, pair: tuple[str, str], transfer: Transfer[Any]) -> None:
+        serialized, batch, publisher = transfer.message
+        publisher.publish(serialized)
+        messages, total = self._sent.get(pair, (0, 0))
+        self._sent[pair] = (messages + 1, total + transfer.wire_bytes)
+        self.counters.add("carried")
+        self._report(pair, batch, transfer)
 
     def _report(self, pair: tuple[str, str], batch: m.BatchId, transfer: Transfer[Any]) -> None:
         self._transfers.publish(
@@ -129,7 +154,9 @@ class LinkNode(FlightNode):
     def _publish_states(self) -> None:
         if self.state != "active":
             return
-        for pair, link in self._queues.items():
+        with self._changed:
+            links = list(self._queues.items())
+        for pair, link in links:
             messages, total = self._sent.get(pair, (0, 0))
             state = m.LinkState(
                 sender=pair[0],

@@ -43,7 +43,7 @@ class PlannerNode(FlightNode):
         ARTEFACTS,
         SATELLITES,
         BATCH_TILES,
-        Parameter("codecs", ["int8"], "Codec settings the planner may choose from"),
+        Parameter("codecs", ["int8", "raw"], "Codec settings the planner may choose from"),
         Parameter("accuracy_floor", 0.0, "Least accuracy that a codec setting may have", "share", 0.0, 1.0),
         Parameter("batches", 64, "Batches B to plan for when sensing does not know how many will come", "batch", 1),
         *(

@@ -12,12 +12,12 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.compat import PROFILE_VARIABLE
 from satllm_ros.runtime.memory import keep_pages
 from satllm_ros.share import share_directory
 
 # How long a signal may go unnoticed: the executor waits in C, where Python's handlers do not run.
 SPIN_PERIOD_S = 0.1
-_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 class Stop:
@@ -72,8 +72,8 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
 
 def _use_shared_memory_profile() -> None:
     # Must be in the environment before the first participant exists; a profile of the user's own wins.
-    if _PROFILE_VARIABLE in os.environ or "FASTDDS_BUILTIN_TRANSPORTS" in os.environ:
+    if PROFILE_VARIABLE in os.environ or "FASTDDS_BUILTIN_TRANSPORTS" in os.environ:
         return
     profile = share_directory() / "config" / "fastdds.xml"
     if profile.is_file():
-        os.environ[_PROFILE_VARIABLE] = str(profile)
+        os.environ[PROFILE_VARIABLE] = str(profile)

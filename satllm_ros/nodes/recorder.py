@@ -155,7 +155,7 @@ class RecorderNode(FlightNode):
             )
         )
         if self._progress is not None:
-            self._progress.console.print(plan.explanation, highlight=False, markup=False)
+            self._progress.console.print(plan.explanation, highlight=False, markup=False, soft_wrap=True)
 
     def _on_ledger(self, message: m.Ledger) -> None:
         self._ledger = message

@@ -60,11 +60,9 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path) -
 
 
 def _start(spec: ProcessSpec, root: str, run_directory: Path) -> _Child:
-    parameters = run_directory / "parameters" / f"{spec.name}.yaml"
+    parameters = spec.write_parameters(run_directory, root)
     log = run_directory / "logs" / f"{spec.name}.log"
-    for file in (parameters, log):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    parameters.write_text(spec.parameter_file(root), encoding="utf-8")
+    log.parent.mkdir(parents=True, exist_ok=True)
     namespace = "/" + "/".join(part for part in (root.strip("/"), spec.namespace) if part)
     executable = share_directory().parents[1] / "lib" / PACKAGE / spec.executable
     command = [str(executable), "--ros-args", "--params-file", str(parameters), "-r", f"__ns:={namespace}"]
