@@ -59,13 +59,15 @@ class TileRecord:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """A committed plan: stages are (satellite, start, stop, setting)."""
+    """A committed plan: stages are (satellite, start, stop, setting); predictions are None when not made."""
 
     epoch: tuple[int, int]
     plan_hash: str
     stages: tuple[tuple[str, int, int, str], ...]
     downlink: str
     explanation: str
+    predicted_exact_s: float | None = None
+    predicted_paper_s: float | None = None
 
 
 @dataclass(frozen=True)

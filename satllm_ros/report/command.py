@@ -1,0 +1,34 @@
+"""`satllm report`: tables, results and picture of a finished run, from its record."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Register `satllm report`."""
+    parser = subparsers.add_parser(
+        "report",
+        help="print a finished run again and rebuild its files",
+        description=(
+            "Print the tables of a finished run and rebuild results.csv, summary.json and timeline.png from "
+            "its record. Exit code 0 if every tile came down exactly once, 1 if not, 2 without a record."
+        ),
+    )
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=Path,
+        default=Path("runs/latest"),
+        metavar="DIR",
+        help="directory of the run (default: %(default)s)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from satllm_ros.report.tables import print_report, report_console
+    from satllm_ros.report.write import rewrite_report
+
+    summary, files = rewrite_report(args.directory)
+    print_report(summary, report_console(), files)
+    return 0 if summary.exit_ok else 1

@@ -1,0 +1,127 @@
+"""The figures of one run; `summary.json` is their written form, documented in docs/summary.md."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from satllm_ros.report.satellites import SatelliteUse
+
+COUNTING_RULE = (
+    "Serialized ROS messages ImageBatch (upload), CompressedActivation (ISL) and Predictions (S2G), re-sent "
+    "batches and duplicates included; no DDS or UDP headers, acknowledgements, plans, status or heartbeats."
+)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles by fate; `received` counts identities, `duplicates` further arrivals of the same tile."""
+
+    sent: int
+    received: int
+    duplicates: int
+    lost: int
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares of 1 over the tiles that came down; None when unknown.
+
+    `reference` is that of the unsplit, uncompressed model on the same tiles; `agreement` the share of tiles
+    where both say the same class, right or wrong.
+    """
+
+    flown: float | None
+    reference: float | None
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Hop:
+    """All activations one satellite sent to another: totals over the run.
+
+    `ratio` = fp32_bytes / wire_bytes (the "x" figure), `q` = wire_bytes / fp32_bytes (the paper's), and
+    `effective_rate_bps` = 8 wire_bytes / time on the link, propagation included; None when nobody timed it.
+    """
+
+    sender: str
+    receiver: str
+    settings: list[str]
+    messages: int
+    fp32_bytes: int
+    wire_bytes: int
+    ratio: float
+    q: float
+    effective_rate_bps: float | None
+
+
+@dataclass(frozen=True)
+class Delay:
+    """From acquisition of a tile to its prediction written at the ground [s], quantiles over tiles."""
+
+    p50: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True)
+class Makespan:
+    """First acquisition to last write at the ground [s], as measured, as ideal, and as predicted.
+
+    Predictions are None when none was made, or when plans of different splits flew.
+    """
+
+    measured: float | None
+    ideal: float | None
+    predicted_exact: float | None
+    predicted_paper: float | None
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Received tiles over the measured makespan [1/s], and ideal over measured makespan [-]."""
+
+    tiles_per_s: float | None
+    of_ideal: float | None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes on the links by kind, counted by `counting_rule`; `upload` is None when nobody counted it."""
+
+    isl: int
+    s2g: int
+    upload: int | None
+    counting_rule: str = COUNTING_RULE
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of one run."""
+
+    tiles: Tiles
+    accuracy: Accuracy
+    hops: list[Hop]
+    satellites: list[SatelliteUse]
+    delay_s: Delay
+    makespan_s: Makespan
+    throughput: Throughput
+    traffic_bytes: Traffic
+
+    @property
+    def emulated(self) -> bool:
+        """True if any satellite's compute time was imposed by emulation."""
+        return any(satellite.emulated for satellite in self.satellites)
+
+    @property
+    def exit_ok(self) -> bool:
+        """True only if tiles were sent, each came down exactly once, and nothing was dropped."""
+        tiles = self.tiles
+        once = tiles.received == tiles.sent > 0 and tiles.duplicates == 0
+        return once and not any(tiles.dropped.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `summary.json`: attributes under their own names, a hop's ends as from and to."""
+        content = {"complete": self.exit_ok, "emulated": self.emulated} | asdict(self)
+        for hop in content["hops"]:
+            ends = {"from": hop.pop("sender"), "to": hop.pop("receiver")}
+            hop |= ends
+        return content

@@ -1,0 +1,188 @@
+"""The report a run ends with, as text for people."""
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from satllm_ros.report import units
+from satllm_ros.report.figures import Summary
+from satllm_ros.report.satellites import SatelliteUse
+
+WIDTH = 100
+
+
+def report_console() -> Console:
+    """A console on standard output, `WIDTH` columns wide where no terminal says otherwise."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def print_report(summary: Summary, console: Console, files: tuple[Path, ...] = ()) -> None:
+    """Print the figures of a run, and where its files are."""
+    console.print()
+    console.rule(_verdict(summary), style="dim", align="left")
+    console.print(Padding(_facts(_outcome(summary)), (0, 0, 0, 1), expand=False))
+    _section(console, "Between satellites", _hops(summary))
+    _section(console, _satellites_title(summary), _satellites(summary))
+    if summary.emulated:
+        _section(console, None, Text(_EMULATION_NOTE, style="italic yellow"))
+    follows = " (follows the emulated compute times)" if summary.emulated else ""
+    _section(console, f"Time{follows}", _facts(_timing(summary)))
+    _section(console, "Traffic", _facts(_traffic(summary)))
+    if files:
+        rows = [("files" if file is files[0] else "", Text(str(file), style="cyan")) for file in files]
+        _section(console, None, _facts(rows))
+    console.print()
+
+
+def _section(console: Console, title: str | None, content: RenderableType) -> None:
+    console.print()
+    if title:
+        console.print(Text(f" {title}", style="bold"))
+    console.print(Padding(content, (0, 0, 0, 1), expand=False))
+
+
+_EMULATION_NOTE = (
+    "Emulated compute is a satellite's planned time, waited for; it is not this computer's performance. "
+    "'real' is what the processor took."
+)
+
+
+def _verdict(summary: Summary) -> Text:
+    tiles = summary.tiles
+    if summary.exit_ok:
+        return Text(f"COMPLETE: all {tiles.sent} tiles came down exactly once", style="bold green")
+    words = f"INCOMPLETE: {tiles.received} of {tiles.sent} tiles came down"
+    if tiles.received > tiles.sent:
+        words += ", more than were sent"
+    elif tiles.duplicates:
+        words += ", not each exactly once"
+    elif any(tiles.dropped.values()):
+        words += ", others were dropped"
+    return Text(words, style="bold red")
+
+
+def _outcome(summary: Summary) -> list[tuple[str, Text]]:
+    tiles, accuracy = summary.tiles, summary.accuracy
+    counts = Text(f"{tiles.sent} sent   {tiles.received} received")
+    for count, word in ((tiles.duplicates, "duplicates"), (tiles.lost, "lost")):
+        counts.append(f"   {count} {word}", style="bold red" if count else "")
+    for cause, count in tiles.dropped.items():
+        counts.append(f"   {count} dropped: {cause}", style="bold red" if count else "")
+    rows = [("tiles", counts)]
+    flown = Text("flown ").append(units.percent(accuracy.flown, 2), style="bold")
+    flown.append(f"   unsplit and uncompressed {units.percent(accuracy.reference, 2)}")
+    if accuracy.flown is not None and accuracy.reference is not None:
+        flown.append(f"   difference {100 * (accuracy.flown - accuracy.reference):+.2f} points")
+    if (accuracy.flown, accuracy.reference) != (None, None):
+        rows.append(("accuracy", flown))
+    if accuracy.agreement is not None:
+        same = f"{units.percent(accuracy.agreement, 2)} of the tiles got the class the unsplit model gives"
+        rows.append(("agreement", Text(same)))
+    return rows
+
+
+def _timing(summary: Summary) -> list[tuple[str, Text]]:
+    delay, makespan, throughput = summary.delay_s, summary.makespan_s, summary.throughput
+    if not makespan.measured:
+        return [("makespan", Text("unknown: no tile came down", style="red"))]
+    spent = Text("measured ").append(f"{makespan.measured:.2f} s", style="bold")
+    for word, predicted_s in (
+        ("predicted", makespan.predicted_exact),
+        ("paper's model", makespan.predicted_paper),
+    ):
+        if predicted_s is not None:
+            spent.append(f"   {word} {predicted_s:.2f} s (")
+            spent.append(f"{100 * (predicted_s / makespan.measured - 1):+.1f} %", style="bold").append(")")
+    flow = Text("").append(f"{throughput.tiles_per_s:.2f} tiles/s", style="bold")
+    if throughput.of_ideal is not None:
+        flow.append("   ").append(units.percent(throughput.of_ideal, 1), style="bold")
+        flow.append(f" of the ideal flow line ({makespan.ideal:.2f} s from this run's median times)")
+    times = f"p50 {units.seconds(delay.p50)} s   p95 {units.seconds(delay.p95)} s"
+    return [
+        ("delay", Text(f"{times}   from acquisition to the ground's write")),
+        ("makespan", spent),
+        ("throughput", flow),
+    ]
+
+
+def _traffic(summary: Summary) -> list[tuple[str, Text]]:
+    traffic = summary.traffic_bytes
+    total = Text("ISL ").append(units.size(traffic.isl), style="bold")
+    total.append("   S2G ").append(units.size(traffic.s2g), style="bold")
+    total.append(f"   together {units.size(traffic.isl + traffic.s2g)}")
+    total.append(f"   upload to the first satellite {units.size(traffic.upload)}")
+    return [("bytes", total), ("counted", Text(traffic.counting_rule, style="dim"))]
+
+
+def _facts(rows: list[tuple[str, Text]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True, min_width=10)
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(name, text)
+    return table
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="dim")
+    for name, justify in columns:
+        table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")
+    return table
+
+
+def _hops(summary: Summary) -> Table | Text:
+    if not summary.hops:
+        return Text(" no activation crossed a link", style="dim")
+    numbers = ("messages", "fp32", "on the wire", "ratio", "q", "effective rate")
+    table = _table(
+        ("from", "left"), ("to", "left"), ("codec", "left"), *((name, "right") for name in numbers)
+    )
+    for hop in summary.hops:
+        table.add_row(
+            hop.sender,
+            hop.receiver,
+            ", ".join(hop.settings),
+            str(hop.messages),
+            units.size(hop.fp32_bytes),
+            units.size(hop.wire_bytes),
+            Text(f"{hop.ratio:.2f}x", style="bold"),
+            f"{hop.q:.4f}",
+            units.rate(hop.effective_rate_bps),
+        )
+    return table
+
+
+def _satellites_title(summary: Summary) -> str:
+    batch = max((s.tiles for s in summary.satellites if s.tiles), default=0)
+    return f"Satellites (median seconds per batch of {batch} tiles; busy: share of the makespan)"
+
+
+def _satellites(summary: Summary) -> Table:
+    numbers = ("blocks", "memory", "wait", "decode", "compute", "real", "encode", "busy", "real")
+    table = _table(("satellite", "left"), *((name, "right") for name in numbers), ("compute", "left"))
+    for s in summary.satellites:
+        table.add_row(
+            s.name,
+            _blocks(s),
+            units.size(s.memory_bytes),
+            units.seconds(s.wait_s),
+            units.seconds(s.decode_s),
+            Text(units.seconds(s.compute_s), style="italic yellow" if s.emulated else "bold"),
+            units.seconds(s.compute_real_s),
+            units.seconds(s.encode_s),
+            Text(units.percent(s.utilisation), style="italic yellow" if s.emulated else "bold"),
+            units.percent(s.utilisation_real),
+            Text("emulated", style="italic yellow") if s.emulated else Text("real"),
+        )
+    return table
+
+
+def _blocks(s: SatelliteUse) -> str:
+    if s.start is None or s.stop is None:
+        return "none"
+    return f"{s.start + 1}-{s.stop}" if s.stop > s.start + 1 else str(s.stop)

@@ -1,0 +1,101 @@
+"""What people read at the end of a run."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from satllm_ros.report import units
+from satllm_ros.report.record import RunRecord
+from satllm_ros.report.summary import summarise
+from satllm_ros.report.tables import WIDTH, print_report
+
+
+def printed(run: RunRecord, width: int = WIDTH, files: tuple[Path, ...] = ()) -> str:
+    out = io.StringIO()
+    print_report(summarise(run), Console(file=out, width=width, highlight=False), files)
+    return out.getvalue()
+
+
+def test_report_shows_every_figure(run: RunRecord) -> None:
+    text = printed(run, files=(Path("runs/now/results.csv"),))
+    for figure in (
+        "128 sent   128 received   0 duplicates   0 lost",
+        "flown 100.00 %   unsplit and uncompressed 100.00 %   difference +0.00 points",
+        "5.00x",
+        "0.2000",
+        "10-12",
+        "11.0 MB",
+        "p50",
+        "p95",
+        "predicted 20.00 s",
+        "paper's model 25.00 s",
+        "100.0 % of the ideal flow line",
+        "ISL 1.9 MB   S2G 12.8 kB",
+        "no DDS or UDP headers",
+        "runs/now/results.csv",
+    ):
+        assert figure in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_emulated_times_are_called_emulated_beside_the_real_ones(run: RunRecord) -> None:
+    row = next(line for line in printed(run).splitlines() if line.startswith(" sat2 ") and "1.800" in line)
+    assert row.split()[-1] == "emulated" and "0.360" in row
+    assert "not this computer's performance" in printed(run)
+    assert "follows the emulated compute times" in printed(run)
+
+
+def test_real_times_carry_no_word_of_emulation(fly) -> None:
+    assert "mulated" not in printed(fly(real_share=1.0))
+
+
+def test_trouble_is_spelled_out(run: RunRecord) -> None:
+    run.tiles = [replace(run.tiles[0], copies=3), *run.tiles[2:]]
+    run.dropped = {"unreadable": 4}
+    text = printed(run)
+    assert "INCOMPLETE: 127 of 128 tiles came down" in text
+    assert "2 duplicates   1 lost   4 dropped: unreadable" in text
+
+
+def test_a_duplicate_alone_is_named_as_the_trouble(run: RunRecord) -> None:
+    run.tiles[0] = replace(run.tiles[0], copies=2)
+    assert "INCOMPLETE: 128 of 128 tiles came down, not each exactly once" in printed(run)
+
+
+def test_dropped_tiles_alone_are_named_as_the_trouble(run: RunRecord) -> None:
+    run.dropped = {"unreadable": 1}
+    assert "128 of 128 tiles came down, others were dropped" in printed(run)
+
+
+def test_empty_run_and_narrow_terminal_still_print(run: RunRecord) -> None:
+    assert "unknown: no tile came down" in printed(RunRecord())
+    assert max(map(len, printed(run, width=60).splitlines())) <= 60
+
+
+def test_a_terminal_that_knows_only_ascii_is_served(run: RunRecord) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    print_report(summarise(run), Console(file=out, width=WIDTH, highlight=False))
+    out.flush()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (None, "-"), (5e15, "5000.0 TB")],
+)
+def test_sizes(value: float | None, text: str) -> None:
+    assert units.size(value) == text
+
+
+@given(st.integers(0, 10**6))
+def test_clock_counts_every_second(time_s: int) -> None:
+    parts = [int(part) for part in units.clock(time_s).split(":")]
+    assert sum(part * 60**power for power, part in enumerate(reversed(parts))) == time_s
+
+
+def test_tiny_negative_waits_read_zero() -> None:
+    assert units.seconds(-1e-9) == "0.000"
