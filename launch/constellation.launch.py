@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
@@ -11,6 +10,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from launch import LaunchContext, LaunchDescription
 from satllm_ros import preflight
 from satllm_ros.graph import SourceConfig, load_constellation, new_run_directory, processes
 
@@ -21,7 +21,9 @@ ARGUMENTS = [
         description="Constellation file",
     ),
     DeclareLaunchArgument("bag", default_value="", description="rosbag2 bag to replay instead of the file's source"),
-    DeclareLaunchArgument("images", default_value="", description="Folder of images to read instead of the file's source"),
+    DeclareLaunchArgument(
+        "images", default_value="", description="Folder of images to read instead of the file's source"
+    ),
     DeclareLaunchArgument("image_topic", default_value="", description="Image topic inside the bag, if it has several"),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace the whole graph lives in"),
     DeclareLaunchArgument("runs", default_value="runs", description="Where runs are kept"),

@@ -146,7 +146,8 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         satellites=tuple(_satellite(s) for s in top.sections("satellites")),
         links={
             kind: LinkConfig(
-                links.section(kind).number("rate_bps", 1.0, 1e15), links.section(kind).number("propagation_s", 0.0, 60.0)
+                links.section(kind).number("rate_bps", 1.0, 1e15),
+                links.section(kind).number("propagation_s", 0.0, 60.0),
             )
             for kind in LINK_KINDS
         },
@@ -235,9 +236,7 @@ def _satellite(section: _Section) -> SatelliteConfig:
         raise ConstellationError(
             f"{section.where}.name is {name!r}; allowed are letters, digits and _, but not {', '.join(_RESERVED)}"
         )
-    made = SatelliteConfig(
-        name, section.integer("memory_bytes", 1, 2**62), section.number("block_s", 0.0, 1e6)
-    )
+    made = SatelliteConfig(name, section.integer("memory_bytes", 1, 2**62), section.number("block_s", 0.0, 1e6))
     section.refuse_unknown()
     return made
 
@@ -287,7 +286,11 @@ class _Section:
 
     def number(self, key: str, low: float, high: float) -> float:
         value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and low <= value <= high):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not (math.isfinite(value) and low <= value <= high)
+        ):
             raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
         return float(value)
 
@@ -300,7 +303,9 @@ class _Section:
     def refuse_unknown(self) -> None:
         unknown = sorted(set(self._value) - self._read, key=str)
         if unknown:
-            raise ConstellationError(f"{self.where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(self._read))}")
+            raise ConstellationError(
+                f"{self.where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(self._read))}"
+            )
 
     def _get(self, key: str, default: Any = None) -> Any:
         self._read.add(key)

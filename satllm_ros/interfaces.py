@@ -55,13 +55,19 @@ IMAGES_INBOX = Topic("{node}/inbox/images", "satllm_ros/msg/ImageBatch", Qos.DAT
 ACTIVATION_INBOX = Topic(
     "{node}/inbox/activation", "satllm_ros/msg/CompressedActivation", Qos.DATA, "compression or link", "compression"
 )
-PREDICTIONS_INBOX = Topic("{node}/inbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink or link", "ground")
+PREDICTIONS_INBOX = Topic(
+    "{node}/inbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink or link", "ground"
+)
 IMAGES_OUTBOX = Topic("{node}/outbox/images", "satllm_ros/msg/ImageBatch", Qos.DATA, "sensing", "link")
 ACTIVATION_OUTBOX = Topic(
     "{node}/outbox/activation", "satllm_ros/msg/CompressedActivation", Qos.DATA, "compression", "link"
 )
 PREDICTIONS_OUTBOX = Topic("{node}/outbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink", "link")
-BATCH_ACK = Topic("batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink")
+ACTIVATION_IN = Topic("{node}/activation/in", "satllm_ros/msg/Activation", Qos.DATA, "compression", "external stage")
+ACTIVATION_OUT = Topic("{node}/activation/out", "satllm_ros/msg/Activation", Qos.DATA, "external stage", "compression")
+BATCH_ACK = Topic(
+    "batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink"
+)
 PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner", "stage, sensing")
 PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, downlink, ground")
 LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, ground")
@@ -71,7 +77,9 @@ TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compre
 LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, ground")
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "ground")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
-IMAGE_COMPRESSED = Topic("image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing")
+IMAGE_COMPRESSED = Topic(
+    "image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing"
+)
 
 TOPICS: tuple[Topic, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))
 

@@ -21,14 +21,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             "came down exactly once, 1 if not, 2 on bad input, 3 if no plan is possible."
         ),
     )
-    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="constellation file (default: the shipped one)")
+    parser.add_argument(
+        "config", nargs="?", type=Path, metavar="CONFIG", help="constellation file (default: the shipped one)"
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--bag", metavar="BAG", help="rosbag2 bag to replay instead of the file's source")
     source.add_argument("--images", metavar="DIR", help="folder of images to read instead of the file's source")
     source.add_argument("--camera", action="store_true", help="listen to the topics image and image/compressed instead")
-    parser.add_argument("--image-topic", default="", metavar="TOPIC", help="image topic inside the bag, if it has several")
+    parser.add_argument(
+        "--image-topic", default="", metavar="TOPIC", help="image topic inside the bag, if it has several"
+    )
     parser.add_argument("--namespace", default="", metavar="NS", help="namespace the whole graph lives in")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -40,7 +46,9 @@ def _run(args: argparse.Namespace) -> int:
 
     source = None
     if args.bag:
-        source = SourceConfig("bag", args.bag if args.bag == "demo" else str(Path(args.bag).resolve()), args.image_topic)
+        source = SourceConfig(
+            "bag", args.bag if args.bag == "demo" else str(Path(args.bag).resolve()), args.image_topic
+        )
     elif args.images:
         source = SourceConfig("folder", str(Path(args.images).resolve()))
     elif args.camera:
@@ -53,5 +61,8 @@ def _run(args: argparse.Namespace) -> int:
         return EXIT_INFEASIBLE
     run_directory = new_run_directory(args.runs).resolve()
     specs = processes(constellation, run_directory, exit_when_done=constellation.source.kind != "topic")
-    print(f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}", flush=True)
+    print(
+        f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
+        flush=True,
+    )
     return run_graph(specs, root=args.namespace, run_directory=run_directory)

@@ -103,7 +103,9 @@ class FlightNode(LifecycleNode):
         self._active_publishers.append(made)
         return made
 
-    def listen_to(self, topic: Topic, callback: Callable[[Any], None], node: str = "", *, raw: bool = False) -> Subscription:
+    def listen_to(
+        self, topic: Topic, callback: Callable[[Any], None], node: str = "", *, raw: bool = False
+    ) -> Subscription:
         made = qos.subscription(self, self.counters, topic, f"{self.root}/{topic.of(node)}", callback, raw=raw)
         self._active_subscriptions.append(made)
         return made

@@ -17,6 +17,7 @@ from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode
+from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, EMULATE_LINKS, SATELLITES, Parameter
 from satllm_ros.runtime.custody import Cause, Verdict
@@ -24,6 +25,7 @@ from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
 from satllm_ros.runtime.plan_switch import Entry
+from satllm_ros.runtime.submodels import ExternalBlocks
 from satllm_ros.runtime.tiles import TileError, decode_tiles
 
 AS_PLANNED = "plan"
@@ -44,9 +46,14 @@ class CompressionNode(FlightNode):
             read_only=False,
         ),
         Parameter(
-            "inbox_batches", 16, "Batches that may wait to be decoded; more are refused and sent again",
-            "batch", 1, graph.MAX_CREDITS,
+            "inbox_batches",
+            16,
+            "Batches that may wait to be decoded; more are refused and sent again",
+            "batch",
+            1,
+            graph.MAX_CREDITS,
         ),
+        Parameter("external_timeout_s", 30.0, "Patience with an external stage, per batch", "s", 0.1, 3600.0),
     )
 
     def __init__(self, onboard: Onboard, downlink: DownlinkNode) -> None:
@@ -77,6 +84,9 @@ class CompressionNode(FlightNode):
         )
         self._ack = self.publish_on(graph.BATCH_ACK)
         self._timing = self.publish_on(graph.TIMING, self._satellite)
+        self._external = None
+        if isinstance(submodels, ExternalBlocks):
+            self._external = ExternalStage(self, self._satellite, self.value("external_timeout_s"))
         self._pipeline = Pipeline(
             {"decode": self._decode, "compute": self._compute, "encode": self._encode},
             self._failed,
@@ -131,7 +141,10 @@ class CompressionNode(FlightNode):
             convert.check_image_batch(message, job.envelope)
             convert.check_seal(job.envelope, 0, message.data, message.crc32)
             images = decode_tiles(
-                memoryview(message.data), message.tile_bytes, self._spec.image_height, self._spec.image_width,
+                memoryview(message.data),
+                message.tile_bytes,
+                self._spec.image_height,
+                self._spec.image_width,
                 jpeg=message.encoding == m.ImageBatch.ENCODING_JPEG,
             )
             job.content = self._onboard.submodels.prepare_images(images)
@@ -150,7 +163,13 @@ class CompressionNode(FlightNode):
     def _compute(self, job: Job) -> None:
         stage = job.context.stage
         job.times.compute_start_s = time.monotonic()
-        job.content, job.times.compute_real_s = self._onboard.submodels.run(stage.start, stage.stop, job.content)
+        if self._external is not None:
+            tiles = job.envelope.tiles
+            last = stage.stop == self._spec.blocks
+            shape = (tiles, len(self._spec.classes)) if last else (tiles, self._spec.tokens, self._spec.width)
+            job.content, job.times.compute_real_s = self._external.run(job, stage.stop, shape)
+        else:
+            job.content, job.times.compute_real_s = self._onboard.submodels.run(stage.start, stage.stop, job.content)
         job.times.compute_stop_s = time.monotonic()
 
     def _encode(self, job: Job) -> None:
@@ -234,7 +253,10 @@ class CompressionNode(FlightNode):
     def _refuse(self, envelope: Envelope, cause: Cause) -> None:
         self.counters.add(f"refused_{cause.name.lower()}")
         message = m.BatchAck(
-            batch=convert.batch_to(envelope.batch), sender=self._satellite, verdict=int(Verdict.REFUSED), cause=int(cause)
+            batch=convert.batch_to(envelope.batch),
+            sender=self._satellite,
+            verdict=int(Verdict.REFUSED),
+            cause=int(cause),
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._ack.publish(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import Any
 
@@ -78,7 +79,10 @@ def envelope_from(message: m.BatchEnvelope) -> Envelope:
     """
     frames, indices = len(message.frames), len(message.tile_indices)
     if frames != indices or not 1 <= frames <= MAX_TILES:
-        raise WireError(Cause.MALFORMED, f"envelope lists {frames} frames and {indices} tile indices; allowed is 1 to {MAX_TILES} of each")
+        raise WireError(
+            Cause.MALFORMED,
+            f"envelope lists {frames} frames and {indices} tile indices; allowed is 1 to {MAX_TILES} of each",
+        )
     return Envelope(
         batch=batch_from(message.batch),
         sender=message.sender,
@@ -117,15 +121,32 @@ def check_seal(envelope: Envelope, cut: int, payload: Any, crc32: int) -> None:
 def check_image_batch(message: m.ImageBatch, envelope: Envelope) -> None:
     """Raise `WireError` unless sizes add up and the encoding is known."""
     if message.encoding not in (m.ImageBatch.ENCODING_RGB8, m.ImageBatch.ENCODING_JPEG):
-        raise WireError(Cause.MALFORMED, f"image encoding {message.encoding} is unknown; known are 0 (rgb8) and 1 (jpeg)")
+        raise WireError(
+            Cause.MALFORMED, f"image encoding {message.encoding} is unknown; known are 0 (rgb8) and 1 (jpeg)"
+        )
     if not (1 <= message.height <= MAX_TILE_SIDE and 1 <= message.width <= MAX_TILE_SIDE):
-        raise WireError(Cause.MALFORMED, f"tiles of {message.width}x{message.height} pixels; allowed is 1 to {MAX_TILE_SIDE}")
+        raise WireError(
+            Cause.MALFORMED, f"tiles of {message.width}x{message.height} pixels; allowed is 1 to {MAX_TILE_SIDE}"
+        )
     if len(message.tile_bytes) != envelope.tiles or sum(message.tile_bytes) != len(message.data):
         raise WireError(
             Cause.MALFORMED,
             f"{len(message.tile_bytes)} tile sizes add up to {sum(message.tile_bytes)} bytes;"
             f" the batch has {envelope.tiles} tiles and {len(message.data)} bytes",
         )
+
+
+def activation_array(message: m.Activation, shape: tuple[int, ...]) -> np.ndarray:
+    """Values as float32; raises `WireError` unless they are of this shape and of a known type."""
+    kinds = {m.Activation.DTYPE_FLOAT32: np.dtype("<f4"), m.Activation.DTYPE_FLOAT16: np.dtype("<f2")}
+    kind = kinds.get(message.dtype)
+    if kind is None or tuple(message.shape) != shape or len(message.data) != kind.itemsize * math.prod(shape):
+        raise WireError(
+            Cause.MALFORMED,
+            f"activation of type {message.dtype}, shape {tuple(message.shape)}, {len(message.data)} bytes;"
+            f" expected shape {shape} as float32 (0) or float16 (1)",
+        )
+    return np.frombuffer(message.data, dtype=kind).reshape(shape).astype(np.float32)
 
 
 def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray:
@@ -138,7 +159,9 @@ def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray
     logits = np.frombuffer(message.logits, dtype=np.float32).reshape(envelope.tiles, message.classes)
     check_seal(envelope, 0, logits.tobytes(), message.crc32)
     if len(message.labels) != envelope.tiles or not np.isfinite(logits).all():
-        raise WireError(Cause.MALFORMED, f"{len(message.labels)} labels for {envelope.tiles} tiles, or a logit is not finite")
+        raise WireError(
+            Cause.MALFORMED, f"{len(message.labels)} labels for {envelope.tiles} tiles, or a logit is not finite"
+        )
     return logits
 
 

@@ -30,7 +30,12 @@ class DownlinkNode(FlightNode):
         EMULATE_LINKS,
         Parameter("store_directory", "", "Folder of the durable store of predictions; empty: the working directory"),
         Parameter(
-            "resend_s", 15.0, "Send predictions again that the ground has not acknowledged for so long", "s", 1.0, 86400.0,
+            "resend_s",
+            15.0,
+            "Send predictions again that the ground has not acknowledged for so long",
+            "s",
+            1.0,
+            86400.0,
             read_only=False,
         ),
     )
@@ -52,7 +57,12 @@ class DownlinkNode(FlightNode):
         emulated = self.value("emulate_links")
         others = [name for name in self.value("satellites") if name != self._satellite]
         self._outlet = Outlet(
-            self, graph.PREDICTIONS_INBOX, graph.PREDICTIONS_OUTBOX, self._satellite, [*others, graph.GROUND], emulated=emulated
+            self,
+            graph.PREDICTIONS_INBOX,
+            graph.PREDICTIONS_OUTBOX,
+            self._satellite,
+            [*others, graph.GROUND],
+            emulated=emulated,
         )
         self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, self._satellite)
@@ -92,7 +102,8 @@ class DownlinkNode(FlightNode):
     def _keep(self, message: m.Predictions, envelope: Envelope) -> int:
         acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()
         new = self._store.write(
-            StoredTile(key, label, acquired_s, now_s) for key, label in zip(envelope.keys(), message.labels, strict=True)
+            StoredTile(key, label, acquired_s, now_s)
+            for key, label in zip(envelope.keys(), message.labels, strict=True)
         )
         self.counters.add("stored_tiles", new)
         self.counters.add("duplicate_tiles", envelope.tiles - new)

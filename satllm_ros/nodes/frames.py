@@ -69,7 +69,9 @@ def folder_frames(path: Path) -> Iterator[Frame | UnreadableFrame]:
     for place, file in enumerate(read_folder(path), start=1):
         data = file.read_bytes()
         try:
-            yield Frame(place, decode_jpeg(np.frombuffer(data, dtype=np.uint8)), data if data.startswith(b"\xff\xd8") else None)
+            yield Frame(
+                place, decode_jpeg(np.frombuffer(data, dtype=np.uint8)), data if data.startswith(b"\xff\xd8") else None
+            )
         except TileError as error:
             yield UnreadableFrame(place, f"{file.name}: {error}")
 

@@ -21,9 +21,7 @@ STORE_NAME = "predictions.sqlite"
 class GroundNode(FlightNode):
     """End of the chain: a prediction is delivered once it is written here."""
 
-    PARAMETERS = (
-        Parameter("run_directory", "", "Folder of the store of predictions; empty: the working directory"),
-    )
+    PARAMETERS = (Parameter("run_directory", "", "Folder of the store of predictions; empty: the working directory"),)
 
     def __init__(self) -> None:
         super().__init__("ground")
@@ -52,7 +50,8 @@ class GroundNode(FlightNode):
             return
         acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()
         new = self.store.write(
-            StoredTile(key, label, acquired_s, now_s) for key, label in zip(envelope.keys(), message.labels, strict=True)
+            StoredTile(key, label, acquired_s, now_s)
+            for key, label in zip(envelope.keys(), message.labels, strict=True)
         )
         self.counters.add("delivered_tiles", new)
         self.counters.add("duplicate_tiles", envelope.tiles - new)

@@ -47,7 +47,9 @@ class LinkNode(FlightNode):
     PARAMETERS = (
         SATELLITES,
         *(make(kind, what) for kind, what in KINDS.items() for make in (_rate, _propagation)),
-        Parameter("queue_batches", graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1),
+        Parameter(
+            "queue_batches", graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1
+        ),
     )
 
     def __init__(self) -> None:

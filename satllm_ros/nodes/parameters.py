@@ -51,9 +51,7 @@ class Parameter:
 
     def descriptor(self) -> ParameterDescriptor:
         unit = "" if self.unit == "-" else f" [{self.unit}]"
-        descriptor = ParameterDescriptor(
-            name=self.name, description=self.description + unit, read_only=self.read_only
-        )
+        descriptor = ParameterDescriptor(name=self.name, description=self.description + unit, read_only=self.read_only)
         if self.choices:
             descriptor.additional_constraints = f"one of {self.allowed}"
         if self.low is not None:

@@ -172,7 +172,11 @@ class PlannerNode(FlightNode):
 
     def _plan(self, solution: Solution, explanation: str) -> Plan:
         # The first plan of this life starts a new incarnation above every one it has seen.
-        self._own = Epoch(self._highest.incarnation + 1, 1) if self._own is None else Epoch(self._own.incarnation, self._own.counter + 1)
+        self._own = (
+            Epoch(self._highest.incarnation + 1, 1)
+            if self._own is None
+            else Epoch(self._own.incarnation, self._own.counter + 1)
+        )
         settings = [*map(CodecSetting.parse, solution.settings), CodecSetting.parse("raw")]
         plan = Plan(
             epoch=self._own,

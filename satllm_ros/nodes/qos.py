@@ -51,8 +51,10 @@ def publisher(node: Node, counters: Counters, topic: Topic, name: str) -> Publis
 
     def on_incompatible(event: Any) -> None:
         counters.add("incompatible_qos")
-        node.get_logger().warning(f"a subscription on {name} asks for a quality of service this topic does not offer: "
-                                  f"policy {event.last_policy_kind}; see docs/topics.md")
+        node.get_logger().warning(
+            f"a subscription on {name} asks for a quality of service this topic does not offer: "
+            f"policy {event.last_policy_kind}; see docs/topics.md"
+        )
 
     return node.create_publisher(
         message_class(topic.type),
@@ -69,8 +71,10 @@ def subscription(
 
     def on_incompatible(event: Any) -> None:
         counters.add("incompatible_qos")
-        node.get_logger().warning(f"a publisher on {name} offers less quality of service than this topic needs: "
-                                  f"policy {event.last_policy_kind}; see docs/topics.md")
+        node.get_logger().warning(
+            f"a publisher on {name} offers less quality of service than this topic needs: "
+            f"policy {event.last_policy_kind}; see docs/topics.md"
+        )
 
     def on_lost(event: Any) -> None:
         counters.add("message_lost", event.total_count_change)

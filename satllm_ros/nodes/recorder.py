@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from rclpy.serialization import deserialize_message
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
 from satllm_ros.data.bag import label_topic, read_messages
-from satllm_ros.model.spec import read_spec
+from satllm_ros.model.reference import UnsplitModel
+from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.frames import Frame, source_frames
+from satllm_ros.nodes.frames import Frame, UnreadableFrame, source_frames
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
 from satllm_ros.report.progress import Progress
-from satllm_ros.report.record import LinkRecord, PlanRecord, RunRecord, SatelliteRecord, StageRecord, TileRecord, TransferRecord
+from satllm_ros.report.record import (
+    LinkRecord,
+    PlanRecord,
+    RunRecord,
+    SatelliteRecord,
+    StageRecord,
+    TileRecord,
+    TransferRecord,
+)
 from satllm_ros.report.tables import print_report, report_console
 from satllm_ros.report.write import write_run
 from satllm_ros.runtime.tiles import cut_tiles
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.ground import GroundNode
+
+Item = TypeVar("Item")
 
 CHECK_PERIOD_S = 0.2
 # Timings of the last batch travel beside its predictions and may come a little later.
@@ -43,7 +59,9 @@ class RecorderNode(FlightNode):
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
         Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
         Parameter("reference", True, "Run the unsplit, uncompressed model on the same images for comparison"),
-        Parameter("exit_when_done", False, "End the process once a bag or folder is through, with 1 if a tile is missing"),
+        Parameter(
+            "exit_when_done", False, "End the process once a bag or folder is through, with 1 if a tile is missing"
+        ),
     )
 
     def __init__(self, ground: GroundNode, stop: Stop) -> None:
@@ -216,35 +234,16 @@ class RecorderNode(FlightNode):
             self._run.reference = self._reference()
 
     def _reference(self) -> dict[tuple[int, int], int]:
-        """Class of every (frame, tile) by the unsplit model."""
-        import torch
-
-        from satllm_ros.model.checkpoint import load_model
-        from satllm_ros.model.stage import normalise
-
-        model = load_model(checkpoint_path(self.value("checkpoint")))
+        """Class of every (frame, tile) by the unsplit model; empty if the process is asked to stop meanwhile."""
+        kind, path = self.value("source"), self.value("path")
+        path = bag_path(path) if kind == "bag" else Path(path)
+        classify = UnsplitModel(checkpoint_path(self.value("checkpoint")), self._spec)
         labels: dict[tuple[int, int], int] = {}
-        pending: list[tuple[tuple[int, int], object]] = []
-
-        def flush() -> None:
-            import numpy as np
-
-            images = np.stack([image for _, image in pending])
-            with torch.inference_mode():
-                best = model(normalise(images, self._spec)).argmax(dim=1).tolist()
-            labels.update(zip((key for key, _ in pending), best, strict=True))
-            pending.clear()
-
-        path = self.value("path")
-        path = bag_path(path) if self.value("source") == "bag" else Path(path)
-        for frame in source_frames(self.value("source"), path, self.value("image_topic")):
-            if isinstance(frame, Frame):
-                tiles = cut_tiles(frame.rgb, self._spec.image_height, self._spec.image_width)
-                pending += [((frame.number, index), tile) for index, tile in enumerate(tiles)]
-            if len(pending) >= REFERENCE_BATCH:
-                flush()
-        if pending:
-            flush()
+        for tiles in batched(_tiles(source_frames(kind, path, self.value("image_topic")), self._spec), REFERENCE_BATCH):
+            if self._stop.requested:
+                return {}
+            best = classify(np.stack([image for _, image in tiles]))
+            labels |= zip((key for key, _ in tiles), best, strict=True)
         return labels
 
     def _end_progress(self) -> None:
@@ -253,10 +252,22 @@ class RecorderNode(FlightNode):
             progress.__exit__(None, None, None)
 
 
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last one shorter; itertools has it from Python 3.12 on."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _tiles(frames: Iterable[Frame | UnreadableFrame], spec: ModelSpec) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    for frame in frames:
+        if isinstance(frame, Frame):
+            for index, tile in enumerate(cut_tiles(frame.rgb, spec.image_height, spec.image_width)):
+                yield (frame.number, index), tile
+
+
 def bag_truth(path: Path, classes: int) -> dict[tuple[int, int], int]:
     """True class of (frame, tile 0) from a bag's label topic; empty if it has none."""
-    from rclpy.serialization import deserialize_message
-
     topic = label_topic(path)
     if topic is None:
         return {}

@@ -59,17 +59,23 @@ class SensingNode(FlightNode):
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
         Parameter("window_batches", 6, "Batches W in flight, sent and not yet stored", "batch", 1, graph.MAX_CREDITS),
         Parameter(
-            "copies_batches", 512, "Batches kept until the ground has them; when full, a bag waits, a camera drops",
-            "batch", 1,
+            "copies_batches",
+            512,
+            "Batches kept until the ground has them; when full, a bag waits, a camera drops",
+            "batch",
+            1,
         ),
-        Parameter("camera_tiles", 1024, "Tiles of a camera that may wait to be sent; the oldest are dropped", "tile", 1),
+        Parameter(
+            "camera_tiles", 1024, "Tiles of a camera that may wait to be sent; the oldest are dropped", "tile", 1
+        ),
         Parameter("flush_s", 1.0, "A camera's incomplete batch is sent after so long", "s", 0.01, 3600.0),
-        Parameter("stall_s", 20.0, "With no acknowledgement for so long, the oldest batch is sent again", "s", 0.1, 86400.0),
+        Parameter(
+            "stall_s", 20.0, "With no acknowledgement for so long, the oldest batch is sent again", "s", 0.1, 86400.0
+        ),
     )
 
     def __init__(self) -> None:
         super().__init__("sensing")
-        self._boot_id = new_boot_id()
         self._reader: threading.Thread | None = None
         self._stop_reader = threading.Event()
         self._pump_wanted = self.create_guard_condition(self._pump)
@@ -83,6 +89,8 @@ class SensingNode(FlightNode):
         self._model_id, self._height, self._width = spec.model_id, spec.image_height, spec.image_width
         self._committer = PlanCommitter(model_id=spec.model_id, blocks=spec.blocks, known=self.value("satellites"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
+        # Configured anew, it counts batches anew: they must not be taken for those of before.
+        self._boot_id = new_boot_id()
         limits = CustodyLimits(self.value("window_batches"), self.value("copies_batches"), self.value("stall_s"))
         self._custody: Custody[list[Tile]] = Custody(self._boot_id, limits)
         self._lock = threading.Lock()
@@ -104,7 +112,9 @@ class SensingNode(FlightNode):
     def activate(self) -> None:
         emulated = self.value("emulate_links")
         satellites = self.value("satellites")
-        self._outlet = Outlet(self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, satellites, emulated=emulated)
+        self._outlet = Outlet(
+            self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, satellites, emulated=emulated
+        )
         self._plan_active = self.publish_on(graph.PLAN_ACTIVE)
         self._ledger = self.publish_on(graph.LEDGER)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
@@ -242,7 +252,9 @@ class SensingNode(FlightNode):
         for tile in tiles:
             data.frombytes(tile.data)
         message = m.ImageBatch(
-            header=Header(stamp=Time(nanoseconds=min(tile.acquired_ns for tile in tiles)).to_msg(), frame_id=self._source_id),
+            header=Header(
+                stamp=Time(nanoseconds=min(tile.acquired_ns for tile in tiles)).to_msg(), frame_id=self._source_id
+            ),
             envelope=convert.envelope_to(envelope),
             encoding=m.ImageBatch.ENCODING_JPEG if self._jpeg else m.ImageBatch.ENCODING_RGB8,
             height=self._height,

@@ -16,7 +16,7 @@ from satllm_ros.runtime.identity import new_boot_id
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import PlanError
 from satllm_ros.runtime.plan_switch import PlanTable
-from satllm_ros.runtime.submodels import SubModels
+from satllm_ros.runtime.submodels import ExternalBlocks, SubModels
 
 STATUS_PERIOD_S = 1.0
 HEARTBEAT_PERIOD_S = 0.5
@@ -30,8 +30,13 @@ class StageNode(FlightNode):
         SATELLITES,
         Parameter("memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1),
         Parameter("threads", 1, "Threads of one inference", "-", 1, 256),
+        Parameter(
+            "external", False, "Another node runs the blocks, through the topics activation/in and activation/out"
+        ),
         Parameter("emulate", False, "Impose block_s, to stand for slower hardware; off on real hardware"),
-        Parameter("block_s", 0.0, "Seconds one tile takes in one block under emulation", "s", 0.0, 1e6, read_only=False),
+        Parameter(
+            "block_s", 0.0, "Seconds one tile takes in one block under emulation", "s", 0.0, 1e6, read_only=False
+        ),
     )
 
     def __init__(self, onboard: Onboard) -> None:
@@ -50,13 +55,17 @@ class StageNode(FlightNode):
         satellites = self.value("satellites")
         if self._satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")
-        submodels = SubModels(
-            checkpoint,
-            spec,
-            memory_budget_bytes=self.value("memory_budget_bytes"),
-            block_s=self._imposed_block_s(),
-            threads=self.value("threads"),
-        )
+        submodels: SubModels | ExternalBlocks
+        if self.value("external"):
+            submodels = ExternalBlocks(spec)
+        else:
+            submodels = SubModels(
+                checkpoint,
+                spec,
+                memory_budget_bytes=self.value("memory_budget_bytes"),
+                block_s=self._imposed_block_s(),
+                threads=self.value("threads"),
+            )
         table = PlanTable(self._satellite, model_id=spec.model_id, blocks=spec.blocks, known=satellites)
         self._onboard.open(table, submodels)
 
