@@ -65,18 +65,17 @@ class CompressionNode(FlightNode):
         self._artefacts: Artefacts | None = None
 
     def configure(self) -> None:
-        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")))
+        submodels = self._onboard.submodels
+        if submodels is None:
+            raise NotReadyError("the stage is not configured")
+        self._spec = submodels.spec
+        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=self._spec.model_id)
         self._pin(self.value("codec"))
 
     def activate(self) -> None:
         submodels = self._onboard.submodels
         if submodels is None:
             raise NotReadyError("the stage is not configured")
-        self._spec = submodels.spec
-        if self._artefacts.model_id != self._spec.model_id:
-            raise ValueError(
-                f"codec artefacts were made for model {self._artefacts.model_id}, the checkpoint is {self._spec.model_id}"
-            )
         others = [name for name in self.value("satellites") if name != self._satellite]
         emulated = self.value("emulate_links")
         self._activations = Outlet(

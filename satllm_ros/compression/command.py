@@ -1,0 +1,102 @@
+"""`satllm calibrate-codec`."""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from satllm_ros.compression.measure import Step
+    from satllm_ros.model.stage import Stage
+
+_BATCH_IMAGES = 32
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `calibrate-codec`."""
+    parser = subparsers.add_parser(
+        "calibrate-codec",
+        help="make the codec artefacts of a model",
+        description="Run training images through a model and write the static scales of the codecs for "
+        "every cut, and what each setting costs. All satellites of a constellation need the same file, beside the "
+        "checkpoint.",
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="model, a safetensors file")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="Parquet file, or folder of class folders, possibly under train/ and test/",
+    )
+    parser.add_argument("--split", default="train", help="split to take, or all (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=512, help="how many images to use (default: %(default)s)")
+    parser.add_argument(
+        "--measure-images",
+        type=int,
+        default=1000,
+        help="how many others to measure each setting's accuracy and ratio on (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of their choice (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.set_defaults(run=calibrate_codec)
+
+
+def calibrate_codec(args: argparse.Namespace) -> int:
+    """Run `calibrate-codec`; returns the exit code."""
+    import numpy as np
+    import torch
+
+    from satllm_ros.compression.artefacts import Artefacts, save_artefacts
+    from satllm_ros.compression.calibrate import calibrate
+    from satllm_ros.compression.measure import measure
+    from satllm_ros.compression.setting import Codec, CodecSetting
+    from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.model.spec import read_spec
+    from satllm_ros.model.stage import load_stage, normalise
+
+    spec = read_spec(args.checkpoint)
+    dataset = load_dataset(args.data, args.split)
+    wanted = args.images + args.measure_images
+    if min(args.images, args.measure_images) < 1 or wanted > len(dataset):
+        raise ValueError(
+            f"--images {args.images} and --measure-images {args.measure_images} must be positive and together at most "
+            f"the {len(dataset)} images of split {args.split!r}"
+        )
+    chosen = np.random.default_rng(args.seed).permutation(len(dataset))[:wanted]
+    for_scales, for_accuracy = np.sort(chosen[: args.images]), np.sort(chosen[args.images :])
+    stages = [load_stage(args.checkpoint, block - 1, block) for block in range(1, spec.blocks + 1)]
+    steps = [_step(stage, torch) for stage in stages]
+
+    def inputs(indices: "np.ndarray") -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+        for first in range(0, len(indices), _BATCH_IMAGES):
+            batch = indices[first : first + _BATCH_IMAGES]
+            yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]
+
+    scales = calibrate((_at_cuts(steps, images) for images, _ in inputs(for_scales)), spec.prefix_tokens)
+    artefacts = Artefacts(spec.model_id, spec.prefix_tokens, spec.width, scales)
+    settings = [CodecSetting(codec) for codec in Codec]
+    measurements = {str(s): measure(steps, inputs(for_accuracy), s, artefacts) for s in settings}
+    artefacts = replace(artefacts, measurements=measurements)
+    save_artefacts(args.out, artefacts)
+    print(
+        f"{args.out}: artefacts {artefacts.artefact_id} of model {spec.model_id}, "
+        f"cuts {min(scales)} to {max(scales)}, from {args.images} images"
+    )
+    for name, found in measurements.items():
+        print(f"  {name}: accuracy {found.accuracy:.4f} on {args.measure_images} other images, {1 / found.ratio:.2f}x")
+    return 0
+
+
+def _step(stage: "Stage", torch: Any) -> "Step":
+    return lambda values: stage(torch.from_numpy(values)).numpy()
+
+
+def _at_cuts(steps: "list[Step]", images: "np.ndarray") -> "dict[int, np.ndarray]":
+    """Activations at every cut, by cut."""
+    batch = {}
+    for cut, step in enumerate(steps[:-1], start=1):
+        images = batch[cut] = step(images)
+    return batch

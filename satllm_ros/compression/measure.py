@@ -1,0 +1,44 @@
+"""What a setting costs: accuracy with every cut compressed in cascade, and real bytes."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from satllm_ros.compression.artefacts import Artefacts, Measurement
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.setting import CodecSetting
+
+Step = Callable[[np.ndarray], np.ndarray]
+
+
+def measure(
+    steps: Sequence[Step], batches: Iterable[tuple[np.ndarray, np.ndarray]], setting: CodecSetting, artefacts: Artefacts
+) -> Measurement:
+    """Run images through a model that is cut after every block, compressing each activation on its way.
+
+    Parameters
+    ----------
+    steps
+        L functions; the first takes images, those between map activations, float32 (N, S, D) to (N, S, D), the
+        last returns logits (N, E). Cut c lies after `steps[c - 1]`.
+    batches
+        Pairs of the first step's input and the true classes, (N,) integers; at least one.
+
+    Returns
+    -------
+    Measurement
+        Share of right predictions, and the mean over all cuts of frame bytes / fp32 bytes.
+    """
+    right = images = 0
+    frame_bytes = fp32_bytes = 0
+    for inputs, labels in batches:
+        values = inputs
+        for cut, step in enumerate(steps[:-1], start=1):
+            activation = step(values)
+            frame = encode(activation, setting, artefacts, cut)
+            frame_bytes += len(frame)
+            fp32_bytes += activation.nbytes
+            values = decode(frame, artefacts, max_elements=activation.size).activation
+        right += int((steps[-1](values).argmax(axis=1) == labels).sum())
+        images += len(labels)
+    return Measurement(accuracy=right / images, ratio=frame_bytes / fp32_bytes)

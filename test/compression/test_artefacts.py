@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from satllm_ros.compression.artefacts import Artefacts, load_artefacts, save_artefacts
+from satllm_ros.compression.errors import ArtefactError
+from satllm_ros.compression.scales import CutScales
+
+
+@pytest.fixture
+def saved(tmp_path, artefacts):
+    path = tmp_path / "codec.safetensors"
+    save_artefacts(path, artefacts)
+    return path
+
+
+def rewrite(path, change):
+    """Change the tensors and metadata of a file in place."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    change(tensors, metadata)
+    save_file(tensors, path, metadata)
+
+
+def test_artefacts_survive_their_file(saved, artefacts):
+    loaded = load_artefacts(saved, model_id=artefacts.model_id)
+    assert loaded.artefact_id == artefacts.artefact_id
+    assert (loaded.model_id, loaded.prefix_tokens, loaded.width) == (artefacts.model_id, 1, 8)
+    assert list(loaded.scales) == [2, 3]
+    for cut, scales in artefacts.scales.items():
+        for name, array in scales.arrays().items():
+            np.testing.assert_array_equal(loaded.scales[cut].arrays()[name], array)
+
+
+def test_the_id_depends_on_everything_but_the_order_of_cuts(artefacts, artefacts_maker):
+    swapped = Artefacts(artefacts.model_id, 1, 8, {cut: artefacts.scales[cut] for cut in (3, 2)})
+    assert swapped.artefact_id == artefacts.artefact_id
+    fewer = Artefacts(artefacts.model_id, 1, 8, {2: artefacts.scales[2]})
+    renamed = Artefacts(artefacts.model_id, 1, 8, {2: artefacts.scales[2], 4: artefacts.scales[3]})
+    other_model = artefacts_maker(model_id="f" * 16)
+    other_values = artefacts_maker(seed=1)
+    ids = {a.artefact_id for a in (artefacts, fewer, renamed, other_model, other_values)}
+    assert len(ids) == 5
+
+
+def test_artefacts_without_cuts_serve_raw(tmp_path):
+    path = tmp_path / "raw.safetensors"
+    save_artefacts(path, Artefacts("0" * 16, 1, 8, {}))
+    assert load_artefacts(path).scales == {}
+
+
+def test_a_changed_value_is_found(saved):
+    rewrite(saved, lambda tensors, metadata: tensors["cut2.step"].__setitem__(3, 0.25))
+    with pytest.raises(ArtefactError, match="their content is"):
+        load_artefacts(saved)
+
+
+def test_artefacts_of_another_model_are_refused_with_both_names(saved):
+    with pytest.raises(ArtefactError, match="of model 0123456789abcdef, needed are those of ffffffffffffffff"):
+        load_artefacts(saved, model_id="f" * 16)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda t, m: m.pop("format"), "no codec artefacts"),
+        (lambda t, m: m.update(format_version="2"), "no codec artefacts of version 1"),
+        (lambda t, m: m.pop("model_id"), "lack 'model_id'"),
+        (lambda t, m: m.pop("artefact_id"), "lack 'artefact_id'"),
+        (lambda t, m: m.update(prefix_tokens="-1"), "'-1' where a count"),
+        (lambda t, m: m.update(width="9"), "shape"),
+        (lambda t, m: t.pop("cut3.mean"), "cut 3 are incomplete"),
+        (lambda t, m: t.update(weight=np.zeros(1, np.float32)), "'weight'"),
+    ],
+)
+def test_files_that_are_not_ours_are_refused(saved, change, sentence):
+    rewrite(saved, change)
+    with pytest.raises(ArtefactError, match=sentence):
+        load_artefacts(saved)
+
+
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+    path = tmp_path / "noise"
+    path.write_bytes(b"\xff" * 100)
+    with pytest.raises(ArtefactError, match="not a safetensors file"):
+        load_artefacts(path)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(OSError):
+        load_artefacts(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("step", 0.0, "step of cut 2 holds a value below"),
+        ("step", -1.0, "step of cut 2 holds a value below"),
+        ("step", np.nan, "step of cut 2"),
+        ("prefix_step", np.inf, "prefix_step of cut 2"),
+        ("mean", np.nan, "mean of cut 2"),
+        ("mean", 1e31, "mean of cut 2"),
+        ("mean", 1e7, "2\\^20 steps"),
+        ("prefix_mean", -1e7, "2\\^20 steps"),
+    ],
+)
+def test_unusable_scales_are_refused(artefacts, name, value, sentence):
+    arrays = {key: array.copy() for key, array in artefacts.scales[2].arrays().items()}
+    arrays[name].flat[0] = value
+    with pytest.raises(ArtefactError, match=sentence):
+        Artefacts(artefacts.model_id, 1, 8, {2: CutScales(**arrays)})
+
+
+@pytest.mark.parametrize(
+    ("model_id", "prefix_tokens", "width", "cut"),
+    [("xyz", 1, 8, 2), ("0" * 16, -1, 8, 2), ("0" * 16, 1, 0, 2), ("0" * 16, 1, 8, 0)],
+)
+def test_unusable_sizes_are_refused(artefacts, model_id, prefix_tokens, width, cut):
+    with pytest.raises(ArtefactError):
+        Artefacts(model_id, prefix_tokens, width, {cut: artefacts.scales[2]})
+
+
+def test_scales_cannot_be_changed_under_their_id(artefacts):
+    with pytest.raises(ValueError, match="read-only"):
+        artefacts.scales[2].step[0] = 1

@@ -1,0 +1,82 @@
+"""`satllm calibrate-codec` on the shipped model and a handful of images."""
+
+import argparse
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from satllm_ros.assets_path import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
+from satllm_ros.compression.artefacts import Artefacts, load_artefacts
+from satllm_ros.compression.command import add_parser
+from satllm_ros.compression.errors import ArtefactError
+from satllm_ros.compression.setting import CodecSetting
+
+
+@pytest.fixture
+def data(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("AnnualCrop", "Forest"):
+        folder = tmp_path / "data" / "train" / name
+        folder.mkdir(parents=True)
+        for number in range(2):
+            image = generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(image).save(folder / f"{name}_{number}.png")
+    return tmp_path / "data"
+
+
+def run(*words: object) -> int:
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args([str(word) for word in ("calibrate-codec", *words)])
+    return args.run(args)
+
+
+def test_it_writes_scales_of_every_cut_for_that_checkpoint(data, tmp_path, capsys):
+    out = tmp_path / "codec.safetensors"
+    words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 3, "--measure-images", 1)
+    assert run(*words, "--out", out) == 0
+    artefacts = load_artefacts(out)
+    assert list(artefacts.scales) == list(range(1, 12))
+    assert (artefacts.prefix_tokens, artefacts.width) == (1, 192)
+    assert artefacts.artefact_id in capsys.readouterr().out
+    # What was written fits what is shipped: same model, same order of magnitude at every cut.
+    shipped = load_artefacts(asset(DEMO_ARTEFACTS), model_id=artefacts.model_id)
+    for cut, scales in shipped.scales.items():
+        ratio = np.median(artefacts.scales[cut].step) / np.median(scales.step)
+        assert 0.2 < ratio < 5
+
+
+def test_what_each_setting_costs_is_measured_and_kept(data, tmp_path):
+    out = tmp_path / "codec.safetensors"
+    words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 2, "--measure-images", 2)
+    assert run(*words, "--out", out) == 0
+    artefacts = load_artefacts(out)
+    raw, int8 = (artefacts.measured(CodecSetting.parse(name)) for name in ("raw", "int8"))
+    assert 1.0 < raw.ratio < 1.01
+    assert int8.ratio < 0.25
+    assert {raw.accuracy, int8.accuracy} <= {0.0, 0.5, 1.0}
+
+
+def test_a_setting_that_was_not_measured_is_refused_by_name():
+    bare = Artefacts("0" * 16, 1, 4, {})
+    with pytest.raises(ArtefactError, match="no measurement of setting int8; measured: none"):
+        bare.measured(CodecSetting.parse("int8"))
+
+
+def test_more_images_than_there_are_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match="--images 4 and --measure-images 1 must .* the 4 images of split 'train'"):
+        words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 4, "--measure-images", 1)
+        run(*words, "--out", tmp_path / "x")
+
+
+def test_the_codecs_need_neither_torch_nor_ros():
+    modules = "codec, artefacts, calibrate, command, setting"
+    program = f"import sys; from satllm_ros.compression import {modules}; "
+    program += "print([m for m in ('torch', 'timm', 'rclpy', 'matplotlib') if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
