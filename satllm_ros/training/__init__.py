@@ -1,0 +1,1 @@
+"""Training a vision transformer on a labelled data set, and measuring its accuracy."""

@@ -1,0 +1,110 @@
+"""`satllm train` and `satllm evaluate`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+_DATA_HELP = "Parquet file, or folder with train/ and test/ folders of class folders"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `train` and `evaluate`."""
+    trainer = subparsers.add_parser(
+        "train",
+        help="train a model on a labelled data set",
+        description="Train a vision transformer from random weights on the train split. A part of it is held "
+        "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
+        "after the last whole epoch, to the same result.",
+    )
+    trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
+    trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
+    trainer.add_argument(
+        "--architecture", default="vit_tiny_patch16_224", help="timm model (default: %(default)s)"
+    )
+    trainer.add_argument(
+        "--model-args",
+        nargs="*",
+        type=_argument,
+        default=[("img_size", 64), ("patch_size", 8)],
+        metavar="NAME=VALUE",
+        help="arguments of the timm model (default: img_size=64 patch_size=8)",
+    )
+    trainer.add_argument("--epochs", type=int, default=30, help="default: %(default)s")
+    trainer.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
+    trainer.add_argument("--lr", type=float, default=1e-3, help="peak learning rate (default: %(default)s)")
+    trainer.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    trainer.add_argument("--limit", type=int, help="train on that many images only, for a quick trial")
+    trainer.add_argument("--resume", action="store_true", help="continue the training in the output folder")
+    trainer.set_defaults(run=run_train)
+
+    evaluator = subparsers.add_parser(
+        "evaluate",
+        help="measure a checkpoint's accuracy on a labelled data set",
+        description="Accuracy of a checkpoint, unsplit and uncompressed, by class, with 95 %% intervals.",
+    )
+    evaluator.add_argument("--checkpoint", type=Path, help="safetensors file (default: the shipped one)")
+    evaluator.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
+    evaluator.add_argument("--split", default="test", help="split to take, or all (default: %(default)s)")
+    evaluator.set_defaults(run=run_evaluate)
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Run `train`; returns the exit code, 130 after Ctrl-C."""
+    from rich.console import Console
+
+    from satllm_ros.training.recipe import Recipe
+    from satllm_ros.training.train import CHECKPOINT, METRICS, train
+    from satllm_ros.training.watch import ProgressBar, accuracy_table
+
+    recipe = Recipe(
+        architecture=args.architecture,
+        arguments=dict(args.model_args),
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        learning_rate=args.lr,
+        seed=args.seed,
+        limit=args.limit,
+    )
+    console = Console()
+    try:
+        with ProgressBar(console) as watch:
+            rows = train(args.data, args.out, recipe, resume=args.resume, watch=watch)
+    except KeyboardInterrupt:
+        console.print(f"stopped; --resume continues {args.out} after its last whole epoch")
+        return 130
+    console.print(accuracy_table(rows, "test split"))
+    console.print(f"test accuracy of {rows[-1]}")
+    console.print(f"wrote {args.out / CHECKPOINT} and {args.out / METRICS}")
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Run `evaluate`; returns the exit code."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
+    from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.training.evaluate import evaluate
+    from satllm_ros.training.watch import accuracy_table
+
+    checkpoint = args.checkpoint or asset(DEMO_CHECKPOINT)
+    dataset = load_dataset(args.data, args.split)
+    console = Console()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("classify", total=len(dataset))
+        rows = evaluate(checkpoint, dataset, lambda images: progress.advance(task, images))
+    console.print(accuracy_table(rows, f"{checkpoint.name}, split {args.split}"))
+    console.print(f"accuracy of {rows[-1]}")
+    return 0
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not (separator and name.isidentifier()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

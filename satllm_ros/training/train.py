@@ -1,0 +1,163 @@
+"""Training a model from random weights, resumable after every epoch."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.optim import param_groups_weight_decay
+from torch import nn
+
+from satllm_ros.data.datasets import Dataset, load_dataset, split_names
+from satllm_ros.model.checkpoint import save_checkpoint
+from satllm_ros.model.structure import build, build_meta, measure_geometry
+from satllm_ros.training.accuracy import Accuracy, read_accuracies, write_accuracies
+from satllm_ros.training.epoch import held_out_accuracy, train_epoch
+from satllm_ros.training.evaluate import evaluate, training_device
+from satllm_ros.training.recipe import Recipe, TrainingError
+from satllm_ros.training.split import TrainingSplit, split_training_images
+from satllm_ros.training.state import TrainingState, load_state, save_state
+from satllm_ros.training.watch import Watch
+
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.csv"
+TEST_ACCURACY = "test.csv"
+STATE = "state.pt"
+
+
+def train(
+    data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch: Watch | None = None
+) -> list[Accuracy]:
+    """Train on the "train" split, choose the epoch on images held out of it, measure once on "test".
+
+    Leaves in `out`: `checkpoint.safetensors` (fp16, the epoch best on the held-out images), `metrics.csv` (a
+    row per epoch), `test.csv` (accuracy per class) and `state.pt` (what `resume` continues from, bit for bit
+    on the same machine).
+
+    Parameters
+    ----------
+    data
+        Data set with the splits "train" and "test"; see `load_dataset`.
+    resume
+        Continue the training in `out`; its recipe and data must be the same.
+
+    Returns
+    -------
+    list[Accuracy]
+        On the test split: each class, then all. A training that had ended returns what it measured then.
+
+    Raises
+    ------
+    TrainingError, DatasetError, ModelError
+        If recipe, data, model or output folder do not fit together; before any training.
+    """
+    watch = watch or Watch()
+    splits = split_names(data)
+    if missing := {"train", "test"}.difference(splits):
+        raise TrainingError(
+            f"data set {data} lacks the split {' and the split '.join(sorted(missing))}; "
+            f"it has {', '.join(splits) or 'none'}"
+        )
+    _check_output(out, resume)
+    dataset = load_dataset(data, "train")
+    arguments = {**recipe.arguments, "num_classes": len(dataset.classes)}
+    _check_size(dataset, recipe.architecture, arguments)
+    split = split_training_images(dataset, recipe)
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.architecture, arguments).to(training_device())
+    optimizer = torch.optim.AdamW(
+        param_groups_weight_decay(model, recipe.weight_decay, no_weight_decay_list=model.no_weight_decay()),
+        lr=recipe.learning_rate,
+    )
+    state = _begin(out / STATE, recipe, split, model, optimizer, resume)
+    watch.start(recipe.epochs, len(split.images), state.epoch)
+    for epoch in range(state.epoch, recipe.epochs):
+        row = _run_epoch(model, optimizer, split, recipe, epoch, watch)
+        best = max((past["held_out_accuracy"] for past in state.history), default=-1.0)
+        if row["held_out_accuracy"] > best:
+            save_checkpoint(
+                out / CHECKPOINT,
+                model,
+                recipe.architecture,
+                arguments,
+                split.mean,
+                split.std,
+                dataset.classes,
+            )
+        state.history.append(row)
+        _write_metrics(out / METRICS, state.history)
+        state.epoch, state.model, state.optimizer = epoch + 1, model.state_dict(), optimizer.state_dict()
+        save_state(out / STATE, state)
+    if not (out / TEST_ACCURACY).exists():
+        write_accuracies(out / TEST_ACCURACY, evaluate(out / CHECKPOINT, load_dataset(data, "test")))
+    return read_accuracies(out / TEST_ACCURACY)
+
+
+def _check_output(out: Path, resume: bool) -> None:
+    if resume and not (out / STATE).exists():
+        raise TrainingError(f"{out} holds no {STATE}; there is nothing to resume")
+    leftovers = [name for name in (STATE, CHECKPOINT, METRICS, TEST_ACCURACY) if (out / name).exists()]
+    if not resume and leftovers:
+        raise TrainingError(
+            f"{out} already holds {', '.join(leftovers)} of a training; continue it with --resume, "
+            "or choose another folder"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _check_size(dataset: Dataset, architecture: str, arguments: dict[str, Any]) -> None:
+    geometry = measure_geometry(build_meta(architecture, arguments))
+    height, width, _ = dataset.image(0).shape
+    if (height, width) != (geometry.image_height, geometry.image_width):
+        raise TrainingError(
+            f"the images are {width}x{height}, {architecture} with {arguments} takes "
+            f"{geometry.image_width}x{geometry.image_height}; give img_size={height} among its arguments"
+        )
+
+
+def _begin(
+    path: Path,
+    recipe: Recipe,
+    split: TrainingSplit,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    resume: bool,
+) -> TrainingState:
+    if resume:
+        state = load_state(path, recipe, split.data_id)
+        model.load_state_dict(state.model)
+        optimizer.load_state_dict(state.optimizer)
+        return state
+    state = TrainingState(recipe, split.data_id, 0, model.state_dict(), optimizer.state_dict(), [])
+    save_state(path, state)
+    return state
+
+
+def _run_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    split: TrainingSplit,
+    recipe: Recipe,
+    epoch: int,
+    watch: Watch,
+) -> dict[str, Any]:
+    started_s = time.perf_counter()
+    loss = train_epoch(model, optimizer, split, recipe, epoch, watch.batch)
+    trained_s = time.perf_counter() - started_s
+    accuracy = held_out_accuracy(model, split, recipe.batch_size)
+    watch.epoch(epoch, loss, accuracy)
+    return {
+        "epoch": epoch + 1,
+        "train_loss": loss,
+        "held_out_accuracy": accuracy,
+        "learning_rate": optimizer.param_groups[0]["lr"],
+        "images_per_s": len(split.images) / trained_s,
+    }
+
+
+def _write_metrics(path: Path, history: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,67 @@
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from satllm_ros.model.spec import read_spec
+from satllm_ros.training import train as train_module
+from satllm_ros.training.command import add_parser
+
+TINY = ["img_size=16", "patch_size=8", "embed_dim=16", "depth=1", "num_heads=2", "global_pool=avg"]
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args(list(map(str, arguments)))
+    return args.run(args)
+
+
+def test_train_then_evaluate(coloured_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    options = ("--epochs", 1, "--limit", 20, "--batch-size", 8)
+    assert run("train", "--data", coloured_data, "--out", out, *options, "--model-args", *TINY) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "epoch 1/1: loss" in printed
+    assert "of 24; 95 % interval" in printed
+    spec = read_spec(out / "checkpoint.safetensors")
+    assert spec.arguments == {
+        **{k: json.loads(v) for k, v in (a.split("=") for a in TINY[:-1])},
+        "global_pool": "avg",
+        "num_classes": 3,
+    }
+
+    assert (
+        run(
+            "evaluate",
+            "--checkpoint",
+            out / "checkpoint.safetensors",
+            "--data",
+            coloured_data,
+            "--split",
+            "all",
+        )
+        == 0
+    )
+    assert "of 84; 95 % interval" in " ".join(capsys.readouterr().out.split())
+
+
+def test_ctrl_c_says_how_to_go_on(
+    coloured_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_module, "train", interrupted)
+    assert run("train", "--data", coloured_data, "--out", tmp_path) == 130
+    assert "--resume continues" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argument", ["depth", "=3", "two words=3"])
+def test_a_model_argument_needs_name_and_value(
+    argument: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("train", "--data", tmp_path, "--out", tmp_path, "--model-args", argument)
+    assert "is not NAME=VALUE" in capsys.readouterr().err
