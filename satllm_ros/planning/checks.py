@@ -1,0 +1,92 @@
+"""Checks of single values of a planning problem; a refusal names the field, its value and what is allowed."""
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+# Largest number taken anywhere: products of a few of them stay far below the largest double.
+LARGEST = 1e24
+SMALLEST_POSITIVE = 1e-9
+
+
+class ProblemError(ValueError):
+    """A planning problem that is malformed.
+
+    Attributes
+    ----------
+    field
+        Where, as a path: ``satellites[2].memory_bytes``.
+    detail
+        What was found there and what is allowed.
+    """
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field} {detail}" if field else detail)
+        self.field = field
+        self.detail = detail
+
+    def under(self, parent: str) -> "ProblemError":
+        """The same error, seen from the object that holds this field."""
+        glue = "" if self.field.startswith("[") or not self.field else "."
+        return ProblemError(f"{parent}{glue}{self.field}", self.detail)
+
+
+def shown(value: Any) -> str:
+    """A short printable form of any value, however hostile."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # Python refuses to print integers of thousands of digits.
+        return f"a huge {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def refuse(field: str, value: Any, allowed: str) -> ProblemError:
+    """The error for a value that is there but wrong."""
+    return ProblemError(field, f"is {shown(value)}; allowed: {allowed}")
+
+
+def number(field: str, value: Any, *, low: float = 0.0, high: float = LARGEST, positive: bool = False) -> float:
+    """A finite number in [low, high], or in [1e-9, high] if it must be positive."""
+    bottom = SMALLEST_POSITIVE if positive else low
+    allowed = f"a number from {bottom:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise refuse(field, value, allowed)
+    try:
+        result = float(value)
+    except OverflowError:
+        raise refuse(field, value, allowed) from None
+    if not (math.isfinite(result) and bottom <= result <= high):
+        raise refuse(field, value, allowed)
+    return result
+
+
+def integer(field: str, value: Any, *, low: int, high: int) -> int:
+    """An integer in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+        raise refuse(field, value, f"an integer from {low} to {high}")
+    return int(value)
+
+
+def name(field: str, value: Any) -> str:
+    """A printable name of 1 to 64 characters."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isprintable():
+        raise refuse(field, value, "a printable name of 1 to 64 characters")
+    return value
+
+
+def items(field: str, value: Any, *, low: int, high: int, what: str) -> Sequence[Any]:
+    """A list (or tuple, or one-dimensional array) of low to high entries."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(value, list | tuple):
+        raise refuse(field, value, f"a list of {what}")
+    if not low <= len(value) <= high:
+        count = str(low) if low == high else f"{low} to {high}"
+        raise ProblemError(field, f"has {len(value)} entries; allowed: {count} ({what})")
+    return value
+
+
+def numbers(field: str, value: Any, *, low: int, high: int, what: str) -> tuple[float, ...]:
+    """Like `items`, every entry a number >= 0."""
+    return tuple(number(f"{field}[{i}]", v) for i, v in enumerate(items(field, value, low=low, high=high, what=what)))

