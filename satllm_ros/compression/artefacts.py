@@ -169,7 +169,13 @@ def load_artefacts(path: Path, *, model_id: str | None = None) -> Artefacts:
                 raise ArtefactError(f"{path} holds no codec artefacts of version {FORMAT_VERSION}")
             scales = _read_scales(file)
         prefix_tokens, width = _count(metadata["prefix_tokens"]), _count(metadata["width"])
-        artefacts = Artefacts(metadata["model_id"], prefix_tokens, width, scales)
+        artefacts = Artefacts(
+            metadata["model_id"],
+            prefix_tokens,
+            width,
+            scales,
+            _read_measurements(metadata.get("measurements", "{}")),
+        )
         stated_id = metadata["artefact_id"]
     except SafetensorError as error:
         raise ArtefactError(f"{path} is not a safetensors file: {error}") from None

@@ -30,8 +30,8 @@ class NotReadyError(Exception):
 class FlightNode(LifecycleNode):
     """A lifecycle node that starts by itself, says why a transition failed, and reports its counters.
 
-    Subclasses give `PARAMETERS` and override `configure`, `activate`, `deactivate`, `cleanup`; these raise
-    `NotReadyError` (try again) or any other exception (logged, the transition fails) and may be called any number of times.
+    Subclasses give `PARAMETERS` and override `configure`, `activate`, `deactivate`, `cleanup`, which may be called any
+    number of times; they raise `NotReadyError` (try again) or any other exception (logged, the transition fails).
     Publishers and subscriptions made with `publish_on` and `listen_to` live from activation to deactivation.
     """
 

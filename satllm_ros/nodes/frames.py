@@ -38,7 +38,7 @@ class UnreadableFrame:
 
 
 def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
-    """Frame of a sensor_msgs Image or CompressedImage; its number is the header stamp [ns], or its place if that is 0."""
+    """Frame of a sensor_msgs Image or CompressedImage; its number is its header stamp [ns], or its place without one."""
     stamp = message.header.stamp
     number = stamp.sec * 1_000_000_000 + stamp.nanosec or place
     try:

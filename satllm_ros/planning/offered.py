@@ -19,5 +19,7 @@ def offered_settings(artefacts: Artefacts, names: Sequence[str]) -> list[Setting
     """
     offered = []
     for name in names:
-        offered.append(Setting(name, ratio=0.2 if name == "int8" else 1.0, accuracy=1.0))  # TEMP
+        measured = artefacts.measured(CodecSetting.parse(name))
+        # A raw frame is a few bytes longer than what it holds; the planner's ratios end at 1.
+        offered.append(Setting(name, ratio=min(1.0, measured.ratio), accuracy=measured.accuracy))
     return offered

@@ -1,0 +1,1 @@
+"""A timm vision transformer as parts: reading its checkpoint, cutting it into stages, their costs."""

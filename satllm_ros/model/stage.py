@@ -1,0 +1,206 @@
+"""One satellite's share of a model: contiguous blocks, with the embed part or the head at the ends."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from satllm_ros.model.checkpoint import read_tensors, verify, verify_geometry
+from satllm_ros.model.errors import ModelError, about
+from satllm_ros.model.geometry import Geometry
+from satllm_ros.model.header import read_header
+from satllm_ros.model.parts import EMBED, HEAD, SHARED, is_needed
+from satllm_ros.model.spec import ModelSpec
+from satllm_ros.model.structure import build_meta, is_channel_major, measure_geometry, run_head, structure_of
+
+
+class Stage(nn.Module):
+    """Blocks (start, stop] of a model, in inference; made by `load_stage`.
+
+    Chained stages compute exactly what the unsplit model computes, bit for bit, for any cuts.
+
+    Attributes
+    ----------
+    start, stop
+        The blocks (start, stop], counted from 1; start == 0 has the embed part, stop == L the head.
+    blocks_total
+        L.
+    memory_bytes
+        Bytes of all parameters and buffers held.
+    activation_shape
+        (S, D).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        geometry: Geometry,
+        start: int,
+        stop: int,
+        context: Tensor | None,
+        channel_major: bool,
+    ) -> None:
+        super().__init__()
+        self.start = start
+        self.stop = stop
+        self.blocks_total = geometry.blocks
+        self._channel_major = channel_major
+        structure = structure_of(model)
+        self._embed = structure.embed
+        self._keyword = structure.keyword
+        self.activation_shape = (geometry.tokens, geometry.width)
+        images = (3, geometry.image_height, geometry.image_width)
+        self._input_shape = images if start == 0 else self.activation_shape
+        self._context_by_block = getattr(model, "rope_mixed", False)
+        if context is not None and self._context_by_block:
+            context = context[start:stop].clone()
+        self.register_buffer("context", context, persistent=False)
+        self.blocks = model.blocks
+        del model.blocks
+        self.ends = model
+        self.eval()
+        self.memory_bytes = _memory_bytes(self)
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the stage.
+
+        Parameters
+        ----------
+        x
+            float32; normalised images (N, 3, H, W) if start == 0, else activations (N, S, D).
+
+        Returns
+        -------
+        Tensor
+            float32; logits (N, E) if stop == L, else activations (N, S, D).
+
+        Raises
+        ------
+        ModelError
+            If x is of another shape or type.
+        """
+        if x.shape[1:] != self._input_shape or x.dtype != torch.float32:
+            raise ModelError(
+                f"stage ({self.start}, {self.stop}] was given {x.dtype} of shape {tuple(x.shape)}, "
+                f"expected torch.float32 of shape (N, {', '.join(map(str, self._input_shape))})"
+            )
+        if self.start == 0:
+            x = self._embed(self.ends, x)
+        elif self._channel_major:
+            x = x.transpose(1, 2).contiguous().transpose(1, 2)
+        x = self.run_blocks(x)
+        return run_head(self.ends, x) if self.stop == self.blocks_total else x
+
+    @torch.inference_mode()
+    def run_blocks(self, x: Tensor) -> Tensor:
+        """Run the blocks alone, neither embed part nor head: (N, S, D) -> (N, S, D)."""
+        if self.context is None:
+            for block in self.blocks:
+                x = block(x)
+        else:
+            for index, block in enumerate(self.blocks):
+                context = self.context[index] if self._context_by_block else self.context
+                x = block(x, **{self._keyword: context})
+        return x
+
+
+def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") -> Stage:
+    """Load the blocks (start, stop] of a checkpoint.
+
+    The whole model is laid out on torch's meta device and compared with the file's header; then the stage's
+    own tensors are read, and no others.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ModelError
+        If it is not the checkpoint of the model it names, or the model has no such blocks.
+    """
+    checkpoint = Path(checkpoint)
+    with about(checkpoint):
+        header = read_header(checkpoint)
+        model: Any = build_meta(header.architecture, header.arguments)
+        verify(header, model)
+        geometry = measure_geometry(model)
+        verify_geometry(header, geometry)
+    if not 0 <= start < stop <= geometry.blocks:
+        raise ModelError(
+            f"stage ({start}, {stop}] is no part of a model of {geometry.blocks} blocks; "
+            f"allowed is 0 <= start < stop <= {geometry.blocks}"
+        )
+    target = torch.device(device)
+    grid = model.patch_embed.grid_size
+    channel_major = is_channel_major(model)
+    own = [name for name in header.shapes if is_needed(name, start, stop, geometry.blocks)]
+    model.load_state_dict(read_tensors(header, own, target), strict=False, assign=True)
+    model.requires_grad_(False)
+    model.blocks = nn.ModuleList(model.blocks[start:stop])
+    if stop < geometry.blocks:
+        _drop(model, HEAD)
+    if start > 0:
+        _drop(model, EMBED)
+    _compute_buffers(model, target)
+    context = structure_of(model).context(model, grid)
+    if start > 0:
+        _drop(model, SHARED)
+    return Stage(model, geometry, start, stop, context, channel_major)
+
+
+def normalise(images: np.ndarray, spec: ModelSpec) -> Tensor:
+    """Model input from images: (v / 255 - mean) / std per channel.
+
+    Parameters
+    ----------
+    images
+        uint8 (N, H, W, 3), RGB, of the model's input size.
+
+    Returns
+    -------
+    Tensor
+        float32 (N, 3, H, W).
+
+    Raises
+    ------
+    ModelError
+        If the images are of another type or size.
+    """
+    expected = (spec.image_height, spec.image_width, 3)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
+        raise ModelError(
+            f"images are {images.dtype} of shape {images.shape}, expected uint8 of shape "
+            f"(N, {spec.image_height}, {spec.image_width}, 3)"
+        )
+    mean = torch.tensor(spec.mean, dtype=torch.float32).view(3, 1, 1)
+    std = torch.tensor(spec.std, dtype=torch.float32).view(3, 1, 1)
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return torch.from_numpy(planes).to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+def _drop(model: nn.Module, names: frozenset[str]) -> None:
+    for name in names:
+        if name in model._parameters:
+            setattr(model, name, None)
+        elif name in model._modules:
+            setattr(model, name, nn.Identity())
+
+
+def _compute_buffers(model: nn.Module, device: torch.device) -> None:
+    """Fill the tables that timm computes rather than stores: rotary angles, position indices."""
+    for module in model.modules():
+        tables = {name: table for name, table in module.named_buffers(recurse=False) if table.is_meta}
+        for name, table in tables.items():
+            setattr(module, name, torch.empty_like(table, device=device))
+        if tables:
+            cast(Any, module).init_non_persistent_buffers()
+
+
+def _memory_bytes(module: nn.Module) -> int:
+    storages = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
