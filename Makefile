@@ -1,0 +1,31 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean distclean
+
+# Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
+export PYTHON
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  make demo ARGS="config.yaml --bag my_bag" and make test ARGS="-k planning" pass words on'
+
+setup: ## prepare .venv (or, with ROS 2 sourced, a colcon build) and install the package
+	@tools/bootstrap.sh
+
+demo: setup ## fly the shipped images through four satellites
+	@tools/demo.sh $(ARGS)
+
+lint: setup ## ruff: rules and format
+	@tools/lint.sh
+
+test: setup ## lint and all tests, the flights over DDS included
+	@tools/lint.sh
+	@tools/test.sh $(ARGS)
+
+clean: ## remove what building and testing left, keep .venv and runs/
+	rm -rf build install log .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf .venv

@@ -1,0 +1,114 @@
+"""Reference pages made from the tables the code runs on: `python -m satllm_ros.nodes.reference docs`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from satllm_ros.interfaces import REPLAN_SERVICE, TOPICS, Qos
+from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.compression import CompressionNode
+from satllm_ros.nodes.downlink import DownlinkNode
+from satllm_ros.nodes.ground import GroundNode
+from satllm_ros.nodes.links import LinkNode
+from satllm_ros.nodes.parameters import AUTOSTART, Parameter
+from satllm_ros.nodes.planner import PlannerNode
+from satllm_ros.nodes.recorder import RecorderNode
+from satllm_ros.nodes.sensing import SensingNode
+from satllm_ros.nodes.stage import StageNode
+
+NODES: dict[str, type[FlightNode]] = {
+    "sensing": SensingNode,
+    "<satellite>/compression": CompressionNode,
+    "<satellite>/stage": StageNode,
+    "<satellite>/downlink": DownlinkNode,
+    "planner": PlannerNode,
+    "ground": GroundNode,
+    "recorder": RecorderNode,
+    "link": LinkNode,
+}
+MADE = "<!-- made by `python -m satllm_ros.nodes.reference docs`; do not edit -->"
+
+
+def topics_page() -> str:
+    """Markdown of every topic, its type and its quality of service."""
+    rows = [
+        (f"`{t.name.replace('{node}', '<node>')}`", f"`{t.type}`", t.qos.name.lower(), t.writers, t.readers)
+        for t in TOPICS
+    ]
+    qualities = [
+        (
+            qos.name.lower(),
+            "reliable" if qos.value.reliable else "best effort",
+            "transient local" if qos.value.latched else "volatile",
+            f"keep last {qos.value.depth}",
+            qos.value.purpose,
+        )
+        for qos in Qos
+    ]
+    return "\n".join(
+        [
+            MADE,
+            "# Topics and services",
+            "",
+            "Names are relative to the namespace the graph is started in; `<node>` is a satellite, `sensing` or `ground`.",
+            "",
+            *_table(("topic", "type", "quality", "written by", "read by"), rows),
+            "",
+            f"Service `{REPLAN_SERVICE}` (`std_srvs/srv/Trigger`) makes the planner plan anew. Every node publishes "
+            "`/diagnostics` and has the lifecycle services of a ROS 2 managed node.",
+            "",
+            "## Qualities of service",
+            "",
+            *_table(("quality", "reliability", "durability", "history", "for"), qualities),
+            "",
+        ]
+    )
+
+
+def parameters_page() -> str:
+    """Markdown of every node's parameters."""
+    lines = [
+        MADE,
+        "# Parameters",
+        "",
+        "A parameter marked *live* may be set while the node runs (`ros2 param set`); the others are read when it starts.",
+        f"Every node also has `{AUTOSTART.name}` ({_value(AUTOSTART.default)}): {AUTOSTART.description.lower()}.",
+    ]
+    for name, node in NODES.items():
+        rows = [
+            (f"`{p.name}`", _value(p.default), _unit(p), p.allowed, "" if p.read_only else "live", p.description)
+            for p in node.PARAMETERS
+        ]
+        purpose = (node.__doc__ or "").splitlines()[0]
+        lines += ["", f"## {name}", "", purpose, ""]
+        lines += _table(("parameter", "default", "unit", "allowed", "", "meaning"), rows)
+    return "\n".join([*lines, ""])
+
+
+def _unit(parameter: Parameter) -> str:
+    return "" if parameter.unit == "-" else parameter.unit
+
+
+def _value(default: object) -> str:
+    return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default!r}`"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    directory = Path(arguments[0])
+    (directory / "topics.md").write_text(topics_page(), encoding="utf-8")
+    (directory / "parameters.md").write_text(parameters_page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,22 @@
+"""The reference pages in docs/ say what the code does."""
+
+from pathlib import Path
+
+import pytest
+
+from satllm_ros.nodes import reference
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name, page", [("topics", reference.topics_page), ("parameters", reference.parameters_page)])
+def test_the_page_is_the_one_the_tables_make(name, page):
+    assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page(), (
+        "run `python -m satllm_ros.nodes.reference docs` with the installed package"
+    )
+
+
+@pytest.mark.parametrize("node", reference.NODES.values())
+def test_every_default_is_allowed_by_its_own_range(node):
+    for parameter in node.PARAMETERS:
+        assert parameter.complaint(parameter.default) is None

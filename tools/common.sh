@@ -1,0 +1,47 @@
+# Sourced by the scripts beside it: where things are, and how a long step is shown.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+logs=$root/build/logs
+
+# CMake starts a make of its own, which must not look for the job server of the make that started us.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+# A ROS 2 distribution counts once it is sourced; the wheels in .venv set no ROS_DISTRO.
+if [[ -n ${ROS_DISTRO:-} ]] && command -v ros2 >/dev/null; then
+  route=ros
+  venv=$root/build/venv-ros
+else
+  route=pypi
+  venv=$root/.venv
+  unset PYTHONPATH
+fi
+
+# quietly NAME MESSAGE COMMAND...: one line on the terminal, everything else in build/logs/NAME.log
+quietly() {
+  local name=$1 message=$2 started=$SECONDS log=$logs/$1.log clock=
+  shift 2
+  mkdir -p "$logs"
+  printf '%s ... ' "$message"
+  if [[ -t 1 ]]; then
+    (while sleep 1 && kill -0 $$ 2>/dev/null; do printf '\r%s ... %d s ' "$message" $((SECONDS - started)); done) &
+    clock=$!
+  fi
+  local status=0
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if [[ -n $clock ]]; then
+    kill "$clock" 2>/dev/null
+    wait "$clock" 2>/dev/null || true
+    printf '\r%s ... ' "$message"
+  fi
+  if ((status != 0)); then
+    printf 'failed; the end of %s:\n' "${log#"$root"/}"
+    tail -n 15 "$log" >&2
+    exit "$status"
+  fi
+  printf 'done in %d s\n' $((SECONDS - started))
+}
+
+# fingerprint FILE-OR-FOLDER...: hash of names and contents, so that a checkout which only touches files rebuilds nothing
+fingerprint() {
+  (cd "$root" && find "$@" -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+}
