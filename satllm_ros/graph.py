@@ -1,8 +1,8 @@
-"""A constellation file to the processes, nodes and parameters of its graph; used by the launch files and by `satllm`."""
+"""A constellation file to the processes, nodes and parameters of its graph; for the launch files and `satllm`."""
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,10 +103,18 @@ class ProcessSpec:
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """rcl's parser refuses YAML aliases, which PyYAML writes for a list that occurs twice."""
+    """Writes what rcl's parser reads as meant: no aliases, which it refuses, and every string in quotes.
+
+    PyYAML writes an alias for a list that occurs twice, and rcl takes more bare words for numbers than PyYAML does.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+_PlainDumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
 
 
 def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Constellation:
@@ -122,19 +130,22 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConstellationError(f"{path} is not YAML: {error}") from None
+        raise ConstellationError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     top = _Section(path.name, document)
     model, emulate, links = top.section("model"), top.section("emulate"), top.section("links")
     read_source = top.section("source")
+    own_source = SourceConfig(
+        read_source.choice("kind", ("bag", "folder", "topic")),
+        read_source.text("path", ""),
+        read_source.text("image_topic", ""),
+    )
+    source = source or own_source
+    if source.kind != "topic" and not source.path:
+        raise ConstellationError(f"{read_source.where}: path is empty; a {source.kind} needs one")
     constellation = Constellation(
         checkpoint=model.text("checkpoint"),
         artefacts=model.text("artefacts"),
-        source=source
-        or SourceConfig(
-            read_source.choice("kind", ("bag", "folder", "topic")),
-            read_source.text("path", ""),
-            read_source.text("image_topic", ""),
-        ),
+        source=source,
         batch_tiles=top.integer("batch_tiles", 1, 4096),
         window_batches=top.integer("window_batches", 1, 64),
         upload_encoding=top.choice("upload_encoding", ("jpeg", "rgb8")),
@@ -144,13 +155,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         emulate_compute=emulate.flag("compute"),
         emulate_links=emulate.flag("links"),
         satellites=tuple(_satellite(s) for s in top.sections("satellites")),
-        links={
-            kind: LinkConfig(
-                links.section(kind).number("rate_bps", 1.0, 1e15),
-                links.section(kind).number("propagation_s", 0.0, 60.0),
-            )
-            for kind in LINK_KINDS
-        },
+        links={kind: _link(links.section(kind)) for kind in LINK_KINDS},
     )
     for section in (top, model, emulate, links, read_source):
         section.refuse_unknown()
@@ -216,18 +221,20 @@ def processes(constellation: Constellation, run_directory: Path, *, exit_when_do
 def new_run_directory(runs: Path) -> Path:
     """Make `runs/<time>/` and point `runs/latest` to it."""
     stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    directory = runs / stamp
-    suffix = 1
-    while directory.exists():
-        suffix += 1
-        directory = runs / f"{stamp}-{suffix}"
-    directory.mkdir(parents=True)
+    runs.mkdir(parents=True, exist_ok=True)
+    for name in itertools.chain([stamp], (f"{stamp}-{n}" for n in itertools.count(2))):
+        try:
+            (runs / name).mkdir()
+        except FileExistsError:
+            continue
+        break
     latest = runs / "latest"
-    if latest.is_symlink():
-        latest.unlink()
-    if not latest.exists():
-        latest.symlink_to(directory.name)
-    return directory
+    if latest.is_symlink() or not latest.exists():
+        # Renamed into place, since another run may start at the same moment.
+        link = runs / f".latest-{name}"
+        link.symlink_to(name)
+        link.replace(latest)
+    return runs / name
 
 
 def _satellite(section: _Section) -> SatelliteConfig:
@@ -237,6 +244,12 @@ def _satellite(section: _Section) -> SatelliteConfig:
             f"{section.where}.name is {name!r}; allowed are letters, digits and _, but not {', '.join(_RESERVED)}"
         )
     made = SatelliteConfig(name, section.integer("memory_bytes", 1, 2**62), section.number("block_s", 0.0, 1e6))
+    section.refuse_unknown()
+    return made
+
+
+def _link(section: _Section) -> LinkConfig:
+    made = LinkConfig(section.number("rate_bps", 1.0, 1e15), section.number("propagation_s", 0.0, 60.0))
     section.refuse_unknown()
     return made
 
@@ -286,11 +299,7 @@ class _Section:
 
     def number(self, key: str, low: float, high: float) -> float:
         value = self._get(key)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not (math.isfinite(value) and low <= value <= high)
-        ):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
         return float(value)
 

@@ -16,9 +16,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "up",
         help="fly a constellation on this computer and print what it cost",
         description=(
-            "Start every process of a constellation, stream a bag, a folder or a camera topic through it, and end with a "
-            "report. Without arguments: the shipped bag through the shipped constellation. Exit code 0 only if every tile "
-            "came down exactly once, 1 if not, 2 on bad input, 3 if no plan is possible."
+            "Start every process of a constellation, stream a bag, a folder or a camera topic through it, and end "
+            "with a report. Without arguments: the shipped bag through the shipped constellation. Exit code 0 only if "
+            "every tile came down exactly once, 1 if not, 2 on bad input, 3 if no plan is possible."
         ),
     )
     parser.add_argument(

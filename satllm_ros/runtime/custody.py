@@ -58,6 +58,8 @@ class CustodyLimits:
     backoff_s, attempts
         First pause before a refused batch is sent again (doubled each time, 16-fold at most), and how often a
         batch is sent in all before it is dropped.
+    delivery_s
+        With no delivery at all for so long, the batches stored so long ago are taken for lost with their store.
     """
 
     window_batches: int
@@ -65,6 +67,7 @@ class CustodyLimits:
     stall_s: float = 20.0
     backoff_s: float = 0.25
     attempts: int = 50
+    delivery_s: float = 60.0
 
 
 @dataclass
@@ -75,7 +78,9 @@ class _Held(Generic[Payload]):
     sends: int = 0
     sent_s: float = 0.0
     not_before_s: float = 0.0
+    stored_s: float = 0.0
     epoch: Epoch | None = None
+    place: int = 0
     overtaken: int = 0
 
 
@@ -109,7 +114,9 @@ class Custody(Generic[Payload]):
         self._limits = limits
         self._held: dict[int, _Held[Payload]] = {}
         self._next_sequence = 0
+        self._next_place = 0
         self._last_progress_s = 0.0
+        self._last_delivery_s = 0.0
         self._tiles: Counter[str] = Counter()
         self._sent_batches = 0
         self._resent_batches = 0
@@ -149,7 +156,9 @@ class Custody(Generic[Payload]):
             if room <= 0:
                 break
             if held.state is State.WAITING and held.not_before_s <= now_s:
-                held.state, held.sent_s, held.epoch, held.overtaken = State.IN_FLIGHT, now_s, epoch, 0
+                held.state, held.sent_s, held.epoch = State.IN_FLIGHT, now_s, epoch
+                held.place, held.overtaken = self._next_place, 0
+                self._next_place += 1
                 sends.append(Send(BatchId(self._boot_id, sequence, held.sends), held.payload))
                 self._resent_batches += held.sends > 0
                 self._sent_batches += held.sends == 0
@@ -158,10 +167,19 @@ class Custody(Generic[Payload]):
         return sends
 
     def on_ack(self, batch: BatchId, verdict: Verdict, cause: Cause, now_s: float) -> None:
-        """Take an acknowledgement; late, repeated and foreign ones change nothing but a counter."""
+        """Take an acknowledgement; late, repeated and foreign ones change nothing but a counter.
+
+        Foreign is one for another life of sensing, or for a batch or attempt that was never sent.
+        """
         held = self._held.get(batch.sequence)
-        if batch.boot_id != self._boot_id or held is None:
-            self.causes["foreign_ack" if batch.boot_id != self._boot_id else "late_ack"] += 1
+        if batch.boot_id != self._boot_id or batch.sequence >= self._next_sequence:
+            self.causes["foreign_ack"] += 1
+            return
+        if held is None:
+            self.causes["late_ack"] += 1
+            return
+        if batch.attempt >= held.sends:
+            self.causes["foreign_ack"] += 1
             return
         if verdict is Verdict.REFUSED:
             # A refusal of an earlier attempt says nothing about the one in flight.
@@ -169,29 +187,32 @@ class Custody(Generic[Payload]):
                 self.causes[f"refused_{cause.name.lower()}"] += 1
                 self._give_back(batch.sequence, held, now_s)
             return
+        if verdict is Verdict.STORED and held.state is State.STORED:
+            return
+        if held.state is State.IN_FLIGHT and batch.attempt == held.sends - 1:
+            # Only batches sent before this one: one that was sent again since is not late yet.
+            for other in self._held.values():
+                if other.state is State.IN_FLIGHT and other.place < held.place:
+                    other.overtaken += 1
         self._last_progress_s = now_s
         if verdict is Verdict.DELIVERED:
+            self._last_delivery_s = now_s
             self._tiles["delivered"] += held.tiles
             del self._held[batch.sequence]
-        elif held.state is not State.STORED:
-            held.state = State.STORED
-        for sequence, other in self._held.items():
-            if sequence < batch.sequence and other.state is State.IN_FLIGHT:
-                other.overtaken += 1
+        else:
+            held.state, held.stored_s = State.STORED, now_s
 
     def on_tick(self, now_s: float) -> None:
-        """Take batches for lost that the chain overtook by a whole window, or that stalled it altogether."""
-        in_flight = [(s, h) for s, h in self._held.items() if h.state is State.IN_FLIGHT]
-        for sequence, held in in_flight:
-            # STORED and DELIVERED each overtake once, hence twice the window.
-            if held.overtaken >= 2 * self._limits.window_batches:
-                self.causes["overtaken"] += 1
-                self._give_back(sequence, held, now_s)
-        if in_flight:
-            sequence, held = in_flight[0]
-            if held.state is State.IN_FLIGHT and now_s - max(held.sent_s, self._last_progress_s) > self._limits.stall_s:
-                self.causes["stalled"] += 1
-                self._give_back(sequence, held, now_s)
+        """Take for lost what the chain overtook by a whole window, or holds at a standstill, and what no store delivers."""
+        for sequence, held in self._in_state(State.IN_FLIGHT):
+            if held.overtaken >= self._limits.window_batches:
+                self._lose("overtaken", sequence, held, now_s)
+        oldest = min(self._in_state(State.IN_FLIGHT), key=lambda item: item[1].place, default=None)
+        if oldest is not None and now_s - max(oldest[1].sent_s, self._last_progress_s) > self._limits.stall_s:
+            self._lose("stalled", *oldest, now_s)
+        for sequence, held in self._in_state(State.STORED):
+            if now_s - max(held.stored_s, self._last_delivery_s) > self._limits.delivery_s:
+                self._lose("undelivered", sequence, held, now_s)
 
     def low_water(self, current: Epoch) -> Epoch:
         """Oldest epoch that some batch in flight still obeys."""
@@ -199,6 +220,7 @@ class Custody(Generic[Payload]):
         return min([current, *epochs])
 
     def tally(self) -> Tally:
+        """Where every accepted tile is."""
         tiles = Counter({state: 0 for state in State})
         for held in self._held.values():
             tiles[held.state] += held.tiles
@@ -212,6 +234,13 @@ class Custody(Generic[Payload]):
             sent_batches=self._sent_batches,
             resent_batches=self._resent_batches,
         )
+
+    def _in_state(self, state: State) -> list[tuple[int, _Held[Payload]]]:
+        return [(sequence, held) for sequence, held in self._held.items() if held.state is state]
+
+    def _lose(self, cause: str, sequence: int, held: _Held[Payload], now_s: float) -> None:
+        self.causes[cause] += 1
+        self._give_back(sequence, held, now_s)
 
     def _give_back(self, sequence: int, held: _Held[Payload], now_s: float) -> None:
         if held.sends >= self._limits.attempts:

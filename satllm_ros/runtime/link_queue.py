@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Message = TypeVar("Message")
@@ -44,24 +44,20 @@ class LinkQueue(Generic[Message]):
         """Queue a message; False when the queue is full."""
         if len(self._pending) >= self._depth:
             return False
-        start_s = max(now_s, self._busy_until_s)
-        self._busy_until_s = start_s + 8.0 * wire_bytes / self.rates.rate_bps
-        arrival_s = self._busy_until_s + self.rates.propagation_s
-        self._pending.append(Transfer(message, wire_bytes, start_s, arrival_s))
+        self._schedule(message, wire_bytes, now_s)
         return True
 
     def set_rates(self, rates: LinkRates, now_s: float) -> None:
-        """Change the rate; what is still waiting is rescheduled, what is on the wire keeps its arrival."""
+        """Change the rate and delay; what is still waiting is rescheduled, what is on the wire keeps its arrival."""
         self.rates = rates
         waiting = [t for t in self._pending if t.start_s > now_s]
+        if not waiting:
+            return
         self._pending = deque(t for t in self._pending if t.start_s <= now_s)
-        on_wire_until = [t.stop_s - rates.propagation_s for t in self._pending]
-        self._busy_until_s = max([now_s, *on_wire_until])
+        # Whoever waits starts at the moment the wire falls free.
+        self._busy_until_s = waiting[0].start_s
         for transfer in waiting:
-            start_s = self._busy_until_s
-            self._busy_until_s = start_s + 8.0 * transfer.wire_bytes / rates.rate_bps
-            stop_s = self._busy_until_s + rates.propagation_s
-            self._pending.append(replace(transfer, start_s=start_s, stop_s=stop_s))
+            self._schedule(transfer.message, transfer.wire_bytes, now_s)
 
     def due(self, now_s: float) -> list[Transfer[Message]]:
         """Messages whose last bit has arrived, in order."""
@@ -81,3 +77,12 @@ class LinkQueue(Generic[Message]):
     @property
     def queued_bytes(self) -> int:
         return sum(t.wire_bytes for t in self._pending)
+
+    def _schedule(self, message: Message, wire_bytes: int, now_s: float) -> None:
+        start_s = max(now_s, self._busy_until_s)
+        self._busy_until_s = start_s + 8.0 * wire_bytes / self.rates.rate_bps
+        arrival_s = self._busy_until_s + self.rates.propagation_s
+        if self._pending:
+            # After the delay was shortened, a later message may not overtake an earlier one.
+            arrival_s = max(arrival_s, self._pending[-1].stop_s)
+        self._pending.append(Transfer(message, wire_bytes, start_s, arrival_s))

@@ -9,7 +9,7 @@ from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.plan_switch import Entry, PlanTable
-from satllm_ros.runtime.submodels import SubModels
+from satllm_ros.runtime.submodels import ExternalBlocks, SubModels
 
 
 class Onboard:
@@ -22,12 +22,12 @@ class Onboard:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._table: PlanTable | None = None
-        self.submodels: SubModels | None = None
+        self.submodels: SubModels | ExternalBlocks | None = None
         self.pinned: CodecSetting | None = None
         self.waiting: Callable[[], int] = lambda: 0
         self.on_change: Callable[[], None] = lambda: None
 
-    def open(self, table: PlanTable, submodels: SubModels) -> None:
+    def open(self, table: PlanTable, submodels: SubModels | ExternalBlocks) -> None:
         with self._lock:
             self._table, self.submodels = table, submodels
 
@@ -60,7 +60,8 @@ class Onboard:
                 return None
             found = self._table.entry(epoch, plan_hash)
             if found is not None and self._table.epochs[0] < low_water:
-                self._table.on_low_water(low_water)
+                # A batch is itself in flight: a mark above its epoch is a damaged one, and must not cost its sub-model.
+                self._table.on_low_water(min(low_water, epoch))
                 self.submodels.keep_only(self._table.needed_blocks())
             return found
 
@@ -77,10 +78,12 @@ class Onboard:
 
     def _loaded(self, plan: Plan, error: Exception | None) -> None:
         with self._lock:
-            if self._table is None:
+            if self._table is None or self.submodels is None:
                 return
             if error is None:
                 self._table.on_loaded(plan.epoch)
+                # While it was loading, the batches may have moved on to newer plans.
+                self.submodels.keep_only(self._table.needed_blocks())
             else:
                 self._table.refuse(plan, str(error))
         self.on_change()

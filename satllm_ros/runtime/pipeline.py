@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,21 +55,13 @@ class Job:
     times: Times = field(default_factory=Times)
 
 
-class StepError(Exception):
-    """A step refuses a job; `cause` names the counter."""
-
-    def __init__(self, cause: str, message: str) -> None:
-        super().__init__(message)
-        self.cause = cause
-
-
 Step = Callable[[Job], None]
 OnFailure = Callable[[Job, Exception], None]
 _STOP = object()
 
 
 class Pipeline:
-    """Three worker threads in a row: each takes a job, runs its step on it and hands it on.
+    """Worker threads in a row, one a step: each takes a job, runs its step on it and hands it on.
 
     A step that raises ends the job: `on_failure(job, exception)` is told, the worker goes on. The inbox refuses
     (newest first) when full; between steps a full queue makes the step before it wait.
@@ -88,12 +81,10 @@ class Pipeline:
             thread.start()
 
     def offer(self, job: Job) -> bool:
-        """Put a job in the inbox; False when it is full."""
-        try:
-            self._queues[0].put_nowait(job)
-        except queue.Full:
+        """Put a job in the inbox; False when it is full or the pipeline stops."""
+        if self._abandon.is_set():
             return False
-        return True
+        return _put(self._queues[0], job)
 
     @property
     def waiting(self) -> int:
@@ -104,27 +95,32 @@ class Pipeline:
         """Abandon what is queued, finish the steps under way and join the workers."""
         self._abandon.set()
         for source in self._queues:
-            while not source.empty():
-                try:
-                    source.get_nowait()
-                except queue.Empty:
-                    break
-            source.put(_STOP)
+            _empty(source)
+            # A job that slips in at this very moment may fill the queue again.
+            while not _put(source, _STOP):
+                _empty(source)
         for thread in self._threads:
             thread.join()
 
     def _work(self, step: Step, source: queue.Queue[Any], sink: queue.Queue[Any] | None) -> None:
         while True:
             job = source.get()
-            if job is _STOP:
+            if job is _STOP or self._abandon.is_set():
                 return
             try:
                 step(job)
-            except Exception as error:  # noqa: BLE001 - one bad batch must not end the worker
-                self._on_failure(job, error)
+            except Exception as error:
+                self._fail(job, error)
                 continue
             if sink is not None and not self._hand_on(job, sink):
                 return
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        # One bad batch must not end the worker, not even when its refusal cannot be sent.
+        try:
+            self._on_failure(job, error)
+        except Exception:
+            traceback.print_exc()
 
     def _hand_on(self, job: Job, sink: queue.Queue[Any]) -> bool:
         # A bounded wait, so that a worker blocked on a full queue notices that the pipeline stops.
@@ -135,6 +131,22 @@ class Pipeline:
                 continue
             return True
         return False
+
+
+def _put(target: queue.Queue[Any], job: Any) -> bool:
+    try:
+        target.put_nowait(job)
+    except queue.Full:
+        return False
+    return True
+
+
+def _empty(source: queue.Queue[Any]) -> None:
+    try:
+        while True:
+            source.get_nowait()
+    except queue.Empty:
+        return
 
 
 def pace(start_s: float, planned_s: float) -> None:

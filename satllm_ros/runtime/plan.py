@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 
 from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.runtime.identity import NO_EPOCH, Epoch
+from satllm_ros.runtime.identity import Epoch
 
 
 class PlanError(ValueError):
@@ -94,10 +94,12 @@ def check_plan(plan: Plan, *, model_id: str, blocks: int, known: Collection[str]
     PlanError
         With one sentence that names the first thing wrong.
     """
-    if plan.epoch <= NO_EPOCH:
-        raise PlanError("plan has no epoch; incarnation and counter start at 1")
+    if plan.epoch.incarnation < 1 or plan.epoch.counter < 1:
+        raise PlanError(f"plan has epoch {plan.epoch}; incarnation and counter start at 1")
     if plan.plan_hash != plan.digest():
-        raise PlanError(f"plan {plan.epoch} carries hash {plan.plan_hash!r} but its content hashes to {plan.digest()!r}")
+        raise PlanError(
+            f"plan {plan.epoch} carries hash {plan.plan_hash!r} but its content hashes to {plan.digest()!r}"
+        )
     if plan.model_id != model_id:
         raise PlanError(f"plan {plan.epoch} is for model {plan.model_id!r}, on board is {model_id!r}")
     if not plan.stages:
@@ -105,7 +107,9 @@ def check_plan(plan: Plan, *, model_id: str, blocks: int, known: Collection[str]
     expected_start = 0
     for stage in plan.stages:
         if stage.satellite not in known:
-            raise PlanError(f"plan {plan.epoch} names satellite {stage.satellite!r}; known are {', '.join(sorted(known))}")
+            raise PlanError(
+                f"plan {plan.epoch} names satellite {stage.satellite!r}; known are {', '.join(sorted(known))}"
+            )
         if stage.start != expected_start or stage.stop <= stage.start:
             raise PlanError(
                 f"plan {plan.epoch} gives {stage.satellite} blocks ({stage.start}, {stage.stop}];"

@@ -57,13 +57,7 @@ class PredictionStore:
             (t.key.source_id, str(t.key.frame), t.key.tile_index, t.label, t.acquired_s, t.written_s) for t in tiles
         ]
         with self._lock, self._database:
-            before = self._count()
-            self._database.executemany(
-                "INSERT INTO tiles (source_id, frame, tile_index, label, acquired_s, written_s) VALUES (?,?,?,?,?,?)"
-                " ON CONFLICT DO UPDATE SET copies = copies + 1",
-                rows,
-            )
-            return self._count() - before
+            return sum(self._add(row) for row in rows)
 
     def count(self) -> int:
         with self._lock:
@@ -72,7 +66,8 @@ class PredictionStore:
     def read(self) -> Iterator[StoredTile]:
         with self._lock:
             rows = self._database.execute(
-                "SELECT source_id, frame, tile_index, label, acquired_s, written_s, copies FROM tiles ORDER BY written_s"
+                "SELECT source_id, frame, tile_index, label, acquired_s, written_s, copies FROM tiles"
+                " ORDER BY written_s"
             ).fetchall()
         for source_id, frame, tile_index, label, acquired_s, written_s, copies in rows:
             yield StoredTile(TileKey(source_id, int(frame), tile_index), label, acquired_s, written_s, copies)
@@ -80,6 +75,19 @@ class PredictionStore:
     def close(self) -> None:
         with self._lock:
             self._database.close()
+
+    def _add(self, row: tuple[str, str, int, int, float, float]) -> bool:
+        """Insert a tile, or count a copy of the one that is there; whether it was new."""
+        new = self._database.execute(
+            "INSERT INTO tiles (source_id, frame, tile_index, label, acquired_s, written_s) VALUES (?,?,?,?,?,?)"
+            " ON CONFLICT DO NOTHING",
+            row,
+        ).rowcount
+        if not new:
+            self._database.execute(
+                "UPDATE tiles SET copies = copies + 1 WHERE source_id = ? AND frame = ? AND tile_index = ?", row[:3]
+            )
+        return bool(new)
 
     def _count(self) -> int:
         return self._database.execute("SELECT COUNT(*) FROM tiles").fetchone()[0]

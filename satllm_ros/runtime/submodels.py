@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,38 @@ OnDone = Callable[[Exception | None], None]
 
 class MemoryBudgetError(ValueError):
     """A sub-model does not fit beside what is loaded."""
+
+
+class FrameworkError(ValueError):
+    """torch or timm cannot be imported here."""
+
+
+class ExternalBlocks:
+    """Stands in for `SubModels` where another process runs the blocks: loads nothing, is always ready."""
+
+    ready = True
+    memory_bytes = 0
+    real_block_s = 0.0
+    block_s: float | None = None
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+
+    def load(self, start: int, stop: int, on_done: OnDone) -> None:
+        """Nothing to load; `on_done(None)` is called at once."""
+        on_done(None)
+
+    def keep_only(self, needed: set[Blocks]) -> None:
+        """Nothing to drop."""
+
+    def prepare_images(self, images: np.ndarray) -> np.ndarray:
+        """First stage's input, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
+        mean, std = (np.asarray(values, dtype=np.float32) for values in (self.spec.mean, self.spec.std))
+        scaled = (images.astype(np.float32) / np.float32(255.0) - mean) / std
+        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+    def close(self) -> None:
+        """Nothing to free."""
 
 
 class SubModels:
@@ -49,7 +82,9 @@ class SubModels:
         self._loaded: dict[Blocks, Stage] = {}
         self._lock = threading.Lock()
         self._real_block_s: float | None = None
-        self.ready = False
+        self._imported = False
+        self._import_failure: Exception | None = None
+        self._closing = False
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._worker = threading.Thread(target=self._run_worker, name="loader", daemon=True)
         self._worker.start()
@@ -59,14 +94,28 @@ class SubModels:
         """Load blocks (start, stop] in the background; `on_done(None or the error)` is called from the worker."""
 
         def task() -> None:
+            failure = None
             try:
                 self._load(start, stop)
-            except Exception as error:  # noqa: BLE001 - reported to the planner, whatever it is
-                on_done(error)
-            else:
-                on_done(None)
+            # Whatever it is, it is reported to the planner.
+            except Exception as error:
+                failure = error
+            on_done(failure)
 
         self._work.put(task)
+
+    @property
+    def ready(self) -> bool:
+        """Whether sub-models can be loaded and run.
+
+        Raises
+        ------
+        FrameworkError
+            If they never will be.
+        """
+        if self._import_failure is not None:
+            raise FrameworkError(f"torch or timm cannot be imported: {self._import_failure}")
+        return self._imported
 
     def keep_only(self, needed: set[Blocks]) -> None:
         """Drop every sub-model that no plan needs any more."""
@@ -116,7 +165,8 @@ class SubModels:
         return output, real_s
 
     def close(self) -> None:
-        """Stop the loader and free all sub-models."""
+        """Stop the loader and free all sub-models; what it has not begun to load is left."""
+        self._closing = True
         self._work.put(None)
         self._worker.join()
         self.keep_only(set())
@@ -136,7 +186,8 @@ class SubModels:
         taken_bytes = self.memory_bytes
         if needed_bytes + taken_bytes > self._budget_bytes:
             raise MemoryBudgetError(
-                f"blocks ({start}, {stop}] need {needed_bytes:,} bytes, {taken_bytes:,} of {self._budget_bytes:,} are taken"
+                f"blocks ({start}, {stop}] need {needed_bytes:,} bytes,"
+                f" {taken_bytes:,} of {self._budget_bytes:,} are taken"
             )
         stage = load_stage(self._checkpoint, start, stop)
         with self._lock:
@@ -144,13 +195,21 @@ class SubModels:
 
     def _import_framework(self) -> None:
         # Importing torch takes seconds: done here once, while the rest of the graph comes up.
-        import torch
+        try:
+            import torch
 
-        import satllm_ros.model.stage  # noqa: F401
-
+            import satllm_ros.model.stage  # noqa: F401
+        # A build for another machine fails with more than ImportError.
+        except Exception as error:
+            self._import_failure = error
+            return
         torch.set_num_threads(self._threads)
-        self.ready = True
+        self._imported = True
 
     def _run_worker(self) -> None:
-        while (task := self._work.get()) is not None:
-            task()
+        while (task := self._work.get()) is not None and not self._closing:
+            try:
+                task()
+            # Whoever is told of a load may fail; the loader goes on.
+            except Exception:
+                traceback.print_exc()

@@ -19,6 +19,7 @@ POLL_PERIOD_S = 0.05
 # Pauses after SIGINT and after SIGTERM before the next stronger signal.
 PATIENCE_S = (15.0, 5.0)
 LAST_LINES = 12
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -30,7 +31,9 @@ class _Child:
 
 
 def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path) -> int:
-    """Run the processes until the required one ends, one dies, or SIGINT or SIGTERM comes; then end them all.
+    """Run the processes until the required one ends, one dies, or a signal asks to stop; then end them all.
+
+    Signals that ask: SIGINT, SIGTERM, and SIGHUP, which comes when the terminal is closed.
 
     Each process's output goes to `<run_directory>/logs/<name>.log`; the required one's to the terminal, and
     so do the errors of all others.
@@ -38,7 +41,7 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path) -
     Returns
     -------
     int
-        Exit code of the required process; 1 if another one died; 130 or 143 after a signal.
+        Exit code of the required process; 1 if another one died; 128 + its number after a signal.
     """
     stop = threading.Event()
     signals: list[int] = []
@@ -47,7 +50,7 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path) -
         signals.append(number)
         stop.set()
 
-    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
     children: list[_Child] = []
     try:
         for spec in specs:
@@ -87,7 +90,10 @@ def _start(spec: ProcessSpec, root: str, run_directory: Path) -> _Child:
 def child_environment() -> dict[str, str]:
     """Environment in which the package's messages and files are found without sourcing anything."""
     environment = dict(os.environ)
-    environment.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    # A sourced distribution names its own prefix, not the virtual environment this package may be in.
+    prefix = str(share_directory().parents[1])
+    prefixes = [p for p in environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    environment["AMENT_PREFIX_PATH"] = os.pathsep.join(prefixes if prefix in prefixes else [prefix, *prefixes])
     return environment
 
 

@@ -1,0 +1,149 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from constellation_documents import ABSENT, changed
+
+from satllm_ros.graph import Constellation, ConstellationError, SourceConfig, load_constellation
+from satllm_ros.interfaces import MAX_CREDITS
+
+Load = Callable[..., Constellation]
+
+
+def test_the_shipped_constellation_loads(shipped_path: Path, shipped: dict[str, Any]) -> None:
+    constellation = load_constellation(shipped_path)
+    assert constellation.names == [satellite["name"] for satellite in shipped["satellites"]]
+    assert [s.memory_bytes for s in constellation.satellites] == [int(s["memory_bytes"]) for s in shipped["satellites"]]
+    assert [s.block_s for s in constellation.satellites] == [s["block_s"] for s in shipped["satellites"]]
+    assert constellation.links["isl"].rate_bps == shipped["links"]["isl"]["rate_bps"]
+    assert constellation.links["s2g"].propagation_s == shipped["links"]["s2g"]["propagation_s"]
+    assert constellation.source == SourceConfig("bag", "demo")
+    assert list(constellation.codecs) == shipped["codecs"]
+    assert (constellation.emulate_compute, constellation.emulate_links) == (True, True)
+
+
+MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
+    *(
+        (key, (key,), ABSENT)
+        for key in (
+            "model",
+            "source",
+            "batch_tiles",
+            "window_batches",
+            "upload_encoding",
+            "codecs",
+            "accuracy_floor",
+            "threads",
+            "emulate",
+            "satellites",
+            "links",
+        )
+    ),
+    ("model: checkpoint", ("model", "checkpoint"), ABSENT),
+    ("model: checkpoint", ("model", "checkpoint"), 7),
+    ("model: artefacts", ("model", "artefacts"), None),
+    ("model: unknown field 'weights'", ("model", "weights"), "x"),
+    ("model", ("model",), "demo"),
+    ("source: kind", ("source", "kind"), "video"),
+    ("source: path", ("source", "path"), ABSENT),
+    ("source: path", ("source", "path"), ""),
+    ("source: image_topic", ("source", "image_topic"), ["a"]),
+    ("source: unknown field 'topic'", ("source", "topic"), "/image"),
+    ("batch_tiles", ("batch_tiles",), 0),
+    ("batch_tiles", ("batch_tiles",), 2.5),
+    ("batch_tiles", ("batch_tiles",), "ten"),
+    ("batch_tiles", ("batch_tiles",), True),
+    ("window_batches", ("window_batches",), MAX_CREDITS + 1),
+    ("upload_encoding", ("upload_encoding",), "png"),
+    ("codecs", ("codecs",), []),
+    ("codecs", ("codecs",), "int8"),
+    ("codecs", ("codecs",), [8]),
+    ("accuracy_floor", ("accuracy_floor",), 1.1),
+    ("accuracy_floor", ("accuracy_floor",), math.nan),
+    ("threads", ("threads",), 0),
+    ("emulate: compute", ("emulate", "compute"), "yes please"),
+    ("emulate: links", ("emulate", "links"), 1),
+    ("emulate: unknown field 'ground'", ("emulate", "ground"), True),
+    ("satellites", ("satellites",), []),
+    ("satellites", ("satellites",), {"sat1": {}}),
+    ("satellites[1]", ("satellites", 1), "sat2"),
+    ("satellites[1]: name", ("satellites", 1, "name"), ABSENT),
+    ("satellites[1].name", ("satellites", 1, "name"), "ground"),
+    ("satellites[1].name", ("satellites", 1, "name"), "2nd"),
+    ("satellites[1].name", ("satellites", 1, "name"), "sat/2"),
+    ("satellites[1].name", ("satellites", 1, "name"), "sat2\n"),
+    ("same name twice", ("satellites", 1, "name"), "sat1"),
+    ("satellites[0]: memory_bytes", ("satellites", 0, "memory_bytes"), 0),
+    ("satellites[0]: memory_bytes", ("satellites", 0, "memory_bytes"), "8 GB"),
+    ("satellites[0]: memory_bytes", ("satellites", 0, "memory_bytes"), 10**400),
+    ("satellites[3]: block_s", ("satellites", 3, "block_s"), -0.1),
+    ("satellites[3]: block_s", ("satellites", 3, "block_s"), math.inf),
+    ("satellites[2]: unknown field 'speed'", ("satellites", 2, "speed"), 1),
+    ("links: isl", ("links", "isl"), ABSENT),
+    ("links: isl: rate_bps", ("links", "isl", "rate_bps"), 0),
+    ("links: s2g: propagation_s", ("links", "s2g", "propagation_s"), ABSENT),
+    ("links: upload: unknown field 'rate_mbps'", ("links", "upload", "rate_mbps"), 2),
+    ("links: unknown field 'ils'", ("links", "ils"), {"rate_bps": 1.0, "propagation_s": 0.0}),
+    ("unknown field 'batchtiles'", ("batchtiles",), 5),
+]
+
+
+@pytest.mark.parametrize(("named", "path", "value"), MALFORMED, ids=lambda x: str(x)[:40])
+def test_a_malformed_file_is_refused_naming_the_field(
+    shipped: dict[str, Any], load: Load, named: str, path: tuple[str | int, ...], value: Any
+) -> None:
+    with pytest.raises(ConstellationError) as refusal:
+        load(changed(shipped, *path, value=value))
+    assert "mine.yaml" in str(refusal.value)
+    assert named in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "5"])
+def test_a_file_that_is_no_mapping_is_refused(load: Load, text: str) -> None:
+    with pytest.raises(ConstellationError, match=r"mine\.yaml is \w+; a mapping is needed"):
+        load(text)
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"a: !!python/object:os.system {}"])
+def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConstellationError, match="mine.yaml is not YAML") as refusal:
+        load_constellation(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"absent\.yaml"):
+        load_constellation(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [("source", "path"), ("source", "image_topic")],
+)
+def test_a_camera_needs_no_path(shipped: dict[str, Any], load: Load, path: tuple[str, str]) -> None:
+    document = changed(shipped, "source", value={"kind": "topic"})
+    assert load(document).source == SourceConfig("topic")
+    with pytest.raises(ConstellationError, match=path[1]):
+        load(changed(document, *path, value=3))
+
+
+@pytest.mark.parametrize("own", [{"kind": "bag", "path": "mine"}, {"kind": "topic"}, {"kind": "folder"}])
+def test_another_source_takes_the_place_of_the_files_own(
+    shipped: dict[str, Any], load: Load, own: dict[str, str]
+) -> None:
+    chosen = SourceConfig("bag", "/data/other", "/left/image")
+    assert load(changed(shipped, "source", value=own), source=chosen).source == chosen
+
+
+def test_the_files_own_source_is_checked_even_when_replaced(shipped: dict[str, Any], load: Load) -> None:
+    with pytest.raises(ConstellationError, match="source: kind"):
+        load(changed(shipped, "source", "kind", value="video"), source=SourceConfig("topic"))
+
+
+def test_the_widest_window_is_what_the_topics_can_hold(shipped: dict[str, Any], load: Load) -> None:
+    assert load(changed(shipped, "window_batches", value=MAX_CREDITS)).window_batches == MAX_CREDITS

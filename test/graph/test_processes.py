@@ -1,0 +1,101 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from constellation_documents import changed
+
+from satllm_ros.graph import ProcessSpec, load_constellation, new_run_directory, processes
+
+RUN = Path("/runs/now")
+
+
+@pytest.fixture
+def specs(shipped_path: Path) -> list[ProcessSpec]:
+    return processes(load_constellation(shipped_path), RUN, exit_when_done=True)
+
+
+def by_node(specs: list[ProcessSpec]) -> dict[str, Any]:
+    return {node: values for spec in specs for node, values in spec.parameters.items()}
+
+
+def test_one_process_per_satellite_hosts_its_three_nodes(specs: list[ProcessSpec]) -> None:
+    satellites = [spec for spec in specs if spec.executable == "satellite"]
+    assert [spec.namespace for spec in satellites] == ["sat1", "sat2", "sat3", "sat4"]
+    for spec in satellites:
+        assert set(spec.parameters) == {f"{spec.name}/{node}" for node in ("stage", "compression", "downlink")}
+
+
+def test_the_graph_ends_with_the_ground_alone(specs: list[ProcessSpec]) -> None:
+    assert [spec.name for spec in specs if spec.required] == ["ground"]
+    assert len({spec.name for spec in specs}) == len(specs)
+
+
+def test_every_executable_is_a_module_of_the_nodes(specs: list[ProcessSpec]) -> None:
+    nodes = Path(__file__).resolve().parents[2] / "satllm_ros" / "nodes"
+    assert all((nodes / f"{spec.executable}.py").is_file() for spec in specs)
+
+
+def test_what_the_file_says_reaches_the_nodes(specs: list[ProcessSpec], shipped: dict[str, Any]) -> None:
+    nodes = by_node(specs)
+    for satellite in shipped["satellites"]:
+        stage = nodes[f"{satellite['name']}/stage"]
+        assert stage["block_s"] == satellite["block_s"]
+        assert stage["memory_budget_bytes"] == int(satellite["memory_bytes"])
+        assert isinstance(stage["memory_budget_bytes"], int)
+        assert stage["emulate"] is True
+    for node in ("planner", "link"):
+        assert nodes[node]["isl_rate_bps"] == shipped["links"]["isl"]["rate_bps"]
+        assert nodes[node]["s2g_propagation_s"] == shipped["links"]["s2g"]["propagation_s"]
+    assert nodes["sensing"]["window_batches"] == shipped["window_batches"]
+    assert {nodes[n]["batch_tiles"] for n in ("sensing", "planner", "recorder")} == {shipped["batch_tiles"]}
+    assert nodes["recorder"]["exit_when_done"] is True
+    assert nodes["ground"]["run_directory"] == nodes["recorder"]["run_directory"] == str(RUN)
+    assert nodes["sat2/downlink"]["store_directory"] == str(RUN)
+    assert all(nodes[n]["source"] == "bag" and nodes[n]["path"] == "demo" for n in ("sensing", "recorder"))
+
+
+def test_without_emulated_links_batches_go_straight_to_the_inbox(shipped: dict[str, Any], load: Any) -> None:
+    real = load(changed(shipped, "emulate", value={"compute": False, "links": False}))
+    specs = processes(real, RUN, exit_when_done=False)
+    nodes = by_node(specs)
+    assert "link" not in nodes
+    assert {v["emulate_links"] for v in nodes.values() if "emulate_links" in v} == {False}
+    assert nodes["sat1/stage"]["emulate"] is False
+
+
+@pytest.mark.parametrize(("root", "prefix"), [("", ""), ("/", ""), ("fleet", "/fleet"), ("/fleet/a/", "/fleet/a")])
+def test_parameter_files_name_every_node_in_full(
+    specs: list[ProcessSpec], tmp_path: Path, root: str, prefix: str
+) -> None:
+    for spec in specs:
+        path = spec.write_parameters(tmp_path, root)
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert set(document) == {f"{prefix}/{node}" for node in spec.parameters}
+        for node, values in spec.parameters.items():
+            assert document[f"{prefix}/{node}"] == {"ros__parameters": dict(values)}
+
+
+def test_a_list_that_occurs_twice_is_written_twice(specs: list[ProcessSpec], tmp_path: Path) -> None:
+    # rcl's parser knows no aliases.
+    text = "".join(spec.write_parameters(tmp_path, "").read_text() for spec in specs)
+    assert "&" not in text and "*" not in text
+
+
+def test_a_run_gets_a_directory_of_its_own_and_latest_points_to_it(tmp_path: Path) -> None:
+    runs = tmp_path / "deep" / "runs"
+    made = [new_run_directory(runs) for _ in range(3)]
+    assert len(set(made)) == 3 and all(directory.is_dir() for directory in made)
+    assert (runs / "latest").resolve() == made[-1].resolve()
+    assert not (runs / "latest").readlink().is_absolute(), "a folder of runs can be moved"
+    assert sorted(p.name for p in runs.iterdir()) == sorted([*(d.name for d in made), "latest"])
+
+
+def test_a_latest_that_points_nowhere_is_mended_and_a_real_one_left(tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to("gone")
+    made = new_run_directory(tmp_path)
+    assert (tmp_path / "latest").resolve() == made.resolve()
+    other = tmp_path / "other"
+    (other / "latest").mkdir(parents=True)
+    new_run_directory(other)
+    assert (other / "latest").is_dir() and not (other / "latest").is_symlink()
