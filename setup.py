@@ -42,8 +42,7 @@ class BuildWithCMake(build_py):
     def run(self) -> None:
         if self.editable_mode:
             raise SystemExit(
-                f"{NAME}: an editable install cannot merge generated messages and sources; "
-                "use `pip install .`"
+                f"{NAME}: an editable install cannot merge generated messages and sources; use `pip install .`"
             )
         prefix = self._cmake_install()
         package = prefix / site_packages() / NAME

@@ -16,11 +16,15 @@ installed() {
   [[ -x $venv/bin/python && $(cat "$venv/$1" 2>/dev/null) == "$2" ]]
 }
 
+built() {
+  installed .package "$sources" && [[ $route == pypi || -f install/setup.bash ]]
+}
+
 install_with_pip() {
   "$venv/bin/python" -m pip --disable-pip-version-check install --no-input "$@"
 }
 
-if installed .requirements "$wanted" && installed .package "$sources"; then
+if installed .requirements "$wanted" && built; then
   exit 0
 fi
 

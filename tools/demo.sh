@@ -4,8 +4,16 @@ set -eo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
-if [[ $route == ros ]]; then
-  source install/setup.bash
-  exec ros2 launch satllm_ros constellation.launch.py "$@"
+if [[ $route == pypi ]]; then
+  exec "$venv/bin/satllm" up "$@"
 fi
-exec "$venv/bin/satllm" up "$@"
+
+source install/setup.bash
+previous=$(readlink runs/latest || true)
+ros2 launch satllm_ros constellation.launch.py "$@"
+# `ros2 launch` ends with 0 however its processes ended: the record of the run says whether every tile came down.
+if [[ $(readlink runs/latest || true) == "$previous" ]]; then
+  echo "satllm: the launch left no run behind, see its messages above" >&2
+  exit 1
+fi
+satllm report >/dev/null

@@ -56,15 +56,11 @@ def image_topic(path: Path | str, topic: str | None = None) -> str:
     if topic is not None:
         name = _find(path, topic, topics)
         if topics[name] not in IMAGE_TYPES:
-            raise BagError(
-                f"topic {name} of bag {path} is a {topics[name]}; allowed are {' and '.join(IMAGE_TYPES)}"
-            )
+            raise BagError(f"topic {name} of bag {path} is a {topics[name]}; allowed are {' and '.join(IMAGE_TYPES)}")
         return name
     images = [name for name, type_name in topics.items() if type_name in IMAGE_TYPES]
     if not images:
-        raise BagError(
-            f"bag {path} has no image topic ({' or '.join(IMAGE_TYPES)}); its topics are {_listed(topics)}"
-        )
+        raise BagError(f"bag {path} has no image topic ({' or '.join(IMAGE_TYPES)}); its topics are {_listed(topics)}")
     if len(images) > 1:
         raise BagError(f"bag {path} has {len(images)} image topics, choose one: {', '.join(images)}")
     return images[0]
@@ -74,9 +70,7 @@ def label_topic(path: Path | str) -> str | None:
     """Name of the topic with the true classes, or None; raises BagError if there are several."""
     labels = [name for name, type_name in bag_topics(path).items() if type_name == SCENE_LABEL]
     if len(labels) > 1:
-        raise BagError(
-            f"bag {path} has {len(labels)} {SCENE_LABEL} topics ({', '.join(labels)}); allowed is one"
-        )
+        raise BagError(f"bag {path} has {len(labels)} {SCENE_LABEL} topics ({', '.join(labels)}); allowed is one")
     return labels[0] if labels else None
 
 
@@ -131,9 +125,7 @@ def _messages(path: Path | str, wanted: set[str]) -> Iterator[BagMessage]:
             yield BagMessage(connection.topic, connection.msgtype, stamp_ns, bytes(cdr))
             count += 1
     if count < declared:
-        raise BagError(
-            f"bag {path} is truncated: it holds {count} of the {declared} messages its index declares"
-        )
+        raise BagError(f"bag {path} is truncated: it holds {count} of the {declared} messages its index declares")
 
 
 @contextmanager
@@ -146,9 +138,7 @@ def _open(path: Path | str) -> Iterator[Reader]:
             f"folder {location} is not a rosbag2 bag: it has no metadata.yaml (`ros2 bag reindex` makes one)"
         )
     if location.is_file() and location.suffix not in (".mcap", ".db3"):
-        raise BagError(
-            f"{location} is not a rosbag2 bag; allowed are a bag folder, an .mcap file or a .db3 file"
-        )
+        raise BagError(f"{location} is not a rosbag2 bag; allowed are a bag folder, an .mcap file or a .db3 file")
     # The library lets a damaged file surface as whatever its parser stumbled on (struct, sqlite3, assertion).
     try:
         with Reader(location) as reader:
@@ -156,9 +146,7 @@ def _open(path: Path | str) -> Iterator[Reader]:
     except (PermissionError, BagError):
         raise
     except Exception as error:
-        raise BagError(
-            f"bag {location} cannot be read, its storage is damaged or truncated: {error!r}"
-        ) from error
+        raise BagError(f"bag {location} cannot be read, its storage is damaged or truncated: {error!r}") from error
 
 
 def _by_topic(reader: Reader) -> list[Any]:

@@ -113,6 +113,4 @@ def _format(frame: LabelledFrame) -> str:
     for signature, name in _SIGNATURES.items():
         if frame.image.startswith(signature):
             return name
-    raise BagError(
-        f"image {frame.name} is neither JPEG nor PNG, the formats sensor_msgs/msg/CompressedImage allows"
-    )
+    raise BagError(f"image {frame.name} is neither JPEG nor PNG, the formats sensor_msgs/msg/CompressedImage allows")

@@ -23,9 +23,7 @@ def load_class_folders(path: Path, split: str) -> Dataset:
     roots = {name: path / name for name in splits} if splits else {ALL_SPLITS: path}
     classes = tuple(sorted({folder.name for root in roots.values() for folder in _subfolders(root)}))
     if not classes:
-        raise DatasetError(
-            f"folder {path} holds no class folders; expected is class/file{IMAGE_EXTENSIONS[0]}"
-        )
+        raise DatasetError(f"folder {path} holds no class folders; expected is class/file{IMAGE_EXTENSIONS[0]}")
     wanted = list(roots.values()) if split == ALL_SPLITS else [roots[split]]
     files: list[Path] = []
     labels: list[int] = []
@@ -33,9 +31,7 @@ def load_class_folders(path: Path, split: str) -> Dataset:
         for folder in _subfolders(root):
             found = image_files(folder)
             if not found:
-                raise DatasetError(
-                    f"class folder {folder} holds no image; allowed are {', '.join(IMAGE_EXTENSIONS)}"
-                )
+                raise DatasetError(f"class folder {folder} holds no image; allowed are {', '.join(IMAGE_EXTENSIONS)}")
             files += found
             labels += [classes.index(folder.name)] * len(found)
     if not files:

@@ -19,9 +19,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="Parquet file, or folder of class folders, possibly under train/ and test/",
     )
     parser.add_argument("--split", default="test", help="split to take, or all (default: %(default)s)")
-    parser.add_argument(
-        "--per-class", type=int, default=50, help="images of each class (default: %(default)s)"
-    )
+    parser.add_argument("--per-class", type=int, default=50, help="images of each class (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of choice and order (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="bag folder to create")
     parser.set_defaults(run=make_bag)

@@ -111,9 +111,7 @@ def split_names(path: Path | str) -> tuple[str, ...]:
 def check_split(path: Path, split: str, known: Sequence[str]) -> None:
     """Raise DatasetError unless `split` is one of the data set's splits or "all"."""
     if split != ALL_SPLITS and split not in known:
-        raise DatasetError(
-            f"data set {path} has no split {split!r}; allowed are {', '.join([*known, ALL_SPLITS])}"
-        )
+        raise DatasetError(f"data set {path} has no split {split!r}; allowed are {', '.join([*known, ALL_SPLITS])}")
 
 
 def held_out(labels: NDArray[np.integer], count: int = 2000, seed: int = 0) -> NDArray[np.int64]:
@@ -133,9 +131,7 @@ def held_out(labels: NDArray[np.integer], count: int = 2000, seed: int = 0) -> N
         If count is not between 1 and len(labels) - 1.
     """
     if not 0 < count < len(labels):
-        raise DatasetError(
-            f"cannot hold out {count} of {len(labels)} images; allowed are 1 to {len(labels) - 1}"
-        )
+        raise DatasetError(f"cannot hold out {count} of {len(labels)} images; allowed are 1 to {len(labels) - 1}")
     classes, sizes = np.unique(labels, return_counts=True)
     # Integers, so that equal remainders are equal: in floating point a tie could fall either way.
     shares, remainders = np.divmod(count * sizes, len(labels))
@@ -150,7 +146,5 @@ def held_out(labels: NDArray[np.integer], count: int = 2000, seed: int = 0) -> N
 
 def _is_folder(path: Path | str) -> bool:
     if not Path(path).exists():
-        raise DatasetError(
-            f"data set {path} does not exist; a Parquet file or a folder of class folders is expected"
-        )
+        raise DatasetError(f"data set {path} does not exist; a Parquet file or a folder of class folders is expected")
     return Path(path).is_dir()

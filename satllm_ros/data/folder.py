@@ -28,9 +28,7 @@ def read_folder(path: Path | str) -> list[Path]:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise FolderError(
-            f"{folder} is not a folder" if folder.exists() else f"folder {folder} does not exist"
-        )
+        raise FolderError(f"{folder} is not a folder" if folder.exists() else f"folder {folder} does not exist")
     files = image_files(folder)
     if not files:
         raise FolderError(f"folder {folder} holds no image; allowed are {', '.join(IMAGE_EXTENSIONS)}")

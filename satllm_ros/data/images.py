@@ -38,14 +38,10 @@ def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode not in _EIGHT_BIT_MODES:
-                raise ImageError(
-                    f"image {name} has pixels of mode {image.mode}; 8 bits a channel are allowed"
-                )
+                raise ImageError(f"image {name} has pixels of mode {image.mode}; 8 bits a channel are allowed")
             return np.array(image.convert("RGB"))
     except ImageError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         reason = "is no image" if isinstance(error, Image.UnidentifiedImageError) else f"is damaged ({error})"
-        raise ImageError(
-            f"image {name} ({len(data)} bytes) {reason}; a JPEG, PNG or TIFF is expected"
-        ) from error
+        raise ImageError(f"image {name} ({len(data)} bytes) {reason}; a JPEG, PNG or TIFF is expected") from error

@@ -23,9 +23,7 @@ def load_parquet(path: Path, split: str) -> Dataset:
     table = parquet.read_table(path, columns=["filename", "label", "image"], filters=rows)
     images = table["image"]
     if images.null_count:
-        raise DatasetError(
-            f"data set {path} has {images.null_count} rows without an image; every row needs one"
-        )
+        raise DatasetError(f"data set {path} has {images.null_count} rows without an image; every row needs one")
     return Dataset(
         labels=table["label"].to_numpy().astype(np.int64),
         classes=classes,
@@ -79,7 +77,6 @@ def _class_names(path: Path, labels: NDArray[np.int64], names: NDArray[np.object
     pairs = sorted({(int(label), str(name)) for label, name in zip(labels, names, strict=True)})
     if [label for label, _ in pairs] != list(range(len(pairs))):
         raise DatasetError(
-            f"data set {path} pairs labels and classes as {pairs}; "
-            "labels must count from 0 and have one name each"
+            f"data set {path} pairs labels and classes as {pairs}; labels must count from 0 and have one name each"
         )
     return tuple(name for _, name in pairs)

@@ -29,9 +29,7 @@ def alternating_sample(dataset: Dataset, per_class: int, seed: int) -> NDArray[n
     for label, name in enumerate(dataset.classes):
         members = np.flatnonzero(dataset.labels == label)
         if len(members) < per_class:
-            raise DatasetError(
-                f"class {name} has {len(members)} images in this split; {per_class} were asked for"
-            )
+            raise DatasetError(f"class {name} has {len(members)} images in this split; {per_class} were asked for")
         columns.append(generator.permutation(members)[:per_class])
     rounds = np.stack(columns, axis=1)
     return generator.permuted(rounds, axis=1).reshape(-1).astype(np.int64)

@@ -28,9 +28,7 @@ def message_definition(name: str) -> str:
     for folder in folders:
         if (folder / f"{name}.msg").is_file():
             return (folder / f"{name}.msg").read_text(encoding="utf-8")
-    raise FileNotFoundError(
-        f"{name}.msg is in none of {', '.join(map(str, folders))}: the installation is incomplete"
-    )
+    raise FileNotFoundError(f"{name}.msg is in none of {', '.join(map(str, folders))}: the installation is incomplete")
 
 
 @cache

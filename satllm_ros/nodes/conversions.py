@@ -150,7 +150,7 @@ def activation_array(message: m.Activation, shape: tuple[int, ...]) -> np.ndarra
 
 
 def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray:
-    """Logits, float32 (tiles, classes); raises `WireError` when their number is wrong or one is not finite."""
+    """Logits, float32 (tiles, classes); raises `WireError` unless they are as many as declared, finite and fit the labels."""
     if message.classes < 1 or envelope.tiles * message.classes != len(message.logits):
         raise WireError(
             Cause.MALFORMED,
@@ -158,10 +158,10 @@ def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray
         )
     logits = np.frombuffer(message.logits, dtype=np.float32).reshape(envelope.tiles, message.classes)
     check_seal(envelope, 0, logits.tobytes(), message.crc32)
-    if len(message.labels) != envelope.tiles or not np.isfinite(logits).all():
-        raise WireError(
-            Cause.MALFORMED, f"{len(message.labels)} labels for {envelope.tiles} tiles, or a logit is not finite"
-        )
+    if not np.isfinite(logits).all():
+        raise WireError(Cause.MALFORMED, f"a logit of {envelope.batch} is not finite")
+    if not np.array_equal(message.labels, logits.argmax(axis=1)):
+        raise WireError(Cause.MALFORMED, f"labels of {envelope.batch} are not the greatest logits")
     return logits
 
 

@@ -96,8 +96,10 @@ class DownlinkNode(FlightNode):
             self.counters.add(f"refused_{error.cause.name.lower()}")
             self.get_logger().warning(f"predictions refused: {error}", throttle_duration_sec=1.0)
             return
-        if envelope.destination == self._satellite:
-            self._keep(message, envelope)
+        if envelope.destination != self._satellite:
+            self.counters.add("misrouted")
+            return
+        self._keep(message, envelope)
 
     def _keep(self, message: m.Predictions, envelope: Envelope) -> int:
         acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()

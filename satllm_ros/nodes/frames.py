@@ -37,10 +37,15 @@ class UnreadableFrame:
     reason: str
 
 
+def stamp_ns(message: Any) -> int:
+    """Header stamp of a message [ns]; 0 without one, or with one before 1970: a clock that was never set."""
+    stamp = message.header.stamp
+    return max(0, stamp.sec * 1_000_000_000 + stamp.nanosec)
+
+
 def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
     """Frame of a sensor_msgs Image or CompressedImage; its number is its header stamp [ns], or its place without one."""
-    stamp = message.header.stamp
-    number = stamp.sec * 1_000_000_000 + stamp.nanosec or place
+    number = stamp_ns(message) or place
     try:
         if isinstance(message, CompressedImage):
             data = bytes(message.data)

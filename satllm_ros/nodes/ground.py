@@ -48,6 +48,9 @@ class GroundNode(FlightNode):
             self.counters.add(f"refused_{error.cause.name.lower()}")
             self.get_logger().warning(f"predictions refused: {error}", throttle_duration_sec=1.0)
             return
+        if envelope.destination != graph.GROUND:
+            self.counters.add("misrouted")
+            return
         acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()
         new = self.store.write(
             StoredTile(key, label, acquired_s, now_s)

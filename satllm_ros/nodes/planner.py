@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import replace
@@ -28,7 +29,7 @@ from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible, Solution
 from satllm_ros.planning.solve import solve
 from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.plan import Plan, Stage
+from satllm_ros.runtime.plan import Plan, PlanError, Stage, check_plan
 
 CHECK_PERIOD_S = 0.25
 # A satellite that is still silent this long after activation is named in the log.
@@ -87,6 +88,9 @@ class PlannerNode(FlightNode):
         self.listen_to(graph.PLAN_ACTIVE, self._on_plan_active)
 
     def _on_status(self, message: m.SatelliteStatus) -> None:
+        if not 0.0 <= message.block_s < math.inf:
+            self.counters.add("malformed_status")
+            return
         previous = self._statuses.get(message.satellite)
         self._statuses[message.satellite] = message
         refused = message.readiness == m.SatelliteStatus.READINESS_REFUSED
@@ -96,15 +100,26 @@ class PlannerNode(FlightNode):
             self._problem_sentence = f"{message.satellite} refuses plan {self._own}: {message.reason}"
 
     def _on_ledger(self, message: m.Ledger) -> None:
+        if not 0.0 <= message.tile_bytes < math.inf:
+            self.counters.add("malformed_ledger")
+            return
         self._ledger = message
 
     def _on_link_state(self, message: m.LinkState) -> None:
         kind = "upload" if message.sender == graph.SENSING else "s2g" if message.receiver == graph.GROUND else "isl"
-        if message.rate_bps > 0 and message.propagation_s >= 0:
-            self._rates[kind] = Link(message.rate_bps, message.propagation_s)
+        if not (0.0 < message.rate_bps < math.inf and 0.0 <= message.propagation_s < math.inf):
+            self.counters.add("malformed_link_state")
+            return
+        self._rates[kind] = Link(message.rate_bps, message.propagation_s)
 
     def _on_plan_active(self, message: m.Plan) -> None:
-        self._highest = max(self._highest, convert.epoch_from(message.epoch))
+        try:
+            plan = convert.plan_from(message)
+            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
+        except PlanError:
+            self.counters.add("bad_plan")
+            return
+        self._highest = max(self._highest, plan.epoch)
 
     def _on_replan(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         missing = self._missing()

@@ -34,6 +34,7 @@ from satllm_ros.report.record import (
 )
 from satllm_ros.report.tables import print_report, report_console
 from satllm_ros.report.write import write_run
+from satllm_ros.runtime.plan import PlanError, check_plan
 from satllm_ros.runtime.tiles import cut_tiles
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ class RecorderNode(FlightNode):
         )
 
     def _on_timing(self, message: m.BatchTiming) -> None:
+        try:
+            setting = str(convert.setting_from(message.setting))
+        except ValueError:
+            self.counters.add("malformed_timing")
+            return
         self._run.stages.append(
             StageRecord(
                 satellite=message.satellite,
@@ -135,7 +141,7 @@ class RecorderNode(FlightNode):
                 fp32_bytes=message.fp32_bytes,
                 frame_bytes=message.frame_bytes,
                 wire_bytes=message.wire_bytes,
-                setting=str(convert.setting_from(message.setting)),
+                setting=setting,
             )
         )
 
@@ -158,7 +164,14 @@ class RecorderNode(FlightNode):
         self._links[pair] = LinkRecord(*pair, message.rate_bps, message.propagation_s)
 
     def _on_plan(self, message: m.Plan) -> None:
-        plan = convert.plan_from(message)
+        try:
+            plan = convert.plan_from(message)
+            check_plan(
+                plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites")
+            )
+        except PlanError:
+            self.counters.add("bad_plan")
+            return
         if any(known.plan_hash == plan.plan_hash for known in self._run.plans):
             return
         self._run.plans.append(

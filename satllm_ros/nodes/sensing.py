@@ -28,6 +28,7 @@ from satllm_ros.nodes.frames import (
     encoded_tiles,
     frame_from,
     source_frames,
+    stamp_ns,
 )
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, EMULATE_LINKS, SATELLITES, Parameter
@@ -96,6 +97,7 @@ class SensingNode(FlightNode):
         self._lock = threading.Lock()
         self._fresh: deque[Tile] = deque()
         self._last_fresh_s = 0.0
+        self._frames_read = 0
         self._acquired_tiles = 0
         self._uploaded_bytes = 0
         self._drops: Counter[str] = Counter()
@@ -124,6 +126,8 @@ class SensingNode(FlightNode):
         if self.value("source") == "topic":
             self.listen_to(graph.IMAGE, self._on_image)
             self.listen_to(graph.IMAGE_COMPRESSED, self._on_image)
+        if self._committer.active is not None:
+            self._announce(self._committer.active)
         self._publish_ledger()
 
     def deactivate(self) -> None:
@@ -153,7 +157,10 @@ class SensingNode(FlightNode):
     def _read(self) -> None:
         """Reader thread of a bag or folder: as fast as custody has room, never faster."""
         try:
-            for frame in source_frames(self.value("source"), self._path, self.value("image_topic")):
+            frames = source_frames(self.value("source"), self._path, self.value("image_topic"))
+            # Activated again, it goes on where it stopped.
+            for frame in islice(frames, self._frames_read, None):
+                self._frames_read += 1
                 self._acquire(frame, self.get_clock().now().nanoseconds)
                 while self._is_full() and not self._stop_reader.wait(0.005):
                     pass
@@ -172,8 +179,8 @@ class SensingNode(FlightNode):
             return len(self._fresh) >= self.value("batch_tiles")
 
     def _on_image(self, message: Any) -> None:
-        stamp_ns = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-        self._acquire(frame_from(message, self._acquired_tiles + 1), stamp_ns or self.get_clock().now().nanoseconds)
+        acquired_ns = stamp_ns(message) or self.get_clock().now().nanoseconds
+        self._acquire(frame_from(message, self._acquired_tiles + 1), acquired_ns)
         with self._lock:
             excess = len(self._fresh) - self.value("camera_tiles")
             for _ in range(excess):
@@ -303,10 +310,14 @@ class SensingNode(FlightNode):
     def _commit(self, plan: Plan | None) -> None:
         if plan is None:
             return
-        self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
         self.counters.add("plans_committed")
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
+        self._announce(plan)
+
+    def _announce(self, plan: Plan) -> None:
+        """Tell all of the active plan, and let images flow."""
+        self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
         if self._reader is None and self.value("source") != "topic":
             self._reader = threading.Thread(target=self._read, name="reader", daemon=True)
             self._reader.start()

@@ -139,9 +139,7 @@ def _hops(summary: Summary) -> Table | Text:
     if not summary.hops:
         return Text(" no activation crossed a link", style="dim")
     numbers = ("messages", "fp32", "on the wire", "ratio", "q", "effective rate")
-    table = _table(
-        ("from", "left"), ("to", "left"), ("codec", "left"), *((name, "right") for name in numbers)
-    )
+    table = _table(("from", "left"), ("to", "left"), ("codec", "left"), *((name, "right") for name in numbers))
     for hop in summary.hops:
         table.add_row(
             hop.sender,

@@ -203,7 +203,7 @@ class Custody(Generic[Payload]):
             held.state, held.stored_s = State.STORED, now_s
 
     def on_tick(self, now_s: float) -> None:
-        """Take for lost what the chain overtook by a whole window, or holds at a standstill, and what no store delivers."""
+        """Take for lost what the chain overtook by a window or holds at a standstill, and what no store delivers."""
         for sequence, held in self._in_state(State.IN_FLIGHT):
             if held.overtaken >= self._limits.window_batches:
                 self._lose("overtaken", sequence, held, now_s)

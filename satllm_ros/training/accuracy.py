@@ -76,6 +76,4 @@ def write_accuracies(path: Path, rows: Sequence[Accuracy]) -> None:
 def read_accuracies(path: Path) -> list[Accuracy]:
     """Read what `write_accuracies` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Accuracy(row["class"], int(row["correct"]), int(row["images"])) for row in csv.DictReader(file)
-        ]
+        return [Accuracy(row["class"], int(row["correct"]), int(row["images"])) for row in csv.DictReader(file)]

@@ -44,9 +44,7 @@ def augment(images: Tensor, generator: np.random.Generator) -> Tensor:
     return (((moved - mean) * contrast + mean) * brightness * gain).clamp_(0, 1)
 
 
-def mix(
-    images: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+def mix(images: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Mixup: share * x_i + (1 - share) * x_j of images and targets alike.
 
     One share ~ Beta(alpha, alpha) a batch; the partners j are a permutation of the batch.

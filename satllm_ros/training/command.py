@@ -19,9 +19,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
-    trainer.add_argument(
-        "--architecture", default="vit_tiny_patch16_224", help="timm model (default: %(default)s)"
-    )
+    trainer.add_argument("--architecture", default="vit_tiny_patch16_224", help="timm model (default: %(default)s)")
     trainer.add_argument(
         "--model-args",
         nargs="*",

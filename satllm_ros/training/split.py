@@ -43,9 +43,7 @@ def split_training_images(dataset: Dataset, recipe: Recipe) -> TrainingSplit:
     indices = np.arange(len(dataset))
     if recipe.limit is not None:
         if not 0 < recipe.limit <= len(dataset):
-            raise TrainingError(
-                f"limit {recipe.limit} is not allowed; there are {len(dataset)} training images"
-            )
+            raise TrainingError(f"limit {recipe.limit} is not allowed; there are {len(dataset)} training images")
         if recipe.limit < len(dataset):
             indices = held_out(dataset.labels, recipe.limit, recipe.seed)
     labels = dataset.labels[indices]

@@ -26,9 +26,7 @@ TEST_ACCURACY = "test.csv"
 STATE = "state.pt"
 
 
-def train(
-    data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch: Watch | None = None
-) -> list[Accuracy]:
+def train(data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch: Watch | None = None) -> list[Accuracy]:
     """Train on the "train" split, choose the epoch on images held out of it, measure once on "test".
 
     Leaves in `out`: `checkpoint.safetensors` (fp16, the epoch best on the held-out images), `metrics.csv` (a

@@ -26,9 +26,7 @@ COMPRESSED = "sensor_msgs/msg/CompressedImage"
 @pytest.fixture
 def frames(encode_image) -> list[LabelledFrame]:
     return [
-        LabelledFrame(
-            encode_image(i, format="PNG" if i == 3 else "JPEG"), i % 3, f"class {i % 3}", f"{i}.jpg"
-        )
+        LabelledFrame(encode_image(i, format="PNG" if i == 3 else "JPEG"), i % 3, f"class {i % 3}", f"{i}.jpg")
         for i in range(7)
     ]
 
@@ -39,9 +37,7 @@ def bag(tmp_path: Path, frames: list[LabelledFrame]) -> Path:
     return tmp_path / "bag"
 
 
-def string_bag(
-    path: Path, topics: Sequence[tuple[str, str]], plugin: StoragePlugin = StoragePlugin.MCAP
-) -> Path:
+def string_bag(path: Path, topics: Sequence[tuple[str, str]], plugin: StoragePlugin = StoragePlugin.MCAP) -> Path:
     """A bag with one message on each topic (name, type)."""
     store = bag_typestore()
     header = store.types["std_msgs/msg/Header"](
@@ -94,24 +90,18 @@ def test_metadata_are_what_every_rosbag2_since_humble_reads(bag: Path) -> None:
 
 
 def test_the_label_type_is_defined_by_the_shipped_message_file() -> None:
-    fields = [
-        line.split() for line in message_definition("SceneLabel").splitlines() if line and line[0] != "#"
-    ]
+    fields = [line.split() for line in message_definition("SceneLabel").splitlines() if line and line[0] != "#"]
     assert fields == [["std_msgs/Header", "header"], ["uint32", "label"], ["string", "class_name"]]
 
 
 @pytest.mark.parametrize("image", [b"", b"GIF89a", b"II*\x00"])
-def test_a_frame_in_another_format_leaves_no_bag(
-    image: bytes, tmp_path: Path, frames: list[LabelledFrame]
-) -> None:
+def test_a_frame_in_another_format_leaves_no_bag(image: bytes, tmp_path: Path, frames: list[LabelledFrame]) -> None:
     with pytest.raises(BagError, match=r"image odd\.gif is neither JPEG nor PNG"):
         write_bag(tmp_path / "bag", [*frames, LabelledFrame(image, 0, "x", "odd.gif")])
     assert not (tmp_path / "bag").exists()
 
 
-def test_no_frames_and_an_existing_folder_are_refused(
-    tmp_path: Path, bag: Path, frames: list[LabelledFrame]
-) -> None:
+def test_no_frames_and_an_existing_folder_are_refused(tmp_path: Path, bag: Path, frames: list[LabelledFrame]) -> None:
     with pytest.raises(BagError, match="no frames"):
         write_bag(tmp_path / "empty", [])
     assert not (tmp_path / "empty").exists()
@@ -202,11 +192,7 @@ def test_a_truncated_bag_is_refused_unless_every_message_is_there(storage_file: 
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    changes=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4
-    )
-)
+@given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4))
 def test_a_damaged_bag_is_refused_or_read_but_never_crashes(
     storage_file: Path, changes: list[tuple[float, int]]
 ) -> None:

@@ -96,9 +96,7 @@ def test_inconsistent_columns_are_refused(
 ) -> None:
     field = parquet_table.schema.field(column)
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    table = parquet_table.set_column(
-        parquet_table.schema.get_field_index(column), column, pa.array(values, kind)
-    )
+    table = parquet_table.set_column(parquet_table.schema.get_field_index(column), column, pa.array(values, kind))
     pq.write_table(table, tmp_path / "odd.parquet")
     with pytest.raises(DatasetError, match=message):
         load_dataset(tmp_path / "odd.parquet", "train")

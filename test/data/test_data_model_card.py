@@ -14,6 +14,4 @@ def test_the_model_card_describes_the_shipped_checkpoint() -> None:
         f"S = {spec.tokens}",
         f"D = {spec.width}",
     )
-    assert [
-        fact for fact in (*facts, *map(str, (*spec.mean, *spec.std)), *spec.classes) if fact not in card
-    ] == []
+    assert [fact for fact in (*facts, *map(str, (*spec.mean, *spec.std)), *spec.classes) if fact not in card] == []

@@ -11,9 +11,7 @@ PACKAGE = Path(satllm_ros.data.__file__).parents[1]
 def run_installed(prefix: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Run code against a copy of the package under an installation prefix."""
     site = prefix / "lib" / "python3" / "site-packages"
-    shutil.copytree(
-        PACKAGE / "data", site / "satllm_ros" / "data", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(PACKAGE / "data", site / "satllm_ros" / "data", ignore=shutil.ignore_patterns("__pycache__"))
     (site / "satllm_ros" / "__init__.py").touch()
     return subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {code}"],
@@ -34,9 +32,7 @@ def test_the_installed_package_finds_its_message_file_under_its_own_prefix(tmp_p
 
 
 def test_without_the_message_file_the_places_searched_are_named(tmp_path: Path) -> None:
-    result = run_installed(
-        tmp_path, "from satllm_ros.data.typestore import *; message_definition('SceneLabel')"
-    )
+    result = run_installed(tmp_path, "from satllm_ros.data.typestore import *; message_definition('SceneLabel')")
     assert f"{tmp_path / 'share' / 'satllm_ros' / 'msg'}" in result.stderr
     assert "the installation is incomplete" in result.stderr
 

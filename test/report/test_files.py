@@ -88,9 +88,7 @@ def test_results_have_a_row_per_tile(run: RunRecord, tmp_path: Path) -> None:
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 128
     assert (rows[3]["class_name"], rows[3]["copies"], rows[3]["truth"]) == ("d", "2", "3")
-    assert float(rows[3]["delay_s"]) == pytest.approx(
-        run.tiles[3].grounded_s - run.tiles[3].acquired_s, abs=1e-6
-    )
+    assert float(rows[3]["delay_s"]) == pytest.approx(run.tiles[3].grounded_s - run.tiles[3].acquired_s, abs=1e-6)
     assert (rows[4]["label"], rows[4]["class_name"]) == ("77", "")
     assert rows[5]["truth"] == "" and rows[5]["reference"] == "5"
 

@@ -41,9 +41,7 @@ def test_an_image_that_is_not_square_keeps_its_shape() -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), height=st.integers(1, 20), width=st.integers(1, 20))
 def test_results_are_in_range_seeded_and_leave_the_input_alone(seed: int, height: int, width: int) -> None:
-    images = torch.from_numpy(
-        np.random.default_rng(seed).integers(0, 256, (5, 3, height, width), dtype=np.uint8)
-    )
+    images = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (5, 3, height, width), dtype=np.uint8))
     before = images.clone()
     first = augment(images, np.random.default_rng(seed))
     assert first.shape == images.shape and first.dtype == torch.float32
@@ -57,9 +55,7 @@ def test_a_shift_mirrors_what_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHANNEL_GAIN", 0)
     ramp = torch.arange(16, dtype=torch.uint8).reshape(1, 1, 16).repeat(1, 16, 1)
     augmented = (augment(ramp.expand(64, -1, -1, -1), np.random.default_rng(3)) * 255).round()
-    profiles = {
-        tuple((x[0, 0] if len(x[0, 0].unique()) > 1 else x[0, :, 0]).int().tolist()) for x in augmented
-    }
+    profiles = {tuple((x[0, 0] if len(x[0, 0].unique()) > 1 else x[0, :, 0]).int().tolist()) for x in augmented}
     shifts = [[abs(i + by) if i + by < 16 else 30 - i - by for i in range(16)] for by in (-2, -1, 0, 1, 2)]
     assert profiles == {tuple(line) for shift in shifts for line in (shift, shift[::-1])}
 

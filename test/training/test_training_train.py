@@ -34,10 +34,7 @@ class Interruption(Watch):
 def metrics(out: Path) -> list[tuple[str, ...]]:
     """Rows of metrics.csv less the speed, which no two runs share."""
     with (out / METRICS).open(newline="") as file:
-        return [
-            tuple(value for name, value in row.items() if name != "images_per_s")
-            for row in csv.DictReader(file)
-        ]
+        return [tuple(value for name, value in row.items() if name != "images_per_s") for row in csv.DictReader(file)]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +70,7 @@ def test_another_seed_gives_other_weights(
     assert (tmp_path / CHECKPOINT).read_bytes() != (straight / CHECKPOINT).read_bytes()
 
 
-def test_training_learns_what_can_be_learned(
-    coloured_data: Path, tiny_recipe: Recipe, tmp_path: Path
-) -> None:
+def test_training_learns_what_can_be_learned(coloured_data: Path, tiny_recipe: Recipe, tmp_path: Path) -> None:
     rows = train(coloured_data, tmp_path, replace(tiny_recipe, epochs=15))
     assert [row.name for row in rows] == ["blue", "green", "red", "all"]
     assert rows[-1].images == 24
