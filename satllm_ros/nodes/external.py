@@ -19,10 +19,15 @@ class ExternalStage:
 
     def __init__(self, node: FlightNode, satellite: str, timeout_s: float) -> None:
         self._counters = node.counters
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._replies: queue.Queue[m.Activation] = queue.Queue(graph.MAX_CREDITS)
         self._request = node.publish_on(graph.ACTIVATION_IN, satellite)
         node.listen_to(graph.ACTIVATION_OUT, self._on_reply, satellite)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stage listens."""
+        return self._request.get_subscription_count() > 0
 
     def run(self, job: Job, stop: int, shape: tuple[int, ...]) -> tuple[np.ndarray, float]:
         """Output of blocks (job.cut, stop], float32 of the given shape, and the seconds it took.
@@ -36,7 +41,7 @@ class ExternalStage:
         """
         start_s = time.monotonic()
         self._request.publish(self._message(job, stop))
-        while (left_s := start_s + self._timeout_s - time.monotonic()) > 0:
+        while (left_s := start_s + self.timeout_s - time.monotonic()) > 0:
             try:
                 reply = self._replies.get(timeout=left_s)
             except queue.Empty:
@@ -44,9 +49,7 @@ class ExternalStage:
             if convert.batch_from(reply.envelope.batch) == job.envelope.batch and reply.cut == stop:
                 return convert.activation_array(reply, shape), time.monotonic() - start_s
             self._counters.add("late_activation")
-        raise TimeoutError(
-            f"no activation of {job.envelope.batch} at cut {stop} came back within {self._timeout_s:g} s"
-        )
+        raise TimeoutError(f"no activation of {job.envelope.batch} at cut {stop} came back within {self.timeout_s:g} s")
 
     def _message(self, job: Job, stop: int) -> m.Activation:
         values = np.ascontiguousarray(job.content, dtype=np.float32)

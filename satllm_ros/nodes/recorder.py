@@ -166,9 +166,7 @@ class RecorderNode(FlightNode):
     def _on_plan(self, message: m.Plan) -> None:
         try:
             plan = convert.plan_from(message)
-            check_plan(
-                plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites")
-            )
+            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
         except PlanError:
             self.counters.add("bad_plan")
             return

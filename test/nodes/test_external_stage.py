@@ -1,0 +1,144 @@
+"""A stage written by someone else: asked on activation/in, heard on activation/out."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
+from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.external import ExternalStage
+from satllm_ros.nodes.qos import profile
+from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
+from satllm_ros.runtime.pipeline import Job
+
+SHAPE = (2, 3, 4)
+PATIENCE_S = 20.0
+
+
+def job(sequence: int = 0) -> Job:
+    envelope = Envelope(
+        BatchId(7, sequence), "sat1", "sat2", Epoch(1, 1), "0" * 16, Epoch(1, 1), "1" * 16, "bag", (10, 11), (0, 0)
+    )
+    content = np.arange(24, dtype=np.float32).reshape(SHAPE)
+    return Job(envelope, cut=3, acquired=Header(frame_id="camera"), content=content)
+
+
+class TheirStage(Node):
+    """Answers every request with what `answer` makes of it."""
+
+    def __init__(self, context: rclpy.Context) -> None:
+        super().__init__("theirs", namespace="sat2", context=context)
+        self.answer = lambda request: [self.doubled(request)]
+        self.seen: list[m.Activation] = []
+        self.out = self.create_publisher(m.Activation, "activation/out", profile(graph.Qos.DATA))
+        self.create_subscription(m.Activation, "activation/in", self._on_request, profile(graph.Qos.DATA))
+
+    def _on_request(self, request: m.Activation) -> None:
+        self.seen.append(request)
+        for reply in self.answer(request):
+            self.out.publish(reply)
+
+    @staticmethod
+    def doubled(request: m.Activation) -> m.Activation:
+        values = 2 * np.frombuffer(request.data, dtype=np.float32)
+        return m.Activation(
+            header=request.header,
+            envelope=request.envelope,
+            cut=request.stop,
+            stop=request.stop,
+            dtype=m.Activation.DTYPE_FLOAT32,
+            shape=request.shape,
+            data=convert.to_bytes(values),
+        )
+
+
+@pytest.fixture
+def stages():
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=98)
+    ours = FlightNode("ours", namespace="sat2", depth_below_root=1, context=context)
+    theirs = TheirStage(context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(ours)
+    executor.add_node(theirs)
+    external = ExternalStage(ours, "sat2", PATIENCE_S)
+    matched = threading.Event()
+    ours.create_timer(
+        0.05, lambda: matched.set() if external.connected and theirs.out.get_subscription_count() else None
+    )
+    spinner = threading.Thread(target=executor.spin, daemon=True)
+    spinner.start()
+    assert matched.wait(PATIENCE_S), "the two stages did not find each other"
+    yield external, ours, theirs
+    executor.shutdown()
+    spinner.join()
+    ours.destroy_node()
+    theirs.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def run(external: ExternalStage, wanted: Job, shape: tuple[int, ...] = SHAPE) -> tuple[np.ndarray, float]:
+    with ThreadPoolExecutor(1) as worker:
+        return worker.submit(external.run, wanted, 5, shape).result(2 * PATIENCE_S)
+
+
+def test_it_is_told_what_to_run_and_its_values_come_back(stages):
+    external, _, theirs = stages
+    output, seconds = run(external, job())
+    np.testing.assert_array_equal(output, 2 * job().content)
+    assert seconds > 0
+    request = theirs.seen[0]
+    assert (request.cut, request.stop, list(request.shape)) == (3, 5, list(SHAPE))
+    assert list(request.envelope.frames) == [10, 11]
+    assert request.header.frame_id == "camera"
+
+
+def test_half_precision_answers_are_widened(stages):
+    external, _, theirs = stages
+
+    def halved(request):
+        reply = TheirStage.doubled(request)
+        reply.dtype = m.Activation.DTYPE_FLOAT16
+        reply.data = convert.to_bytes(np.full(24, 0.5, dtype=np.float16))
+        return [reply]
+
+    theirs.answer = halved
+    output, _ = run(external, job())
+    assert output.dtype == np.float32
+    np.testing.assert_array_equal(output, np.full(SHAPE, 0.5, dtype=np.float32))
+
+
+def test_answers_to_other_batches_are_counted_and_passed_over(stages):
+    external, ours, theirs = stages
+
+    def late_first(request):
+        late = TheirStage.doubled(request)
+        late.envelope = convert.envelope_to(job(sequence=99).envelope)
+        return [late, TheirStage.doubled(request)]
+
+    theirs.answer = late_first
+    output, _ = run(external, job())
+    np.testing.assert_array_equal(output, 2 * job().content)
+    assert ours.counters["late_activation"] == 1
+
+
+def test_an_answer_of_another_shape_is_refused(stages):
+    external, _, _ = stages
+    with pytest.raises(convert.WireError, match=r"expected shape \(2, 10\)"):
+        run(external, job(), shape=(2, 10))
+
+
+def test_silence_ends_with_a_sentence(stages):
+    external, _, theirs = stages
+    theirs.answer = lambda request: []
+    external.timeout_s = 0.3
+    with pytest.raises(TimeoutError, match="no activation of batch 0 at cut 5 came back within 0.3 s"):
+        run(external, job())
