@@ -21,8 +21,8 @@ class NoPlanError(ValueError):
     """No split of the model over these satellites exists; the message gives the reasons."""
 
 
-def check(constellation: Constellation) -> None:
-    """Check files, input and feasibility.
+def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
+    """Check files, input and feasibility; the input only where it is on this computer.
 
     Raises
     ------
@@ -33,7 +33,8 @@ def check(constellation: Constellation) -> None:
     """
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
-    _check_source(constellation)
+    if source_is_here:
+        _check_source(constellation)
     links = [Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g")]
     facts = FlightFacts(
         spec=spec,

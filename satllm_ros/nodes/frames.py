@@ -44,7 +44,7 @@ def stamp_ns(message: Any) -> int:
 
 
 def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
-    """Frame of a sensor_msgs Image or CompressedImage; its number is its header stamp [ns], or its place without one."""
+    """Frame of a sensor_msgs Image or CompressedImage; its number is the header stamp [ns], or its place without."""
     number = stamp_ns(message) or place
     try:
         if isinstance(message, CompressedImage):

@@ -236,18 +236,22 @@ class RecorderNode(FlightNode):
         return 0 if summary.exit_ok else 1
 
     def _add_truth(self) -> None:
-        if self.value("source") == "topic" or not self.value("path"):
+        kind, path = self.value("source"), self._source_path()
+        if kind == "topic" or not path.exists():
+            # A camera, or a bag on the computer that senses: nothing to compare with here.
             return
-        if self.value("source") == "bag":
-            self._run.truth = bag_truth(bag_path(self.value("path")), len(self._spec.classes))
+        if kind == "bag":
+            self._run.truth = bag_truth(path, len(self._spec.classes))
         if self.value("reference"):
             self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
-            self._run.reference = self._reference()
+            self._run.reference = self._reference(kind, path)
 
-    def _reference(self) -> dict[tuple[int, int], int]:
+    def _source_path(self) -> Path:
+        path = self.value("path")
+        return bag_path(path) if self.value("source") == "bag" else Path(path)
+
+    def _reference(self, kind: str, path: Path) -> dict[tuple[int, int], int]:
         """Class of every (frame, tile) by the unsplit model; empty if the process is asked to stop meanwhile."""
-        kind, path = self.value("source"), self.value("path")
-        path = bag_path(path) if kind == "bag" else Path(path)
         classify = UnsplitModel(checkpoint_path(self.value("checkpoint")), self._spec)
         labels: dict[tuple[int, int], int] = {}
         for tiles in batched(_tiles(source_frames(kind, path, self.value("image_topic")), self._spec), REFERENCE_BATCH):

@@ -52,7 +52,8 @@ def topics_page() -> str:
             MADE,
             "# Topics and services",
             "",
-            "Names are relative to the namespace the graph is started in; `<node>` is a satellite, `sensing` or `ground`.",
+            "Names are relative to the namespace the graph is started in;"
+            " `<node>` is a satellite, `sensing` or `ground`.",
             "",
             *_table(("topic", "type", "quality", "written by", "read by"), rows),
             "",
@@ -73,7 +74,8 @@ def parameters_page() -> str:
         MADE,
         "# Parameters",
         "",
-        "A parameter marked *live* may be set while the node runs (`ros2 param set`); the others are read when it starts.",
+        "A parameter marked *live* may be set while the node runs (`ros2 param set`);"
+        " the others are read when it starts.",
         f"Every node also has `{AUTOSTART.name}` ({_value(AUTOSTART.default)}): {AUTOSTART.description.lower()}.",
     ]
     for name, node in NODES.items():

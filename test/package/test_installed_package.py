@@ -69,9 +69,7 @@ def test_satllm_prints_its_help_from_bin(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["launch", "config", "msg"])
 def test_share_holds_every_file_of(folder: str) -> None:
     shared = installed_prefix() / "share/satllm_ros" / folder
-    files = [
-        file for file in (CHECKOUT / folder).rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    ]
+    files = [file for file in (CHECKOUT / folder).rglob("*") if file.is_file() and "__pycache__" not in file.parts]
     assert files
     for file in files:
         assert (shared / file.relative_to(CHECKOUT / folder)).read_bytes() == file.read_bytes()

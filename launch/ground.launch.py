@@ -1,0 +1,16 @@
+"""The ground station, with the planner: `ros2 launch satllm_ros ground.launch.py`."""
+
+from launch import LaunchDescription
+from launch.action import Action
+
+from satllm_ros.nodes.launching import Arguments, actions, description
+
+
+def start(arguments: Arguments) -> list[Action]:
+    """Ground, recorder and planner."""
+    return actions(arguments, lambda spec: spec.name in ("ground", "planner"))
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, then the processes."""
+    return description((), start)
