@@ -150,7 +150,7 @@ def activation_array(message: m.Activation, shape: tuple[int, ...]) -> np.ndarra
 
 
 def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray:
-    """Logits, float32 (tiles, classes); raises `WireError` unless as many as declared, finite and true to the labels."""
+    """Logits, float32 (tiles, classes); raises `WireError` if their number, one of them or a label is wrong."""
     if message.classes < 1 or envelope.tiles * message.classes != len(message.logits):
         raise WireError(
             Cause.MALFORMED,

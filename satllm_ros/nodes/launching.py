@@ -10,6 +10,7 @@ from launch.action import Action
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
@@ -89,6 +90,12 @@ def actions(
         )
         made.append(node)
         if spec.required:
-            end = EmitEvent(event=Shutdown(reason=f"{spec.name} has ended"))
-            made.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[end])))
+            made.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end)))
     return made
+
+
+def _end(event: ProcessExited, _: LaunchContext) -> EmitEvent:
+    # An exception is the only way to make `ros2 launch` end with another code than 0.
+    if event.returncode:
+        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}: see its output")
+    return EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))

@@ -46,6 +46,8 @@ CHECK_PERIOD_S = 0.2
 # Timings of the last batch travel beside its predictions and may come a little later.
 SETTLE_S = 1.0
 REFERENCE_BATCH = 64
+# Causes in the ledger that cost no tile: the batch was sent again, or the message changed nothing.
+MENDED = ("refused_", "late_", "foreign_", "overtaken", "stalled", "undelivered")
 
 
 class RecorderNode(FlightNode):
@@ -224,7 +226,7 @@ class RecorderNode(FlightNode):
             run.dropped = {
                 cause: count
                 for cause, count in zip(ledger.causes, ledger.cause_counts, strict=True)
-                if not cause.startswith(("refused_", "late_", "foreign_"))
+                if not cause.startswith(MENDED)
             }
         if self._ground.store is not None:
             run.tiles = [
