@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
+    if args.image_topic and not args.bag:
+        raise ValueError(f"--image-topic {args.image_topic} chooses a topic of a bag; give --bag as well")
+    if not re.fullmatch(r"/?([A-Za-z]\w*(/[A-Za-z]\w*)*)?/?", args.namespace):
+        raise ValueError(f"--namespace {args.namespace!r} is no ROS namespace; allowed are names like fleet/a")
     source = None
     if args.bag:
         source = SourceConfig(

@@ -91,6 +91,9 @@ class PlannerNode(FlightNode):
         if not 0.0 <= message.block_s < math.inf:
             self.counters.add("malformed_status")
             return
+        # Epochs that anyone holds are taken, even those of a planner that died before its plan was committed.
+        known = [convert.epoch_from(epoch) for epoch in (message.proposed, *message.loaded)]
+        self._highest = max(self._highest, *known)
         previous = self._statuses.get(message.satellite)
         self._statuses[message.satellite] = message
         refused = message.readiness == m.SatelliteStatus.READINESS_REFUSED

@@ -22,6 +22,7 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import Frame, UnreadableFrame, source_frames
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
+from satllm_ros.nodes.sensing import DROP_CAUSES
 from satllm_ros.report.progress import Progress
 from satllm_ros.report.record import (
     LinkRecord,
@@ -46,8 +47,8 @@ CHECK_PERIOD_S = 0.2
 # Timings of the last batch travel beside its predictions and may come a little later.
 SETTLE_S = 1.0
 REFERENCE_BATCH = 64
-# Causes in the ledger that cost no tile: the batch was sent again, or the message changed nothing.
-MENDED = ("refused_", "late_", "foreign_", "overtaken", "stalled", "undelivered")
+# Causes in the ledger that cost tiles; after all others the batch was sent again, or nothing had changed.
+DROPS = ("unreadable_image", "frame_too_small", "camera_overflow", "source_damaged", "attempts_exhausted")
 
 
 class RecorderNode(FlightNode):
@@ -223,11 +224,8 @@ class RecorderNode(FlightNode):
         run.links = list(self._links.values())
         if ledger is not None:
             run.sent_tiles = ledger.acquired_tiles
-            run.dropped = {
-                cause: count
-                for cause, count in zip(ledger.causes, ledger.cause_counts, strict=True)
-                if not cause.startswith(MENDED)
-            }
+            counts = dict(zip(ledger.causes, ledger.cause_counts, strict=True))
+            run.dropped = {cause: counts[cause] for cause in DROP_CAUSES if cause in counts}
         if self._ground.store is not None:
             run.tiles = [
                 TileRecord(*t.key, t.label, t.acquired_s, t.written_s, t.copies) for t in self._ground.store.read()

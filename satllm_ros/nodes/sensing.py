@@ -39,6 +39,8 @@ from satllm_ros.runtime.plan import Plan, PlanError
 from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
 from satllm_ros.runtime.tiles import Tile, TileError
 
+# Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
+DROP_CAUSES = ("unreadable_image", "frame_too_small", "source_damaged", "camera_overflow", "attempts_exhausted")
 TICK_PERIOD_S = 0.1
 LEDGER_PERIOD_S = 1.0
 # Frames looked at before the run, for the size of an upload that the planner needs.

@@ -35,7 +35,13 @@ class StageNode(FlightNode):
         ),
         Parameter("emulate", False, "Impose block_s, to stand for slower hardware; off on real hardware"),
         Parameter(
-            "block_s", 0.0, "Seconds one tile takes in one block under emulation", "s", 0.0, 1e6, read_only=False
+            "block_s",
+            0.0,
+            "Seconds one tile takes in one block, under emulation or in an external stage",
+            "s",
+            0.0,
+            1e6,
+            read_only=False,
         ),
     )
 
@@ -57,7 +63,7 @@ class StageNode(FlightNode):
             raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")
         submodels: SubModels | ExternalBlocks
         if self.value("external"):
-            submodels = ExternalBlocks(spec)
+            submodels = ExternalBlocks(spec, self.value("block_s"))
         else:
             submodels = SubModels(
                 checkpoint,
@@ -124,15 +130,16 @@ class StageNode(FlightNode):
         table, submodels, publisher = self._onboard.table, self._onboard.submodels, self._status
         if publisher is None or table is None or submodels is None:
             return
-        newest = table.newest
+        # Read once, since the loader may change it meanwhile.
+        report, newest = table.report, table.newest
         stage = newest.stage if newest is not None else None
         message = m.SatelliteStatus(
             satellite=self._satellite,
             boot_id=self._boot_id,
-            proposed=convert.epoch_to(table.proposed),
-            proposed_hash=table.proposed_hash,
-            readiness=int(table.readiness),
-            reason=table.reason,
+            proposed=convert.epoch_to(report.epoch),
+            proposed_hash=report.plan_hash,
+            readiness=int(report.readiness),
+            reason=report.reason,
             loaded=[convert.epoch_to(epoch) for epoch in table.epochs],
             model_id=submodels.spec.model_id,
             memory_bytes=submodels.memory_bytes,

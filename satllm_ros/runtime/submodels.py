@@ -18,6 +18,10 @@ from satllm_ros.runtime.pipeline import pace
 if TYPE_CHECKING:
     from satllm_ros.model.stage import Stage
 
+# Enough tiles that a block is busy with arithmetic, enough runs that one hiccup does not count.
+MEASURED_TILES = 8
+MEASURED_RUNS = 5
+
 Blocks = tuple[int, int]
 OnDone = Callable[[Exception | None], None]
 
@@ -31,15 +35,15 @@ class FrameworkError(ValueError):
 
 
 class ExternalBlocks:
-    """Stands in for `SubModels` where another process runs the blocks: loads nothing, is always ready."""
+    """Stands in for `SubModels` where another process runs the blocks, one tile and block in `block_s` seconds."""
 
     ready = True
     memory_bytes = 0
-    real_block_s = 0.0
     block_s: float | None = None
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, block_s: float) -> None:
         self.spec = spec
+        self.real_block_s = block_s
 
     def load(self, start: int, stop: int, on_done: OnDone) -> None:
         """Nothing to load; `on_done(None)` is called at once."""
@@ -130,7 +134,7 @@ class SubModels:
 
     @property
     def real_block_s(self) -> float:
-        """Smoothed seconds one tile really took in one block on this computer; 0 before the first batch."""
+        """Smoothed seconds one tile really took in one block here; 0 under emulation before the first batch."""
         return self._real_block_s or 0.0
 
     def prepare_images(self, images: np.ndarray) -> Any:
@@ -204,7 +208,17 @@ class SubModels:
             self._import_failure = error
             return
         torch.set_num_threads(self._threads)
+        if self.block_s is None:
+            self._real_block_s = self._measure()
         self._imported = True
+
+    def _measure(self) -> float:
+        """Seconds one tile takes in a block from the middle of the model, for the planner's first plan."""
+        from satllm_ros.model.measure import block_seconds
+        from satllm_ros.model.stage import load_stage
+
+        middle = self.spec.blocks // 2
+        return block_seconds(load_stage(self._checkpoint, middle, middle + 1), MEASURED_TILES, MEASURED_RUNS)
 
     def _run_worker(self) -> None:
         while (task := self._work.get()) is not None and not self._closing:

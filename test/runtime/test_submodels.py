@@ -171,6 +171,13 @@ def test_without_torch_readiness_says_so(checkpoint: Path, spec: ModelSpec, monk
 
 def test_an_external_stage_is_given_the_same_input(opened: Opened, spec: ModelSpec) -> None:
     ours = opened().prepare_images(IMAGES).numpy()
-    theirs = ExternalBlocks(spec).prepare_images(IMAGES)
+    theirs = ExternalBlocks(spec, 0.01).prepare_images(IMAGES)
     assert theirs.dtype == np.float32 and theirs.flags.c_contiguous
     assert np.allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_without_emulation_the_speed_is_known_before_the_first_batch(opened: Opened) -> None:
+    measuring, emulating = opened(), opened(block_s=0.001)
+    assert load(measuring, 0, 1) is None and load(emulating, 0, 1) is None
+    assert measuring.ready and measuring.real_block_s > 0
+    assert emulating.real_block_s == 0
