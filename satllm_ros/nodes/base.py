@@ -50,6 +50,8 @@ class FlightNode(LifecycleNode):
         self._active_subscriptions: list[Subscription] = []
         self._waiting_for = ""
         self.state = "unconfigured"
+        # Waiting would not mend it: the process ends, and whoever started it may start it again.
+        self.failed_to_start = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._autostart_timer = None
@@ -175,7 +177,7 @@ class FlightNode(LifecycleNode):
             self.trigger_activate()
         failed = self.counters["configure_failed"] + self.counters["activate_failed"] > failed_before
         if (self.state == "active" or failed) and self._autostart_timer is not None:
-            # A failure that waiting does not mend is left to the operator.
+            self.failed_to_start = failed
             self.destroy_timer(self._autostart_timer)
             self._autostart_timer = None
 

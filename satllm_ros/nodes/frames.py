@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from cv_bridge import CvBridge
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from satllm_ros.data.bag import count_messages, image_topic, read_messages
 from satllm_ros.data.folder import read_folder
+from satllm_ros.nodes.conversions import to_bytes
 from satllm_ros.nodes.qos import message_class
 from satllm_ros.runtime.tiles import TileError, cut_tiles, decode_jpeg, encode_tile
 
@@ -51,17 +52,44 @@ def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
             data = bytes(message.data)
             rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
             return Frame(number, rgb, data if data.startswith(b"\xff\xd8") else None)
-        return Frame(number, _BRIDGE.imgmsg_to_cv2(message, desired_encoding="rgb8"), None)
+        return Frame(number, _BRIDGE.imgmsg_to_cv2(_plain(message), desired_encoding="rgb8"), None)
     # cv_bridge and OpenCV raise whatever they stumble on; each means that this image cannot be read.
     except Exception as error:  # noqa: BLE001
         return UnreadableFrame(number, str(error) or repr(error))
+
+
+def _plain(message: Image) -> Image:
+    """The same image without what cv_bridge from PyPI gets wrong: padded rows, and a byte order of single bytes."""
+    dtype, channels = _BRIDGE.encoding_to_dtype_with_channels(message.encoding)
+    value_bytes = np.dtype(dtype).itemsize
+    row_bytes = message.width * channels * value_bytes
+    big_endian = message.is_bigendian and value_bytes > 1
+    if message.step <= row_bytes and big_endian == message.is_bigendian:
+        return message
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    if message.step > row_bytes:
+        data = np.ascontiguousarray(data.reshape(message.height, message.step)[:, :row_bytes])
+    return Image(
+        height=message.height,
+        width=message.width,
+        encoding=message.encoding,
+        is_bigendian=int(big_endian),
+        step=row_bytes,
+        data=to_bytes(data),
+    )
 
 
 def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag's image topic, in recorded order."""
     name = image_topic(path, topic or None)
     for place, recorded in enumerate(read_messages(path, [name]), start=1):
-        yield frame_from(deserialize_message(recorded.cdr, message_class(recorded.type_name)), place)
+        # A damaged record ends in rmw's own error, a RuntimeError.
+        try:
+            message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
+        except RuntimeError as error:
+            yield UnreadableFrame(place, f"the record is no {recorded.type_name}: {error}")
+        else:
+            yield frame_from(message, place)
 
 
 def count_bag_frames(path: Path, topic: str | None) -> int:

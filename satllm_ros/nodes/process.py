@@ -18,6 +18,7 @@ from satllm_ros.share import share_directory
 
 # How long a signal may go unnoticed: the executor waits in C, where Python's handlers do not run.
 SPIN_PERIOD_S = 0.1
+EXIT_BAD_INPUT = 2
 
 
 class Stop:
@@ -38,7 +39,8 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     Returns
     -------
     int
-        Exit code of the process: 0 unless a node asked for another or a parameter was not acceptable.
+        Exit code of the process: 0 unless a node asked for another; 2 if a parameter was not acceptable, or a node
+        could not be configured or activated at start.
     """
     keep_pages()
     _use_shared_memory_profile()
@@ -51,13 +53,15 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         rclpy.shutdown()
-        return 2
+        return EXIT_BAD_INPUT
     executor = SingleThreadedExecutor()
     for node in nodes:
         executor.add_node(node)
     try:
         while not stop.requested:
             executor.spin_once(timeout_sec=SPIN_PERIOD_S)
+            if any(node.failed_to_start for node in nodes):
+                stop.request(EXIT_BAD_INPUT)
     except ExternalShutdownException:
         pass
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +20,7 @@ from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.frames import Frame, UnreadableFrame, source_frames
+from satllm_ros.nodes.frames import Frame, UnreadableFrame, source_frames, stamp_ns
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
 from satllm_ros.nodes.sensing import DROP_CAUSES
@@ -36,7 +37,7 @@ from satllm_ros.report.record import (
 from satllm_ros.report.tables import print_report, report_console
 from satllm_ros.report.write import write_run
 from satllm_ros.runtime.plan import PlanError, check_plan
-from satllm_ros.runtime.tiles import cut_tiles
+from satllm_ros.runtime.tiles import TileError, cut_tiles
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.ground import GroundNode
@@ -240,11 +241,15 @@ class RecorderNode(FlightNode):
         if kind == "topic" or not path.exists():
             # A camera, or a bag on the computer that senses: nothing to compare with here.
             return
-        if kind == "bag":
-            self._run.truth = bag_truth(path, len(self._spec.classes))
-        if self.value("reference"):
-            self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
-            self._run.reference = self._reference(kind, path)
+        try:
+            if kind == "bag":
+                self._run.truth = bag_truth(path, len(self._spec.classes))
+            if self.value("reference") and not self._stop.requested:
+                self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
+                self._run.reference = self._reference(kind, path)
+        except (ValueError, OSError) as error:
+            # A source that breaks off is no reason to go without a report of what flew.
+            self.get_logger().error(f"no comparison with the source: {error}")
 
     def _source_path(self) -> Path:
         path = self.value("path")
@@ -276,9 +281,14 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def _tiles(frames: Iterable[Frame | UnreadableFrame], spec: ModelSpec) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
     for frame in frames:
-        if isinstance(frame, Frame):
-            for index, tile in enumerate(cut_tiles(frame.rgb, spec.image_height, spec.image_width)):
-                yield (frame.number, index), tile
+        if isinstance(frame, UnreadableFrame):
+            continue
+        try:
+            tiles = cut_tiles(frame.rgb, spec.image_height, spec.image_width)
+        except TileError:
+            continue
+        for index, tile in enumerate(tiles):
+            yield (frame.number, index), tile
 
 
 def bag_truth(path: Path, classes: int) -> dict[tuple[int, int], int]:
@@ -288,8 +298,9 @@ def bag_truth(path: Path, classes: int) -> dict[tuple[int, int], int]:
         return {}
     truth = {}
     for recorded in read_messages(path, [topic]):
-        label = deserialize_message(recorded.cdr, m.SceneLabel)
-        stamp = label.header.stamp
-        if label.label < classes:
-            truth[(stamp.sec * 1_000_000_000 + stamp.nanosec, 0)] = label.label
+        # A damaged record ends in rmw's own error, a RuntimeError: that class stays unknown.
+        with suppress(RuntimeError):
+            label = deserialize_message(recorded.cdr, m.SceneLabel)
+            if label.label < classes:
+                truth[(stamp_ns(label), 0)] = label.label
     return truth

@@ -7,6 +7,7 @@ import threading
 import time
 from array import array
 from collections import Counter, deque
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,14 @@ class SensingNode(FlightNode):
         sizes: list[int] = []
         for frame in islice(source_frames(kind, self._path, topic), PEEKED_FRAMES):
             if isinstance(frame, Frame):
-                sizes += map(len, encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg))
+                # Small frames are dropped in their turn.
+                with suppress(TileError):
+                    sizes += map(len, encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg))
         if not sizes:
-            raise TileError(f"none of the first {min(frames, PEEKED_FRAMES)} frames of {self._path} can be read")
+            raise TileError(
+                f"none of the first {min(frames, PEEKED_FRAMES)} frames of {self._path} can be read and is at least"
+                f" {self._width}x{self._height} pixels"
+            )
         self._peeked_tile_bytes = sum(sizes) / len(sizes)
         tiles = frames * len(sizes) / min(frames, PEEKED_FRAMES)
         self._expected_batches = -(-round(tiles) // self.value("batch_tiles"))

@@ -1,0 +1,213 @@
+"""Starts the real graph in processes of its own, and leaves none behind."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tiny_material import Material
+
+FLIGHT_TIMEOUT_S = 150.0
+_MARK = "SATLLM_TEST_FLIGHT"
+_DOMAINS = range(60, 98)
+_SHARED_MEMORY = Path("/dev/shm")
+# Files of a graph that starts or ends at this moment may be in nobody's hands for an instant.
+_SETTLE_S = 5.0
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A DDS domain that no other flight on this computer uses meanwhile, not even one of another run of the tests."""
+    with ExitStack() as stack:
+        for domain in _DOMAINS:
+            path = Path(tempfile.gettempdir()) / f"satllm_ros_test_domain_{domain}.lock"
+            lock = stack.enter_context(path.open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield domain
+            return
+        raise RuntimeError("every DDS domain for tests is taken")
+
+
+def executable(name: str) -> str:
+    """Path of an installed program, beside this Python or on the search path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = shutil.which(name, path=path)
+    assert found, f"{name} is not installed beside {sys.executable}"
+    return found
+
+
+def constellation(
+    material: Material,
+    block_s: Sequence[float],
+    *,
+    emulate: bool = True,
+    batch_tiles: int = 4,
+    memory_bytes: int = 1_000_000,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Content of a constellation file: satellites sat1, sat2 … of these speeds fly the tiny bag."""
+    link = {"rate_bps": 4.0e6, "propagation_s": 0.002}
+    return {
+        "model": {"checkpoint": str(material.checkpoint), "artefacts": str(material.artefacts)},
+        "source": {"kind": "bag", "path": str(material.bag)},
+        "batch_tiles": batch_tiles,
+        "window_batches": 4,
+        "upload_encoding": "jpeg",
+        "codecs": ["int8", "raw"],
+        "accuracy_floor": 0.0,
+        "threads": 1,
+        "emulate": {"compute": emulate, "links": emulate},
+        "satellites": [
+            {"name": f"sat{number}", "memory_bytes": memory_bytes, "block_s": seconds}
+            for number, seconds in enumerate(block_s, start=1)
+        ],
+        "links": {"upload": link, "isl": link, "s2g": link},
+        **changes,
+    }
+
+
+def write_constellation(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write a constellation file."""
+    path = folder / "constellation.yaml"
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False))
+    return path
+
+
+class Flight:
+    """One program of the package and every process it started, known by a mark in their environment."""
+
+    def __init__(self, command: Sequence[str | Path], folder: Path, domain: int) -> None:
+        self.domain = domain
+        self.runs = folder / "runs"
+        self._mark = uuid.uuid4().hex
+        self._shared_before = _shared_memory_files()
+        self._output, self._errors = folder / "stdout.txt", folder / "stderr.txt"
+        with self._output.open("w") as output, self._errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                cwd=folder,
+                env=os.environ | {"ROS_DOMAIN_ID": str(self.domain), _MARK: self._mark},
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+    @property
+    def logs(self) -> str:
+        """What its processes wrote."""
+        return "".join(path.read_text() for path in sorted((self.latest / "logs").glob("*.log")))
+
+    @property
+    def latest(self) -> Path:
+        """Directory of the run."""
+        return self.runs / "latest"
+
+    def wait(self) -> int:
+        """Exit code, once it has ended."""
+        return self.process.wait(FLIGHT_TIMEOUT_S)
+
+    def story(self) -> str:
+        """What it printed, for the message of a failing test."""
+        return f"--- stdout\n{self.output[-4000:]}\n--- stderr\n{self.errors[-4000:]}"
+
+    def pids(self, *words: str) -> list[int]:
+        """Its living processes whose command line contains all of these words."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (process / "environ").read_bytes().split(b"\0")
+                words_of = (process / "cmdline").read_bytes().decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            if f"{_MARK}={self._mark}".encode() in environment and all(word in words_of for word in words):
+                found.append(int(process.name))
+        return found
+
+    def kill_one(self, *words: str) -> None:
+        """SIGKILL the one process whose command line contains these words."""
+        (pid,) = self.pids(*words)
+        os.kill(pid, signal.SIGKILL)
+
+    def left_behind(self) -> tuple[list[int], list[str]]:
+        """Processes that outlived it, and shared-memory files that nobody uses any more."""
+        deadline_s = time.monotonic() + _SETTLE_S
+        while True:
+            new = _shared_memory_files() - self._shared_before
+            left = self.pids(), sorted(name for name in new if not _in_use(name))
+            if left == ([], []) or time.monotonic() > deadline_s:
+                return left
+
+    def end(self) -> None:
+        """Kill what is left, and free the shared memory that killed processes leave."""
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(FLIGHT_TIMEOUT_S)
+        for name in self.left_behind()[1]:
+            (_SHARED_MEMORY / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def started(command: Sequence[str | Path], folder: Path, domain: int | None = None) -> Iterator[Flight]:
+    """A flight that is ended with the block, whatever happens in it; in a domain of its own unless one is given."""
+    with own_domain() if domain is None else nullcontext(domain) as chosen:
+        flight = Flight(command, folder, chosen)
+        try:
+            yield flight
+        finally:
+            flight.end()
+
+
+def up(config: Path, *options: str | Path) -> list[str | Path]:
+    """Command line of `satllm up`; runs are kept beside the configuration."""
+    return [executable("satllm"), "up", config, "--runs", config.parent / "runs", *options]
+
+
+def _shared_memory_files() -> frozenset[str]:
+    names = (path.name for path in _SHARED_MEMORY.iterdir()) if _SHARED_MEMORY.is_dir() else ()
+    return frozenset(name for name in names if "fastdds" in name or "fastrtps" in name)
+
+
+def _in_use(name: str) -> bool:
+    """Whether another living process, of another graph then, has the file mapped or open.
+
+    The mutex of a port is only mapped while it is being taken: it lives as long as its port. This process, once its
+    observer is gone, may still map what others have left.
+    """
+    target = str(_SHARED_MEMORY / name.removeprefix("sem.").removesuffix("_mutex"))
+    our_files = os.readlink("/proc/self/ns/mnt")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.name == str(os.getpid()) or os.readlink(process / "ns" / "mnt") != our_files:
+                continue
+            if target in (process / "maps").read_text():
+                return True
+            if any(os.readlink(link) == target for link in (process / "fd").iterdir()):
+                return True
+        except OSError:
+            continue
+    return False

@@ -1,0 +1,165 @@
+"""What cannot fly is refused before anything starts, in one line that names the cause."""
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flight import constellation, executable, started, up, write_constellation
+from tiny_material import SIDE, Material, encoded, picture, save_bag, save_model
+
+from satllm_ros import cli
+from satllm_ros.data.bag_writer import PERIOD_NS, START_NS
+from satllm_ros.runtime import supervisor
+
+Refused = Callable[..., tuple[int, str]]
+BLOCK_S = (0.01,)
+
+
+@pytest.fixture
+def refused(material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Refused:
+    """Try to fly a constellation with some changes; exit code and the one line of error."""
+
+    def try_to_fly(
+        *options: str | Path, satellites: int = 2, memory_bytes: int = 10**6, text: str | None = None, **changes: Any
+    ) -> tuple[int, str]:
+        content = constellation(material, BLOCK_S * satellites, memory_bytes=memory_bytes, **changes)
+        config = write_constellation(tmp_path, content)
+        if text is not None:
+            config.write_text(text)
+        code = cli.main([str(word) for word in up(config, *options)[1:]])
+        printed = capsys.readouterr()
+        assert printed.out == "" and not (tmp_path / "runs").exists()
+        (line,) = printed.err.splitlines()
+        return code, line
+
+    def must_not_start(*_: object, **__: object) -> None:
+        raise AssertionError("the graph was started")
+
+    monkeypatch.setattr(supervisor, "run_graph", must_not_start)
+    return try_to_fly
+
+
+def test_folder_without_images(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, line = refused("--images", tmp_path / "empty")
+    assert code == 2 and "holds no image" in line and str(tmp_path / "empty") in line
+
+
+def test_folder_that_is_no_bag(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    code, line = refused("--bag", tmp_path / "photos")
+    assert code == 2 and "is not a rosbag2 bag" in line
+
+
+def test_bag_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
+    code, line = refused("--bag", tmp_path / "nothing")
+    assert code == 2 and "nothing does not exist" in line
+
+
+def test_topic_that_the_bag_does_not_have(refused: Refused, material: Material) -> None:
+    code, line = refused("--bag", material.bag, "--image-topic", "/other/camera")
+    assert code == 2 and "/other/camera" in line and "/camera/image/compressed" in line
+
+
+def test_checkpoint_of_another_model(refused: Refused, material: Material, tmp_path: Path) -> None:
+    other = save_model(tmp_path / "other.safetensors", seed=2)
+    code, line = refused(model={"checkpoint": str(other), "artefacts": str(material.artefacts)})
+    assert code == 2 and "are of model" in line and str(material.artefacts) in line
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all", b"\xff" * 64])
+def test_checkpoint_that_is_none(refused: Refused, material: Material, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    code, line = refused(model={"checkpoint": str(path), "artefacts": str(material.artefacts)})
+    assert code == 2 and str(path) in line
+
+
+def test_checkpoint_that_is_not_there(refused: Refused, material: Material, tmp_path: Path) -> None:
+    code, line = refused(model={"checkpoint": str(tmp_path / "lost"), "artefacts": str(material.artefacts)})
+    assert code == 2 and "lost" in line
+
+
+def test_more_satellites_than_blocks(refused: Refused) -> None:
+    code, line = refused(satellites=5)
+    assert code == 3 and "no plan" in line and "4" in line and "5" in line
+
+
+def test_too_little_memory(refused: Refused) -> None:
+    code, line = refused(memory_bytes=1000)
+    assert code == 3 and "no plan" in line and "memory" in line
+
+
+def test_accuracy_that_no_setting_has(refused: Refused) -> None:
+    code, line = refused(accuracy_floor=0.99)
+    assert code == 3 and "0.99" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"batch_tiles": "many"}, "batch_tiles"),
+        ({"batch_tiles": 2.5}, "batch_tiles"),
+        ({"window_batches": 0}, "window_batches"),
+        ({"codecs": ["zip"]}, "zip"),
+        ({"codecs": []}, "codecs"),
+        ({"upload_encoding": "png"}, "upload_encoding"),
+        ({"emulate": {"compute": "yes", "links": True}}, "compute"),
+        ({"accuracy_floor": float("nan")}, "accuracy_floor"),
+        ({"source": {"kind": "bag"}}, "path"),
+        ({"links": {}}, "upload"),
+        ({"extra": 1}, "extra"),
+    ],
+)
+def test_field_that_is_wrong(refused: Refused, changes: dict[str, Any], named: str) -> None:
+    code, line = refused(**changes)
+    assert code == 2 and named in line
+
+
+@pytest.mark.parametrize("text", ["batch_tiles: [", "- a\n- b\n", "", "\x00"])
+def test_file_that_is_no_mapping(refused: Refused, text: str) -> None:
+    code, line = refused(text=text)
+    assert code == 2 and "constellation.yaml" in line
+
+
+def test_process_gives_exit_code_and_no_traceback(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [executable("satllm"), "up", tmp_path / "missing.yaml"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr.startswith("satllm: error: ") and "missing.yaml" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_damaged_images_are_counted_and_the_rest_delivered(material: Material, tmp_path: Path) -> None:
+    images = [encoded(picture(number)) for number in range(10)]
+    images[0] = encoded(picture(0, width=SIDE // 2))
+    images[3] = b"\xff\xd8\xff broken"
+    bag = save_bag(tmp_path / "damaged", images)
+    config = write_constellation(tmp_path, constellation(material, BLOCK_S, emulate=False))
+    with started(up(config, "--bag", bag), tmp_path) as flight:
+        assert flight.wait() == 1, flight.story()
+        assert flight.left_behind() == ([], [])
+    summary = json.loads((flight.latest / "summary.json").read_text())
+    dropped = {"frame_too_small": 1, "unreadable_image": 1}
+    assert summary["tiles"] == {"sent": 10, "received": 8, "duplicates": 0, "lost": 2, "dropped": dropped}
+    assert summary["accuracy"]["agreement"] is not None
+    with (flight.latest / "results.csv").open(newline="") as file:
+        stamps = {int(row["frame"]) for row in csv.DictReader(file)}
+    assert stamps == {START_NS + place * PERIOD_NS for place in (1, 2, 4, 5, 6, 7, 8, 9)}
+    assert "is unreadable" in flight.errors and "smaller than the model's tile" in flight.errors
+    assert "Traceback" not in flight.errors + flight.logs
+
+
+def test_flight_without_a_single_good_image_ends_at_once(material: Material, tmp_path: Path) -> None:
+    bag = save_bag(tmp_path / "damaged", [b"\xff\xd8\xff broken"] * 3)
+    config = write_constellation(tmp_path, constellation(material, BLOCK_S))
+    with started(up(config, "--bag", bag), tmp_path) as flight:
+        assert flight.wait() == 1, flight.story()
+        assert flight.left_behind() == ([], [])
+    assert "none of the first 3 frames" in flight.errors and "sensing ended early with exit code 2" in flight.errors
+    assert "Traceback" not in flight.errors + flight.logs

@@ -1,0 +1,116 @@
+"""Material for flights that take seconds: a tiny model, codec artefacts made for it, a bag and a folder of images."""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from satllm_ros.data.bag_writer import LabelledFrame, write_bag
+
+SIDE = 32
+BLOCKS = 4
+CLASSES = ("crop", "forest", "river", "road", "sea")
+ARGUMENTS = {
+    "depth": BLOCKS,
+    "embed_dim": 48,
+    "num_heads": 3,
+    "img_size": SIDE,
+    "patch_size": 8,
+    "num_classes": len(CLASSES),
+}
+MEAN = (0.3, 0.4, 0.5)
+STD = (0.2, 0.1, 0.3)
+ACCURACY = {"raw": 0.9, "int8": 0.8}
+
+
+@dataclass(frozen=True)
+class Material:
+    """Files of a model and something to fly through it."""
+
+    checkpoint: Path
+    artefacts: Path
+    bag: Path
+    bag_tiles: int
+
+
+def picture(number: int, width: int = SIDE, height: int = SIDE) -> np.ndarray:
+    """A smooth coloured picture, uint8 RGB (height, width, 3), its own for every number."""
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def encoded(rgb: np.ndarray, kind: str = "JPEG") -> bytes:
+    """Bytes of an image file."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def save_model(path: Path, seed: int) -> Path:
+    """Checkpoint of a tiny transformer with random weights that make every part matter."""
+    import torch
+
+    from satllm_ros.model.checkpoint import save_checkpoint
+    from satllm_ros.model.structure import build
+
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build("vit_tiny_patch16_224", ARGUMENTS)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(parameter.to(torch.float32) + 0.05 * torch.randn_like(parameter))
+    save_checkpoint(path, model, "vit_tiny_patch16_224", ARGUMENTS, MEAN, STD, CLASSES)
+    return path
+
+
+def save_codec(path: Path, checkpoint: Path, images: Path) -> Path:
+    """Codec artefacts of a checkpoint, from a folder of class folders, by the command that users have.
+
+    An untrained model has no accuracy to lose, so the accuracies are replaced by `ACCURACY`.
+    """
+    from satllm_ros.cli import main
+    from satllm_ros.compression.artefacts import Measurement, load_artefacts, save_artefacts
+
+    arguments = ["calibrate-codec", "--checkpoint", checkpoint, "--data", images, "--out", path]
+    assert main([*map(str, arguments), "--images", "20", "--measure-images", "20"]) == 0
+    artefacts = load_artefacts(path)
+    stated = {name: Measurement(ACCURACY[name], m.ratio) for name, m in artefacts.measurements.items()}
+    save_artefacts(path, replace(artefacts, measurements=stated))
+    return path
+
+
+def save_class_folders(folder: Path) -> Path:
+    """The same small number of pictures of every class, split into train and test."""
+    for split, first in (("train", 1000), ("test", 2000)):
+        for label, name in enumerate(CLASSES):
+            (folder / split / name).mkdir(parents=True)
+            for place in range(8):
+                number = first + 8 * label + place
+                (folder / split / name / f"{number}.jpg").write_bytes(encoded(picture(number)))
+    return folder
+
+
+def save_bag(path: Path, images: list[bytes]) -> Path:
+    """Bag of encoded images with some true class each."""
+    labels = (place % len(CLASSES) for place in range(len(images)))
+    write_bag(
+        path,
+        (
+            LabelledFrame(image, label, CLASSES[label], str(n))
+            for n, (image, label) in enumerate(zip(images, labels, strict=True))
+        ),
+    )
+    return path
+
+
+def save_material(folder: Path, tiles: int) -> Material:
+    """Everything a flight needs."""
+    checkpoint = save_model(folder / "tiny.safetensors", seed=1)
+    images = save_class_folders(folder / "images")
+    artefacts = save_codec(folder / "tiny.codec.safetensors", checkpoint, images)
+    bag = save_bag(folder / "bag", [encoded(picture(number)) for number in range(tiles)])
+    return Material(checkpoint, artefacts, bag, tiles)
