@@ -8,7 +8,7 @@ ARGS ?=
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  make demo ARGS="config.yaml --bag my_bag" and make test ARGS="-k planning" pass words on'
+	@echo '  make demo ARGS="--bag my_bag" (with ROS 2 sourced ARGS="bag:=my_bag") and make test ARGS="-k planning" pass words on'
 
 setup: ## prepare .venv (or, with ROS 2 sourced, a colcon build) and install the package
 	@tools/bootstrap.sh

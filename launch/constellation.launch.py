@@ -8,10 +8,9 @@ from satllm_ros.nodes.launching import Arguments, actions, constellation_of, des
 
 def start(arguments: Arguments) -> list[Action]:
     """Every process; the launch ends when a bag or folder is through."""
-    endless = constellation_of(arguments).source.kind == "topic"
-    return actions(arguments, lambda spec: True, exit_when_done=not endless)
+    return actions(constellation_of(arguments, on_one_computer=True), arguments, lambda spec: True)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the processes."""
-    return description(("bag", "images", "image_topic"), start)
+    return description(("bag", "images", "camera", "image_topic"), start)

@@ -3,12 +3,12 @@
 from launch import LaunchDescription
 from launch.action import Action
 
-from satllm_ros.nodes.launching import Arguments, actions, description
+from satllm_ros.nodes.launching import Arguments, actions, constellation_of, description
 
 
 def start(arguments: Arguments) -> list[Action]:
     """Ground, recorder and planner."""
-    return actions(arguments, lambda spec: spec.name in ("ground", "planner"))
+    return actions(constellation_of(arguments), arguments, lambda spec: spec.name in ("ground", "planner"))
 
 
 def generate_launch_description() -> LaunchDescription:

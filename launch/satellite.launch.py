@@ -8,10 +8,11 @@ from satllm_ros.nodes.launching import Arguments, actions, constellation_of, des
 
 def start(arguments: Arguments) -> list[Action]:
     """The process of one satellite of the constellation."""
-    known = constellation_of(arguments).names
-    if arguments["satellite"] not in known:
-        raise ValueError(f"satellite {arguments['satellite']!r} is not in the constellation; it has {', '.join(known)}")
-    return actions(arguments, lambda spec: spec.name == arguments["satellite"])
+    constellation = constellation_of(arguments)
+    wanted, known = arguments["satellite"], constellation.names
+    if wanted not in known:
+        raise ValueError(f"satellite {wanted!r} is not in the constellation; it has {', '.join(known)}")
+    return actions(constellation, arguments, lambda spec: spec.name == wanted)
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -3,14 +3,14 @@
 from launch import LaunchDescription
 from launch.action import Action
 
-from satllm_ros.nodes.launching import Arguments, actions, description
+from satllm_ros.nodes.launching import Arguments, actions, constellation_of, description
 
 
 def start(arguments: Arguments) -> list[Action]:
     """The sensing process."""
-    return actions(arguments, lambda spec: spec.name == "sensing")
+    return actions(constellation_of(arguments), arguments, lambda spec: spec.name == "sensing")
 
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the process."""
-    return description(("bag", "images", "image_topic"), start)
+    return description(("bag", "images", "camera", "image_topic"), start)

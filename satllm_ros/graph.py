@@ -23,11 +23,15 @@ class ConstellationError(ValueError):
 
 @dataclass(frozen=True)
 class SatelliteConfig:
-    """One satellite: parameters it may hold [byte], and emulated seconds one tile takes in one block."""
+    """One satellite: parameters it may hold [byte], and seconds one tile takes in one block.
+
+    `block_s` is imposed under emulation; with `external`, where another node runs the blocks, it is believed.
+    """
 
     name: str
     memory_bytes: int
     block_s: float
+    external: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,10 +198,11 @@ def processes(constellation: Constellation, run_directory: Path, *, exit_when_do
                 | {
                     "memory_budget_bytes": satellite.memory_bytes,
                     "threads": constellation.threads,
-                    "emulate": constellation.emulate_compute,
+                    "external": satellite.external,
+                    "emulate": constellation.emulate_compute and not satellite.external,
                     "block_s": satellite.block_s,
                 },
-                f"{satellite.name}/compression": coded | chain | emulated,
+                f"{satellite.name}/compression": coded | chain | emulated | tiles,
                 f"{satellite.name}/downlink": chain | emulated | {"store_directory": str(run_directory)},
             },
         )
@@ -243,7 +248,12 @@ def _satellite(section: _Section) -> SatelliteConfig:
         raise ConstellationError(
             f"{section.where}.name is {name!r}; allowed are letters, digits and _, but not {', '.join(_RESERVED)}"
         )
-    made = SatelliteConfig(name, section.integer("memory_bytes", 1, 2**62), section.number("block_s", 0.0, 1e6))
+    made = SatelliteConfig(
+        name,
+        section.integer("memory_bytes", 1, 2**62),
+        section.number("block_s", 0.0, 1e6),
+        section.flag("external", False),
+    )
     section.refuse_unknown()
     return made
 
@@ -291,8 +301,8 @@ class _Section:
             raise ConstellationError(f"{self.where}: {key} is {value!r}; allowed are {', '.join(allowed)}")
         return value
 
-    def flag(self, key: str) -> bool:
-        value = self._get(key)
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        value = self._get(key, default)
         if not isinstance(value, bool):
             raise ConstellationError(f"{self.where}: {key} is {value!r}; true or false is needed")
         return value

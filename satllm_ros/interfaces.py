@@ -56,7 +56,7 @@ ACTIVATION_INBOX = Topic(
     "{node}/inbox/activation", "satllm_ros/msg/CompressedActivation", Qos.DATA, "compression or link", "compression"
 )
 PREDICTIONS_INBOX = Topic(
-    "{node}/inbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink or link", "ground"
+    "{node}/inbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink or link", "ground, downlink"
 )
 IMAGES_OUTBOX = Topic("{node}/outbox/images", "satllm_ros/msg/ImageBatch", Qos.DATA, "sensing", "link")
 ACTIVATION_OUTBOX = Topic(
@@ -69,13 +69,13 @@ BATCH_ACK = Topic(
     "batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink"
 )
 PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner", "stage, sensing")
-PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, downlink, ground")
-LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, ground")
-STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, ground")
-HEARTBEAT = Topic("{node}/heartbeat", "satllm_ros/msg/Heartbeat", Qos.HEARTBEAT, "stage", "planner")
-TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "ground")
-LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, ground")
-LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "ground")
+PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, planner, recorder")
+LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, recorder")
+STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
+HEARTBEAT = Topic("{node}/heartbeat", "satllm_ros/msg/Heartbeat", Qos.HEARTBEAT, "stage", "any monitor")
+TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "recorder")
+LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, recorder")
+LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
 IMAGE_COMPRESSED = Topic(
     "image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing"

@@ -49,6 +49,7 @@ class FlightNode(LifecycleNode):
         self._active_publishers: list[Publisher] = []
         self._active_subscriptions: list[Subscription] = []
         self._waiting_for = ""
+        self._complaint = ""
         self.state = "unconfigured"
         # Waiting would not mend it: the process ends, and whoever started it may start it again.
         self.failed_to_start = False
@@ -120,12 +121,16 @@ class FlightNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._transition("activate", self.activate, "active")
         if result is not TransitionCallbackReturn.SUCCESS:
+            if not self._waiting_for:
+                # What it started before it failed must not run on.
+                self._quietly(self.deactivate)
             self._close()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._transition("deactivate", self.deactivate, "inactive")
         self._close()
+        self.state = "inactive"
         return result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -159,15 +164,21 @@ class FlightNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         except (ValueError, OSError) as error:
             self.counters.add(f"{name}_failed")
-            self._waiting_for = str(error)
+            self._waiting_for, self._complaint = "", str(error)
             self.get_logger().error(f"cannot {name}: {error}")
             return TransitionCallbackReturn.FAILURE
         except Exception:
             self.counters.add(f"{name}_failed")
             self.get_logger().error(f"cannot {name}: {traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
-        self.state, self._waiting_for = target, ""
+        self.state, self._waiting_for, self._complaint = target, "", ""
         return TransitionCallbackReturn.SUCCESS
+
+    def _quietly(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:
+            self.get_logger().error(traceback.format_exc())
 
     def _autostart(self) -> None:
         failed_before = self.counters["configure_failed"] + self.counters["activate_failed"]
@@ -205,15 +216,19 @@ class FlightNode(LifecycleNode):
                 if complaint:
                     return SetParametersResult(successful=False, reason=complaint)
                 candidate[parameter.name] = parameter.value
-        complaint = self.parameter_complaint(candidate)
+        try:
+            complaint = self.parameter_complaint(candidate)
+        except ValueError as error:
+            complaint = str(error)
         return SetParametersResult(successful=complaint is None, reason=complaint or "")
 
     # Diagnostics
 
     def _publish_diagnostics(self) -> None:
         level, message, values = self.diagnose()
-        if self.state != "active" and self._waiting_for:
-            level, message = DiagnosticStatus.WARN, f"{self.state}: {self._waiting_for}"
+        reason = self._waiting_for or self._complaint
+        if self.state != "active" and reason:
+            level, message = DiagnosticStatus.WARN, f"{self.state}: {reason}"
         status = DiagnosticStatus(
             level=level,
             name=self.get_fully_qualified_name(),

@@ -13,13 +13,13 @@ from satllm_ros.assets_path import artefacts_path
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import ARTEFACTS, EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
@@ -38,11 +38,12 @@ class CompressionNode(FlightNode):
         ARTEFACTS,
         SATELLITES,
         EMULATE_LINKS,
+        BATCH_TILES,
         Parameter(
             "codec",
             AS_PLANNED,
             "Codec of this satellite's output: 'plan' obeys the plan, any other pins it until set back to 'plan'",
-            choices=(AS_PLANNED, "raw", "int8"),
+            choices=(AS_PLANNED, *(codec.name.lower() for codec in Codec)),
             read_only=False,
         ),
         Parameter(
@@ -91,6 +92,7 @@ class CompressionNode(FlightNode):
             self._failed,
             inbox_depth=self.value("inbox_batches"),
         )
+        self._abandon = self._pipeline.abandon
         self._onboard.waiting = lambda: self._pipeline.waiting if self._pipeline is not None else 0
         self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
         self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
@@ -118,6 +120,10 @@ class CompressionNode(FlightNode):
             return
         if envelope.destination != self._satellite:
             self.counters.add("misrouted")
+            return
+        if envelope.tiles > self.value("batch_tiles"):
+            self._complain(f"{envelope.batch} has {envelope.tiles} tiles; allowed are {self.value('batch_tiles')}")
+            self._refuse(envelope, Cause.MALFORMED)
             return
         entry = self._onboard.entry(envelope.epoch, envelope.plan_hash, envelope.low_water)
         if entry is None:
@@ -156,6 +162,8 @@ class CompressionNode(FlightNode):
                     Cause.MALFORMED,
                     f"activation {decoded.activation.shape} at cut {decoded.cut}, expected {expected} at cut {job.cut}",
                 )
+            if decoded.replaced:
+                self.counters.add("not_finite", decoded.replaced)
             job.content = decoded.activation
         job.times.decode_s = time.monotonic() - start_s
 
@@ -166,15 +174,17 @@ class CompressionNode(FlightNode):
             tiles = job.envelope.tiles
             last = stage.stop == self._spec.blocks
             shape = (tiles, len(self._spec.classes)) if last else (tiles, self._spec.tokens, self._spec.width)
-            job.content, job.times.compute_real_s = self._external.run(job, stage.stop, shape)
+            job.content, job.times.compute_real_s = self._external.run(job, stage.stop, shape, self._abandon)
         else:
-            job.content, job.times.compute_real_s = self._onboard.submodels.run(stage.start, stage.stop, job.content)
+            job.content, job.times.compute_real_s = self._onboard.submodels.run(
+                stage.start, stage.stop, job.content, self._abandon
+            )
         job.times.compute_stop_s = time.monotonic()
 
     def _encode(self, job: Job) -> None:
         entry: Entry = job.context
         next_hop = entry.plan.next_hop(self._satellite)
-        setting = self._onboard.setting_for(entry.stage)
+        setting = self._onboard.setting_for(entry)
         fp32_bytes = frame_bytes = wire_bytes = 0
         start_s = time.monotonic()
         if next_hop is None:
@@ -282,5 +292,10 @@ class CompressionNode(FlightNode):
             self._pin(self.value("codec"))
 
     def _pin(self, codec: str) -> None:
-        self._onboard.pinned = None if codec == AS_PLANNED else CodecSetting.parse(codec)
-        self._onboard.on_change()
+        if codec == AS_PLANNED:
+            self._onboard.pin(None, accuracy=1.0)
+            return
+        setting = CodecSetting.parse(codec)
+        measured = self._artefacts.measurements.get(str(setting)) if self._artefacts is not None else None
+        # What was never measured keeps no floor.
+        self._onboard.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)

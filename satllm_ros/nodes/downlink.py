@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -99,7 +100,11 @@ class DownlinkNode(FlightNode):
         if envelope.destination != self._satellite:
             self.counters.add("misrouted")
             return
-        self._keep(message, envelope)
+        try:
+            self._keep(message, envelope)
+        except sqlite3.Error as error:
+            self.counters.add("store_failed")
+            self.get_logger().error(f"{envelope.batch} cannot be written: {error}", throttle_duration_sec=1.0)
 
     def _keep(self, message: m.Predictions, envelope: Envelope) -> int:
         acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()

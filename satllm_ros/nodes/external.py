@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 
 import numpy as np
@@ -12,6 +13,9 @@ from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.runtime.pipeline import Job
+
+# How long an abandoned wait may go on.
+LOOK_UP_PERIOD_S = 0.2
 
 
 class ExternalStage:
@@ -29,7 +33,7 @@ class ExternalStage:
         """Whether a stage listens."""
         return self._request.get_subscription_count() > 0
 
-    def run(self, job: Job, stop: int, shape: tuple[int, ...]) -> tuple[np.ndarray, float]:
+    def run(self, job: Job, stop: int, shape: tuple[int, ...], abandon: threading.Event) -> tuple[np.ndarray, float]:
         """Output of blocks (job.cut, stop], float32 of the given shape, and the seconds it took.
 
         Raises
@@ -42,10 +46,12 @@ class ExternalStage:
         start_s = time.monotonic()
         self._request.publish(self._message(job, stop))
         while (left_s := start_s + self.timeout_s - time.monotonic()) > 0:
-            try:
-                reply = self._replies.get(timeout=left_s)
-            except queue.Empty:
+            if abandon.is_set():
                 break
+            try:
+                reply = self._replies.get(timeout=min(left_s, LOOK_UP_PERIOD_S))
+            except queue.Empty:
+                continue
             if convert.batch_from(reply.envelope.batch) == job.envelope.batch and reply.cut == stop:
                 return convert.activation_array(reply, shape), time.monotonic() - start_s
             self._counters.add("late_activation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -52,10 +53,16 @@ class GroundNode(FlightNode):
             self.counters.add("misrouted")
             return
         acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()
-        new = self.store.write(
-            StoredTile(key, label, acquired_s, now_s)
-            for key, label in zip(envelope.keys(), message.labels, strict=True)
-        )
+        try:
+            new = self.store.write(
+                StoredTile(key, label, acquired_s, now_s)
+                for key, label in zip(envelope.keys(), message.labels, strict=True)
+            )
+        except sqlite3.Error as error:
+            # Not acknowledged, so it comes again: a full disk may have room by then.
+            self.counters.add("store_failed")
+            self.get_logger().error(f"{envelope.batch} cannot be written: {error}", throttle_duration_sec=1.0)
+            return
         self.counters.add("delivered_tiles", new)
         self.counters.add("duplicate_tiles", envelope.tiles - new)
         # Acknowledged even when every tile was a duplicate: the first acknowledgement may have been lost.

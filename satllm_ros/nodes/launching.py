@@ -23,6 +23,7 @@ ARGUMENTS = {
     "runs": "Where runs are kept",
     "bag": "rosbag2 bag to replay instead of the file's source",
     "images": "Folder of images to read instead of the file's source",
+    "camera": "true: listen to the topics image and image/compressed instead of the file's source",
     "image_topic": "Image topic inside the bag, if it has several",
     "satellite": "Name of the satellite that this computer is",
 }
@@ -51,7 +52,7 @@ def description(arguments: tuple[str, ...], start: Callable[[Arguments], list[Ac
     return LaunchDescription([*declared, OpaqueFunction(function=perform)])
 
 
-def constellation_of(arguments: Arguments) -> Constellation:
+def constellation_of(arguments: Arguments, *, on_one_computer: bool = False) -> Constellation:
     """The checked constellation of a launch, with the source that the arguments give.
 
     Raises
@@ -65,19 +66,23 @@ def constellation_of(arguments: Arguments) -> Constellation:
         source = SourceConfig("bag", bag if bag == "demo" else str(Path(bag).resolve()), arguments["image_topic"])
     elif arguments.get("images"):
         source = SourceConfig("folder", str(Path(arguments["images"]).resolve()))
+    elif arguments.get("camera") == "true":
+        source = SourceConfig("topic")
     constellation = load_constellation(Path(arguments["config"]), source=source)
     preflight.check(constellation, source_is_here="bag" in arguments)
+    if constellation.emulate_links and not on_one_computer:
+        raise ValueError(
+            "emulate.links is true, but satellites on computers of their own have real links: make it false"
+        )
     return constellation
 
 
-def actions(
-    arguments: Arguments, wanted: Callable[[ProcessSpec], bool], *, exit_when_done: bool = False
-) -> list[Action]:
+def actions(constellation: Constellation, arguments: Arguments, wanted: Callable[[ProcessSpec], bool]) -> list[Action]:
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
-    constellation = constellation_of(arguments)
+    endless = constellation.source.kind == "topic"
     run_directory = new_run_directory(Path(arguments["runs"])).resolve()
     made: list[Action] = []
-    for spec in processes(constellation, run_directory, exit_when_done=exit_when_done):
+    for spec in processes(constellation, run_directory, exit_when_done=not endless):
         if not wanted(spec):
             continue
         # Without `name`, which would rename every node of a process that holds several.

@@ -100,7 +100,12 @@ class LinkNode(FlightNode):
         self.listen_to(outbox, callback, sender, raw=True)
 
     def _on_outbox(self, type_: type, sender: str, receivers: dict[str, Publisher], serialized: bytes) -> None:
-        envelope = deserialize_message(serialized, type_).envelope
+        # Raw, so that it is passed on as it came; bytes that are no message end in rmw's own error, a RuntimeError.
+        try:
+            envelope = deserialize_message(serialized, type_).envelope
+        except RuntimeError:
+            self.counters.add("malformed")
+            return
         publisher = receivers.get(envelope.destination)
         if publisher is None:
             self.counters.add("unknown_destination")

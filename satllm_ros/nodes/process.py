@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 import rclpy
@@ -71,6 +72,11 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+    if threading.active_count() > 1:
+        # A thread that is still importing torch would abort the interpreter on its way out.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(stop.exit_code)
     return stop.exit_code
 
 

@@ -48,8 +48,8 @@ CHECK_PERIOD_S = 0.2
 # Timings of the last batch travel beside its predictions and may come a little later.
 SETTLE_S = 1.0
 REFERENCE_BATCH = 64
-# Causes in the ledger that cost tiles; after all others the batch was sent again, or nothing had changed.
-DROPS = ("unreadable_image", "frame_too_small", "camera_overflow", "source_damaged", "attempts_exhausted")
+# A camera flies for days: the report then covers its last records.
+MAX_RECORDS = 100_000
 
 
 class RecorderNode(FlightNode):
@@ -123,7 +123,8 @@ class RecorderNode(FlightNode):
         except ValueError:
             self.counters.add("malformed_timing")
             return
-        self._run.stages.append(
+        self._keep(
+            self._run.stages,
             StageRecord(
                 satellite=message.satellite,
                 boot_id=message.batch.boot_id,
@@ -146,11 +147,18 @@ class RecorderNode(FlightNode):
                 frame_bytes=message.frame_bytes,
                 wire_bytes=message.wire_bytes,
                 setting=setting,
-            )
+            ),
         )
 
+    def _keep(self, records: list[Item], record: Item) -> None:
+        records.append(record)
+        if len(records) > MAX_RECORDS:
+            self.counters.add("records_dropped", MAX_RECORDS // 10)
+            del records[: MAX_RECORDS // 10]
+
     def _on_transfer(self, message: m.LinkTransfer) -> None:
-        self._run.transfers.append(
+        self._keep(
+            self._run.transfers,
             TransferRecord(
                 sender=message.sender,
                 receiver=message.receiver,
@@ -160,7 +168,7 @@ class RecorderNode(FlightNode):
                 wire_bytes=message.wire_bytes,
                 start_s=message.start_s,
                 stop_s=message.stop_s,
-            )
+            ),
         )
 
     def _on_link_state(self, message: m.LinkState) -> None:
@@ -225,7 +233,7 @@ class RecorderNode(FlightNode):
         run.links = list(self._links.values())
         if ledger is not None:
             run.sent_tiles = ledger.acquired_tiles
-            counts = dict(zip(ledger.causes, ledger.cause_counts, strict=True))
+            counts = dict(zip(ledger.causes, ledger.cause_counts, strict=False))
             run.dropped = {cause: counts[cause] for cause in DROP_CAUSES if cause in counts}
         if self._ground.store is not None:
             run.tiles = [

@@ -42,6 +42,8 @@ from satllm_ros.runtime.tiles import Tile, TileError
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
 DROP_CAUSES = ("unreadable_image", "frame_too_small", "source_damaged", "camera_overflow", "attempts_exhausted")
+# Far more than the frames that can arrive between the two versions of one.
+RECENT_STAMPS = 64
 TICK_PERIOD_S = 0.1
 LEDGER_PERIOD_S = 1.0
 # Frames looked at before the run, for the size of an upload that the planner needs.
@@ -101,6 +103,7 @@ class SensingNode(FlightNode):
         self._fresh: deque[Tile] = deque()
         self._last_fresh_s = 0.0
         self._frames_read = 0
+        self._recent_stamps: deque[int] = deque(maxlen=RECENT_STAMPS)
         self._acquired_tiles = 0
         self._uploaded_bytes = 0
         self._drops: Counter[str] = Counter()
@@ -187,7 +190,13 @@ class SensingNode(FlightNode):
             return len(self._fresh) >= self.value("batch_tiles")
 
     def _on_image(self, message: Any) -> None:
-        acquired_ns = stamp_ns(message) or self.get_clock().now().nanoseconds
+        stamp = stamp_ns(message)
+        # Camera drivers publish each image twice, raw and compressed, under one stamp.
+        if stamp and stamp in self._recent_stamps:
+            self.counters.add("same_stamp")
+            return
+        self._recent_stamps.append(stamp)
+        acquired_ns = stamp or self.get_clock().now().nanoseconds
         self._acquire(frame_from(message, self._acquired_tiles + 1), acquired_ns)
         with self._lock:
             excess = len(self._fresh) - self.value("camera_tiles")
@@ -240,8 +249,7 @@ class SensingNode(FlightNode):
 
     def _next_batch(self, now_s: float) -> list[Tile]:
         size = self.value("batch_tiles")
-        tally = self._custody.tally()
-        if tally.waiting > 0:
+        if self._custody.has_ready(now_s):
             return []
         with self._lock:
             stale = self.value("source") == "topic" and now_s - self._last_fresh_s > self.value("flush_s")
@@ -287,7 +295,11 @@ class SensingNode(FlightNode):
         except ValueError:
             self.counters.add("malformed_ack")
             return
-        self._custody.on_ack(convert.batch_from(message.batch), verdict, cause, time.monotonic())
+        # Only the ground can say that the ground has it.
+        if verdict is Verdict.DELIVERED and message.sender != graph.GROUND:
+            self.counters.add("malformed_ack")
+            return
+        self._custody.on_ack(convert.batch_from(message.batch), verdict, cause, time.monotonic(), message.sender)
         self._ledger_dirty = True
         self._pump()
 
@@ -319,6 +331,8 @@ class SensingNode(FlightNode):
         if plan is None:
             return
         self.counters.add("plans_committed")
+        # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
+        self._custody.be_patient(2 * (2 * len(plan.stages) + 1) * plan.predicted_cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._announce(plan)

@@ -102,8 +102,10 @@ class StageNode(FlightNode):
 
     def parameters_changed(self, names: set[str]) -> None:
         submodels = self._onboard.submodels
-        if "block_s" in names and submodels is not None:
+        if "block_s" in names and isinstance(submodels, SubModels):
             submodels.block_s = self._imposed_block_s()
+        elif "block_s" in names and submodels is not None:
+            submodels.real_block_s = self.value("block_s")
 
     def _imposed_block_s(self) -> float | None:
         return self.value("block_s") if self.value("emulate") else None
@@ -147,12 +149,12 @@ class StageNode(FlightNode):
             block_s=submodels.real_block_s if submodels.block_s is None else submodels.block_s,
             block_real_s=submodels.real_block_s,
             emulated=submodels.block_s is not None,
-            setting_pinned=self._onboard.pinned is not None,
+            setting_pinned=self._onboard.is_pinned,
             inbox=self._onboard.waiting(),
         )
         if stage is not None:
             message.start, message.stop = stage.start, stage.stop
-            message.setting = convert.setting_to(self._onboard.setting_for(stage))
+            message.setting = convert.setting_to(self._onboard.setting_for(newest))
         message.header.stamp = self.get_clock().now().to_msg()
         publisher.publish(message)
 

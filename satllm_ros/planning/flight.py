@@ -9,6 +9,9 @@ from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
 
 FLOAT32_BYTES = 4
+# What the envelope of a message adds to its payload: identity, plan and names, and frame and index of each tile.
+ENVELOPE_BYTES = 230
+ENVELOPE_TILE_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,18 @@ def flight_problem(facts: FlightFacts) -> Problem:
     spec, tiles = facts.spec, facts.batch_tiles
     upload_tile_bytes = facts.upload_tile_bytes or 3 * spec.image_height * spec.image_width
     activation_bytes = FLOAT32_BYTES * tiles * spec.tokens * spec.width
-    logits_bytes = FLOAT32_BYTES * tiles * len(spec.classes)
+    envelope_bytes = ENVELOPE_BYTES + ENVELOPE_TILE_BYTES * tiles
+    logits_bytes = FLOAT32_BYTES * tiles * len(spec.classes) + envelope_bytes
     isls = [facts.links.isl] * (len(facts.satellites) - 1)
     return Problem(
         batches=facts.batches,
         model=Model(
             layer_memory_bytes=spec.layer_bytes,
-            cut_bytes=[tiles * upload_tile_bytes, *[activation_bytes] * (spec.blocks - 1), logits_bytes],
+            cut_bytes=[
+                tiles * upload_tile_bytes + envelope_bytes,
+                *[activation_bytes] * (spec.blocks - 1),
+                logits_bytes,
+            ],
         ),
         satellites=[
             Satellite(s.name, s.memory_bytes, layer_s=[s.block_s * tiles] * spec.blocks) for s in facts.satellites

@@ -30,7 +30,7 @@ def write_timeline(run: RunRecord, path: Path) -> None:
         figure.text(0.5, 0.5, "no batch was computed", ha="center", va="center", color=MUTED, fontsize=16)
         figure.savefig(path)
         return
-    zoom, whole = figure.subplots(2, 1, height_ratios=(2.2, 1.0))
+    zoom, whole = figure.subplots(2, 1, gridspec_kw={"height_ratios": (2.2, 1.0)})
     end_s = max(bar.start_s + bar.duration_s for lane in drawn for bar in lane.bars)
     zoom_s = min(end_s, _zoom_s(drawn))
     _draw(zoom, drawn, zoom_s, numbered=True)
@@ -153,7 +153,7 @@ def _head(figure: Figure, run: RunRecord, drawn: list[Lane]) -> None:
         loc="upper right",
         bbox_to_anchor=(RIGHT, 1 - 0.2 * inch),
         borderaxespad=0.0,
-        ncols=len(keys),
+        ncol=len(keys),
         frameon=False,
         fontsize=9,
         labelcolor=INK,

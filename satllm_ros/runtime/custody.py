@@ -7,6 +7,7 @@ the returned `Send` actions. Every batch is in exactly one state; `tally()` coun
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -33,6 +34,11 @@ class Cause(IntEnum):
     FULL = 3
     MALFORMED = 4
     INTERNAL = 5
+    NOT_HELD = 6
+
+
+# These say something of the satellite, nothing of the batch: they do not count as attempts of it.
+BLAMELESS = frozenset({Cause.UNKNOWN_EPOCH, Cause.FULL, Cause.NOT_HELD})
 
 
 class State(IntEnum):
@@ -57,9 +63,11 @@ class CustodyLimits:
         With no acknowledgement at all for so long, the oldest batch in flight is taken for lost.
     backoff_s, attempts
         First pause before a refused batch is sent again (doubled each time, 16-fold at most), and how often a
-        batch is sent in all before it is dropped.
+        batch may fail before it is dropped; refusals that do not blame the batch are not counted.
     delivery_s
-        With no delivery at all for so long, the batches stored so long ago are taken for lost with their store.
+        With no delivery at all, and no word from its store, for so long, a stored batch is taken for lost.
+    query_s
+        A store is asked about batches of which nothing was heard for so long.
     """
 
     window_batches: int
@@ -68,17 +76,23 @@ class CustodyLimits:
     backoff_s: float = 0.25
     attempts: int = 50
     delivery_s: float = 60.0
+    query_s: float = 15.0
 
 
 @dataclass
-class _Held(Generic[Payload]):
+class Held(Generic[Payload]):
+    """A batch in custody; read only outside of it."""
+
     payload: Payload
     tiles: int
     state: State = State.WAITING
     sends: int = 0
+    failures: int = 0
+    where: str = ""
     sent_s: float = 0.0
     not_before_s: float = 0.0
     stored_s: float = 0.0
+    asked_s: float = 0.0
     epoch: Epoch | None = None
     place: int = 0
     overtaken: int = 0
@@ -90,6 +104,16 @@ class Send(Generic[Payload]):
 
     batch: BatchId
     payload: Payload
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one batch is: in flight, `where` is the last satellite known to have passed it on; stored, its store."""
+
+    batch: BatchId
+    tiles: int
+    state: State
+    where: str
 
 
 @dataclass(frozen=True)
@@ -112,7 +136,8 @@ class Custody(Generic[Payload]):
     def __init__(self, boot_id: int, limits: CustodyLimits) -> None:
         self._boot_id = boot_id
         self._limits = limits
-        self._held: dict[int, _Held[Payload]] = {}
+        self._stall_s = limits.stall_s
+        self._held: dict[int, Held[Payload]] = {}
         self._next_sequence = 0
         self._next_place = 0
         self._last_progress_s = 0.0
@@ -144,7 +169,7 @@ class Custody(Generic[Payload]):
             raise RuntimeError(f"custody is full: {len(self._held)} of {self._limits.copies_batches} batches held")
         sequence = self._next_sequence
         self._next_sequence += 1
-        self._held[sequence] = _Held(payload, tiles)
+        self._held[sequence] = Held(payload, tiles)
         self._tiles["accepted"] += tiles
         return BatchId(self._boot_id, sequence)
 
@@ -157,7 +182,7 @@ class Custody(Generic[Payload]):
                 break
             if held.state is State.WAITING and held.not_before_s <= now_s:
                 held.state, held.sent_s, held.epoch = State.IN_FLIGHT, now_s, epoch
-                held.place, held.overtaken = self._next_place, 0
+                held.place, held.overtaken, held.where = self._next_place, 0, ""
                 self._next_place += 1
                 sends.append(Send(BatchId(self._boot_id, sequence, held.sends), held.payload))
                 self._resent_batches += held.sends > 0
@@ -166,8 +191,8 @@ class Custody(Generic[Payload]):
                 room -= 1
         return sends
 
-    def on_ack(self, batch: BatchId, verdict: Verdict, cause: Cause, now_s: float) -> None:
-        """Take an acknowledgement; late, repeated and foreign ones change nothing but a counter.
+    def on_ack(self, batch: BatchId, verdict: Verdict, cause: Cause, now_s: float, sender: str = "") -> None:
+        """Take an acknowledgement of `sender`; late, repeated and foreign ones change nothing but a counter.
 
         Foreign is one for another life of sensing, or for a batch or attempt that was never sent.
         """
@@ -183,11 +208,19 @@ class Custody(Generic[Payload]):
             return
         if verdict is Verdict.REFUSED:
             # A refusal of an earlier attempt says nothing about the one in flight.
-            if held.state is State.IN_FLIGHT and batch.attempt == held.sends - 1:
+            expected = State.STORED if cause is Cause.NOT_HELD else State.IN_FLIGHT
+            ours = cause is not Cause.NOT_HELD or sender == held.where
+            if held.state is expected and ours and batch.attempt == held.sends - 1:
                 self.causes[f"refused_{cause.name.lower()}"] += 1
-                self._give_back(batch.sequence, held, now_s)
+                # What arrives whole and still cannot be read will not get better: three times are enough.
+                third = max(1, -(-self._limits.attempts // 3))
+                blame = 0 if cause in BLAMELESS else third if cause is Cause.MALFORMED else 1
+                self._give_back(batch.sequence, held, now_s, blame)
             return
         if verdict is Verdict.STORED and held.state is State.STORED:
+            # Only an answer to a question: a repeated acknowledgement may be old.
+            if held.asked_s > held.stored_s:
+                held.where, held.stored_s = sender, now_s
             return
         if held.state is State.IN_FLIGHT and batch.attempt == held.sends - 1:
             # Only batches sent before this one: one that was sent again since is not late yet.
@@ -200,7 +233,29 @@ class Custody(Generic[Payload]):
             self._tiles["delivered"] += held.tiles
             del self._held[batch.sequence]
         else:
-            held.state, held.stored_s = State.STORED, now_s
+            held.state, held.stored_s, held.asked_s, held.where = State.STORED, now_s, now_s, sender
+
+    def on_passed(self, batch: BatchId, satellite: str) -> None:
+        """A satellite has sent a batch on; only the ledger wants to know."""
+        held = self._held.get(batch.sequence)
+        if batch.boot_id == self._boot_id and held is not None and batch.attempt == held.sends - 1:
+            if held.state is State.IN_FLIGHT:
+                held.where = satellite
+
+    def on_store_lost(self, store: str, now_s: float) -> None:
+        """A store is dead: what it holds is sent again. If it returns with its disk, those are duplicates."""
+        for sequence, held in self._in_state(State.STORED):
+            if held.where == store:
+                self._lose("store_lost", sequence, held, now_s, blamed=False)
+
+    def queries(self, now_s: float) -> dict[str, list[BatchId]]:
+        """Batches to ask their stores about now: an acknowledgement of their delivery may have been lost."""
+        due: dict[str, list[BatchId]] = {}
+        for sequence, held in self._in_state(State.STORED):
+            if now_s - max(held.stored_s, held.asked_s) >= self._limits.query_s:
+                held.asked_s = now_s
+                due.setdefault(held.where, []).append(BatchId(self._boot_id, sequence, held.sends - 1))
+        return due
 
     def on_tick(self, now_s: float) -> None:
         """Take for lost what the chain overtook by a window or holds at a standstill, and what no store delivers."""
@@ -208,16 +263,45 @@ class Custody(Generic[Payload]):
             if held.overtaken >= self._limits.window_batches:
                 self._lose("overtaken", sequence, held, now_s)
         oldest = min(self._in_state(State.IN_FLIGHT), key=lambda item: item[1].place, default=None)
-        if oldest is not None and now_s - max(oldest[1].sent_s, self._last_progress_s) > self._limits.stall_s:
+        if oldest is not None and now_s - max(oldest[1].sent_s, self._last_progress_s) > self._stall_s:
             self._lose("stalled", *oldest, now_s)
         for sequence, held in self._in_state(State.STORED):
             if now_s - max(held.stored_s, self._last_delivery_s) > self._limits.delivery_s:
-                self._lose("undelivered", sequence, held, now_s)
+                self._lose("undelivered", sequence, held, now_s, blamed=False)
 
     def low_water(self, current: Epoch) -> Epoch:
         """Oldest epoch that some batch in flight still obeys."""
         epochs = [h.epoch for h in self._held.values() if h.state is State.IN_FLIGHT and h.epoch is not None]
         return min([current, *epochs])
+
+    @property
+    def in_flight_batches(self) -> int:
+        """Batches sent and not yet stored."""
+        return sum(held.state is State.IN_FLIGHT for held in self._held.values())
+
+    def be_patient(self, stall_s: float) -> None:
+        """Wait at least so long before a silent chain is taken for one that lost its oldest batch."""
+        self._stall_s = max(self._limits.stall_s, stall_s)
+
+    def has_ready(self, now_s: float) -> bool:
+        """Whether some batch could be sent now if the window allowed it."""
+        return any(h.state is State.WAITING and h.not_before_s <= now_s for h in self._held.values())
+
+    @property
+    def waiting_batches(self) -> int:
+        """Batches that are to be sent, or to be sent again."""
+        return sum(held.state is State.WAITING for held in self._held.values())
+
+    def held_batches(self) -> Collection[Held[Payload]]:
+        """Batches that are neither delivered nor dropped."""
+        return self._held.values()
+
+    def places(self) -> list[Place]:
+        """Where every batch is that is neither delivered nor dropped."""
+        return [
+            Place(BatchId(self._boot_id, sequence, max(0, held.sends - 1)), held.tiles, held.state, held.where)
+            for sequence, held in self._held.items()
+        ]
 
     def tally(self) -> Tally:
         """Where every accepted tile is."""
@@ -235,18 +319,20 @@ class Custody(Generic[Payload]):
             resent_batches=self._resent_batches,
         )
 
-    def _in_state(self, state: State) -> list[tuple[int, _Held[Payload]]]:
+    def _in_state(self, state: State) -> list[tuple[int, Held[Payload]]]:
         return [(sequence, held) for sequence, held in self._held.items() if held.state is state]
 
-    def _lose(self, cause: str, sequence: int, held: _Held[Payload], now_s: float) -> None:
+    def _lose(self, cause: str, sequence: int, held: Held[Payload], now_s: float, *, blamed: bool = True) -> None:
         self.causes[cause] += 1
-        self._give_back(sequence, held, now_s)
+        self._give_back(sequence, held, now_s, int(blamed))
 
-    def _give_back(self, sequence: int, held: _Held[Payload], now_s: float) -> None:
-        if held.sends >= self._limits.attempts:
-            self.causes["attempts_exhausted"] += 1
+    def _give_back(self, sequence: int, held: Held[Payload], now_s: float, blame: int) -> None:
+        held.failures += blame
+        if held.failures >= self._limits.attempts:
+            # Drops are counted in tiles, refusals in batches.
+            self.causes["attempts_exhausted"] += held.tiles
             self._tiles["dropped"] += held.tiles
             del self._held[sequence]
             return
-        held.state = State.WAITING
-        held.not_before_s = now_s + self._limits.backoff_s * min(16, 2 ** (held.sends - 1))
+        held.state, held.where = State.WAITING, ""
+        held.not_before_s = now_s + self._limits.backoff_s * min(16, 2 ** min(4, held.sends - 1))

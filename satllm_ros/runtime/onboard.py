@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.plan import Plan, Stage
+from satllm_ros.runtime.plan import Plan
 from satllm_ros.runtime.plan_switch import Entry, PlanTable
 from satllm_ros.runtime.submodels import ExternalBlocks, SubModels
 
@@ -24,6 +24,7 @@ class Onboard:
         self._table: PlanTable | None = None
         self.submodels: SubModels | ExternalBlocks | None = None
         self.pinned: CodecSetting | None = None
+        self.pinned_accuracy = 0.0
         self.waiting: Callable[[], int] = lambda: 0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -65,9 +66,21 @@ class Onboard:
                 self.submodels.keep_only(self._table.needed_blocks())
             return found
 
-    def setting_for(self, stage: Stage) -> CodecSetting:
-        """The setting for a stage's output: the operator's if pinned, else the plan's."""
-        return self.pinned or stage.setting
+    def pin(self, setting: CodecSetting | None, *, accuracy: float) -> None:
+        """An operator's setting, with its measured accuracy, from the next batch on; None obeys the plan again."""
+        self.pinned, self.pinned_accuracy = setting, accuracy
+        self.on_change()
+
+    def setting_for(self, entry: Entry) -> CodecSetting:
+        """Setting of a stage's output: the operator's if it is pinned and keeps the plan's floor, else the plan's."""
+        if self.pinned is None or self.pinned_accuracy < entry.plan.accuracy_floor:
+            return entry.stage.setting
+        return self.pinned
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether an operator's setting is in force: one that breaks the newest plan's floor is not."""
+        return self.pinned is not None and self.pinned_accuracy >= self.accuracy_floor
 
     @property
     def accuracy_floor(self) -> float:

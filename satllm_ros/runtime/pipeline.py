@@ -64,7 +64,8 @@ class Pipeline:
     """Worker threads in a row, one a step: each takes a job, runs its step on it and hands it on.
 
     A step that raises ends the job: `on_failure(job, exception)` is told, the worker goes on. The inbox refuses
-    (newest first) when full; between steps a full queue makes the step before it wait.
+    (newest first) when full; between steps a full queue makes the step before it wait. A step that waits for something
+    gives up when `abandon` is set.
     """
 
     def __init__(self, steps: dict[str, Step], on_failure: OnFailure, *, inbox_depth: int) -> None:
@@ -72,7 +73,7 @@ class Pipeline:
         depths = [inbox_depth] + [STEP_QUEUE_DEPTH] * (len(steps) - 1)
         self._queues: list[queue.Queue[Any]] = [queue.Queue(depth) for depth in depths]
         sinks: list[queue.Queue[Any] | None] = [*self._queues[1:], None]
-        self._abandon = threading.Event()
+        self.abandon = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, args=(step, source, sink), name=name, daemon=True)
             for (name, step), source, sink in zip(steps.items(), self._queues, sinks, strict=True)
@@ -82,7 +83,7 @@ class Pipeline:
 
     def offer(self, job: Job) -> bool:
         """Put a job in the inbox; False when it is full or the pipeline stops."""
-        if self._abandon.is_set():
+        if self.abandon.is_set():
             return False
         return _put(self._queues[0], job)
 
@@ -93,7 +94,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """Abandon what is queued, finish the steps under way and join the workers."""
-        self._abandon.set()
+        self.abandon.set()
         for source in self._queues:
             _empty(source)
             # A job that slips in at this very moment may fill the queue again.
@@ -105,7 +106,7 @@ class Pipeline:
     def _work(self, step: Step, source: queue.Queue[Any], sink: queue.Queue[Any] | None) -> None:
         while True:
             job = source.get()
-            if job is _STOP or self._abandon.is_set():
+            if job is _STOP or self.abandon.is_set():
                 return
             try:
                 step(job)
@@ -124,7 +125,7 @@ class Pipeline:
 
     def _hand_on(self, job: Job, sink: queue.Queue[Any]) -> bool:
         # A bounded wait, so that a worker blocked on a full queue notices that the pipeline stops.
-        while not self._abandon.is_set():
+        while not self.abandon.is_set():
             try:
                 sink.put(job, timeout=0.1)
             except queue.Full:
@@ -149,8 +150,8 @@ def _empty(source: queue.Queue[Any]) -> None:
         return
 
 
-def pace(start_s: float, planned_s: float) -> None:
-    """Emulate slower hardware: return no earlier than `planned_s` after `start_s` (steady clock)."""
+def pace(start_s: float, planned_s: float, abandon: threading.Event) -> None:
+    """Emulate slower hardware: return `planned_s` after `start_s` (steady clock), sooner only if all is abandoned."""
     remaining_s = start_s + planned_s - time.monotonic()
     if remaining_s > 0:
-        time.sleep(remaining_s)
+        abandon.wait(remaining_s)

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.runtime.identity import Epoch
 
+MAX_EPOCH = 2**63
+
 
 class PlanError(ValueError):
     """A plan that must not be activated; the message says why."""
@@ -96,6 +98,9 @@ def check_plan(plan: Plan, *, model_id: str, blocks: int, known: Collection[str]
     """
     if plan.epoch.incarnation < 1 or plan.epoch.counter < 1:
         raise PlanError(f"plan has epoch {plan.epoch}; incarnation and counter start at 1")
+    if max(plan.epoch.incarnation, plan.epoch.counter) > MAX_EPOCH:
+        # No planner could ever propose a later one.
+        raise PlanError(f"plan has epoch {plan.epoch}; incarnation and counter end at 2^63")
     if plan.plan_hash != plan.digest():
         raise PlanError(
             f"plan {plan.epoch} carries hash {plan.plan_hash!r} but its content hashes to {plan.digest()!r}"

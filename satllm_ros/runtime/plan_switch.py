@@ -21,6 +21,13 @@ class Readiness(IntEnum):
     LOADING = 1
     READY = 2
     REFUSED = 3
+    # Willing, but its memory does not hold the old and the new blocks at once.
+    NEEDS_DRAIN = 4
+
+
+def takes_precedence(plan: Plan, held: Plan) -> bool:
+    """Whether a proposal takes the place of another of the same epoch: the planner of the lesser id wins."""
+    return plan.epoch == held.epoch and plan.planner_id < held.planner_id
 
 
 class PlanCommitter:
@@ -46,6 +53,8 @@ class PlanCommitter:
         for held in (self.active, self.proposal):
             if held is None:
                 continue
+            if held is self.proposal and takes_precedence(plan, held):
+                continue
             if plan.epoch == held.epoch and plan.plan_hash != held.plan_hash:
                 raise PlanError(f"epoch {plan.epoch} is taken by plan {held.plan_hash}, not {plan.plan_hash}")
             if plan.epoch < held.epoch:
@@ -54,6 +63,14 @@ class PlanCommitter:
             return None
         self.proposal = plan
         return self._try_commit()
+
+    def withdraw(self) -> None:
+        """Give the proposal up; the active plan goes on."""
+        self.proposal = None
+
+    def forget(self, satellite: str) -> None:
+        """What a satellite reported is no longer true: it died, or lives again with an empty memory."""
+        self._ready.pop(satellite, None)
 
     def on_status(self, satellite: str, readiness: Readiness, epoch: Epoch, plan_hash: str) -> Plan | None:
         """Take a satellite's report; returns the plan to commit if it was the last one missing."""

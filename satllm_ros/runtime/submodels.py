@@ -118,7 +118,7 @@ class SubModels:
             If they never will be.
         """
         if self._import_failure is not None:
-            raise FrameworkError(f"torch or timm cannot be imported: {self._import_failure}")
+            raise FrameworkError(f"torch, timm or the model cannot be used: {self._import_failure}")
         return self._imported
 
     def keep_only(self, needed: set[Blocks]) -> None:
@@ -143,10 +143,10 @@ class SubModels:
 
         return normalise(images, self.spec)
 
-    def run(self, start: int, stop: int, inputs: Any) -> tuple[np.ndarray, float]:
+    def run(self, start: int, stop: int, inputs: Any, abandon: threading.Event) -> tuple[np.ndarray, float]:
         """Run blocks (start, stop]; returns the float32 output and the seconds it really took.
 
-        With emulation on, returns no earlier than blocks x block_s x tiles after it was called.
+        With emulation on, returns blocks x block_s x tiles after it was called, sooner only once `abandon` is set.
 
         Raises
         ------
@@ -165,14 +165,16 @@ class SubModels:
         tiles = len(tensor)
         self._note_real(real_s / ((stop - start) * tiles))
         if self.block_s is not None:
-            pace(start_s, self.block_s * (stop - start) * tiles)
+            pace(start_s, self.block_s * (stop - start) * tiles, abandon)
         return output, real_s
 
     def close(self) -> None:
         """Stop the loader and free all sub-models; what it has not begun to load is left."""
         self._closing = True
         self._work.put(None)
-        self._worker.join()
+        if self._imported or self._import_failure is not None:
+            # An import under way cannot be interrupted; it is left to the end of the process.
+            self._worker.join()
         self.keep_only(set())
 
     def _note_real(self, block_s: float) -> None:
@@ -203,14 +205,15 @@ class SubModels:
             import torch
 
             import satllm_ros.model.stage  # noqa: F401
+
+            torch.set_num_threads(self._threads)
+            if self.block_s is None:
+                self._real_block_s = self._measure()
         # A build for another machine fails with more than ImportError.
         except Exception as error:
             self._import_failure = error
-            return
-        torch.set_num_threads(self._threads)
-        if self.block_s is None:
-            self._real_block_s = self._measure()
-        self._imported = True
+        else:
+            self._imported = True
 
     def _measure(self) -> float:
         """Seconds one tile takes in a block from the middle of the model, for the planner's first plan."""

@@ -87,7 +87,7 @@ def stages():
 
 def run(external: ExternalStage, wanted: Job, shape: tuple[int, ...] = SHAPE) -> tuple[np.ndarray, float]:
     with ThreadPoolExecutor(1) as worker:
-        return worker.submit(external.run, wanted, 5, shape).result(2 * PATIENCE_S)
+        return worker.submit(external.run, wanted, 5, shape, threading.Event()).result(2 * PATIENCE_S)
 
 
 def test_it_is_told_what_to_run_and_its_values_come_back(stages):

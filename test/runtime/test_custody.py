@@ -139,6 +139,16 @@ def test_a_repeated_acknowledgement_overtakes_nothing() -> None:
     assert custody.causes["overtaken"] == 0
 
 
+def test_a_repeated_acknowledgement_is_no_progress() -> None:
+    custody = make_custody(batches=2)
+    sent(custody)
+    ack(custody, 0, Verdict.STORED, 1.0)
+    for now_s in (STALL_S, DELIVERY_S):
+        ack(custody, 0, Verdict.STORED, now_s)
+        custody.on_tick(now_s + 1.1)
+    assert (custody.causes["stalled"], custody.causes["undelivered"]) == (1, 1)
+
+
 def test_a_batch_sent_again_is_not_overtaken_by_those_sent_before_it() -> None:
     custody = make_custody(window=4, batches=8)
     sent(custody)
@@ -165,14 +175,14 @@ def test_with_nothing_left_to_overtake_a_lost_batch_is_noticed_by_the_stall() ->
 
 
 def test_when_all_are_lost_all_are_sent_again_without_waiting_for_each() -> None:
-    custody = make_custody(window=3, batches=3)
+    custody = make_custody(window=12, batches=12)
     sent(custody)
     resent = []
     for tenth in range(20):
         now_s = STALL_S + 0.1 * (tenth + 1)
         custody.on_tick(now_s)
         resent += sent(custody, now_s)
-    assert sorted(resent) == [(0, 1), (1, 1), (2, 1)]
+    assert sorted(resent) == [(sequence, 1) for sequence in range(12)]
 
 
 def test_batches_whose_store_falls_silent_are_sent_again() -> None:
@@ -198,7 +208,7 @@ def test_a_batch_is_dropped_after_its_last_attempt_and_counted_once() -> None:
     custody.on_tick(STALL_S + 1)
     tally = custody.tally()
     assert (tally.dropped, tally.stored, tally.accepted) == (10, 20, 40)
-    assert custody.causes["attempts_exhausted"] == 1
+    assert custody.causes["attempts_exhausted"] == 10
     ack(custody, 0, Verdict.DELIVERED)
     assert custody.tally() == tally
 

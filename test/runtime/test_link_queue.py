@@ -48,6 +48,14 @@ def test_a_new_rate_holds_for_what_waits_not_for_what_is_on_the_wire() -> None:
     assert crossed(queue, 100.0) == [("a", 0.0, 2.25), ("b", 2.0, 3.25), ("c", 3.0, 4.25)]
 
 
+def test_a_message_that_starts_at_the_moment_of_the_change_is_on_the_wire() -> None:
+    queue: LinkQueue[str] = LinkQueue(SLOW, 4)
+    for name in "ab":
+        queue.offer(name, 16, 0.0)
+    queue.set_rates(LinkRates(128.0, 0.25), 2.0)
+    assert crossed(queue, 100.0) == [("a", 0.0, 2.25), ("b", 2.0, 4.25)]
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 4.0])
 def test_a_new_delay_does_not_change_when_the_wire_falls_free(delay_s: float) -> None:
     queue: LinkQueue[str] = LinkQueue(LinkRates(64.0, 1.0), 4)

@@ -10,7 +10,7 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import Plan, Stage
-from satllm_ros.runtime.plan_switch import PlanTable, Readiness
+from satllm_ros.runtime.plan_switch import Entry, PlanTable, Readiness
 from satllm_ros.runtime.submodels import SubModels
 
 PATIENCE_S = 60.0
@@ -97,7 +97,7 @@ def test_a_damaged_low_water_does_not_free_what_the_batch_itself_needs(sat: Sate
     assert sat.serves(active, low_water=Epoch(2**63, 0))
     assert sat.serves(active)
     inputs = sat.submodels.prepare_images(np.zeros((1, 16, 16, 3), dtype=np.uint8))
-    assert sat.submodels.run(0, 2, inputs)[0].shape[0] == 1
+    assert sat.submodels.run(0, 2, inputs, threading.Event())[0].shape[0] == 1
 
 
 def test_a_load_that_fails_is_refused_with_its_reason(checkpoint: Path) -> None:
@@ -138,12 +138,23 @@ def test_blocks_that_arrive_after_the_batches_moved_on_are_freed(sat: Satellite)
 
 
 def test_the_operators_setting_wins_until_released(sat: Satellite) -> None:
-    stage = sat.plan(1, 2).stages[0]
-    assert sat.onboard.setting_for(stage) == INT8
-    sat.onboard.pinned = RAW
-    assert sat.onboard.setting_for(stage) == RAW
-    sat.onboard.pinned = None
-    assert sat.onboard.setting_for(stage) == INT8
+    plan = sat.plan(1, 2)
+    entry = Entry(plan, plan.stages[0])
+    assert sat.onboard.setting_for(entry) == INT8
+    sat.onboard.pin(RAW, accuracy=0.9)
+    assert sat.onboard.setting_for(entry) == RAW
+    sat.onboard.pin(None, accuracy=1.0)
+    assert sat.onboard.setting_for(entry) == INT8
+
+
+def test_a_pin_that_breaks_a_plans_floor_is_not_in_force_under_it(sat: Satellite) -> None:
+    sat.onboard.pin(RAW, accuracy=0.7)
+    assert sat.onboard.is_pinned
+    loose, strict = sat.plan(1, 2, accuracy_floor=0.6), sat.plan(2, 2, accuracy_floor=0.8)
+    assert sat.onboard.setting_for(Entry(loose, loose.stages[0])) == RAW
+    assert sat.onboard.setting_for(Entry(strict, strict.stages[0])) == INT8
+    sat.take(strict)
+    assert not sat.onboard.is_pinned
 
 
 def test_the_floor_is_the_newest_plans(sat: Satellite) -> None:

@@ -12,6 +12,7 @@ from satllm_ros.runtime.submodels import ExternalBlocks, FrameworkError, MemoryB
 
 PATIENCE_S = 60.0
 PLENTY = 10**9
+GO_ON = threading.Event()
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
 
 
@@ -58,8 +59,8 @@ def test_chained_sub_models_compute_what_the_whole_model_does(opened: Opened, ch
     submodels = opened()
     assert load(submodels, 0, 2) is None and load(submodels, 2, 3) is None
     inputs = submodels.prepare_images(IMAGES)
-    activation, real_s = submodels.run(0, 2, inputs)
-    logits, _ = submodels.run(2, 3, activation)
+    activation, real_s = submodels.run(0, 2, inputs, GO_ON)
+    logits, _ = submodels.run(2, 3, activation, GO_ON)
     with torch.inference_mode():
         assert np.array_equal(logits, load_model(checkpoint)(inputs).numpy())
     assert activation.shape == (3, submodels.spec.tokens, submodels.spec.width)
@@ -70,7 +71,7 @@ def test_blocks_that_are_not_loaded_cannot_run(opened: Opened) -> None:
     submodels = opened()
     load(submodels, 0, 1)
     with pytest.raises(KeyError):
-        submodels.run(0, 2, submodels.prepare_images(IMAGES))
+        submodels.run(0, 2, submodels.prepare_images(IMAGES), GO_ON)
 
 
 def test_memory_counts_what_is_loaded_and_falls_when_it_is_dropped(opened: Opened, spec: ModelSpec) -> None:
@@ -82,7 +83,7 @@ def test_memory_counts_what_is_loaded_and_falls_when_it_is_dropped(opened: Opene
     submodels.keep_only({(1, 3)})
     assert sum(spec.layer_bytes[1:3]) <= submodels.memory_bytes < both
     with pytest.raises(KeyError):
-        submodels.run(0, 2, submodels.prepare_images(IMAGES))
+        submodels.run(0, 2, submodels.prepare_images(IMAGES), GO_ON)
 
 
 def test_the_budget_holds_with_the_sub_model_being_replaced_still_in_memory(opened: Opened, spec: ModelSpec) -> None:
@@ -127,9 +128,9 @@ def test_emulation_returns_no_earlier_than_planned_and_reports_the_real_time(ope
     submodels = opened(block_s=0.02)
     load(submodels, 0, 2)
     inputs = submodels.prepare_images(IMAGES)
-    submodels.run(0, 2, inputs)
+    submodels.run(0, 2, inputs, GO_ON)
     start_s = time.monotonic()
-    _, real_s = submodels.run(0, 2, inputs)
+    _, real_s = submodels.run(0, 2, inputs, GO_ON)
     took_s = time.monotonic() - start_s
     assert took_s >= 0.02 * 2 * len(IMAGES)
     # The pause begins where the real time is read: whatever it was, both are in what the call took.

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,11 @@ FLIGHT_TIMEOUT_S = 150.0
 _MARK = "SATLLM_TEST_FLIGHT"
 _DOMAINS = range(60, 98)
 _SHARED_MEMORY = Path("/dev/shm")
-# Files of a graph that starts or ends at this moment may be in nobody's hands for an instant.
-_SETTLE_S = 5.0
+_FILE = re.compile(r"(?:sem\.)?(fastdds_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?")
+# Ports of a domain by the RTPS standard.
+_FIRST_PORT, _PORTS_OF_A_DOMAIN = 7400, 250
+# Files of another graph that ends at this moment may be in nobody's hands for an instant.
+_SETTLE_S = 20.0
 
 
 @contextmanager
@@ -154,10 +158,23 @@ class Flight:
         """Processes that outlived it, and shared-memory files that nobody uses any more."""
         deadline_s = time.monotonic() + _SETTLE_S
         while True:
-            new = _shared_memory_files() - self._shared_before
-            left = self.pids(), sorted(name for name in new if not _in_use(name))
+            left = self.pids(), self._orphans()
             if left == ([], []) or time.monotonic() > deadline_s:
                 return left
+
+    def _orphans(self) -> list[str]:
+        """Shared-memory files that came with this flight, or at the same time, and that nobody has open."""
+        new = [found for name in _shared_memory_files() - self._shared_before if (found := _FILE.fullmatch(name))]
+        first_port = _FIRST_PORT + _PORTS_OF_A_DOMAIN * self.domain
+        ours = range(first_port, first_port + _PORTS_OF_A_DOMAIN)
+        used = _segments_in_use()
+        return sorted(
+            found[0]
+            for found in new
+            if found[1] not in used
+            and (found[2] is None or int(found[2]) in ours)
+            and (_SHARED_MEMORY / found[0]).exists()
+        )
 
     def end(self) -> None:
         """Kill what is left, and free the shared memory that killed processes leave."""
@@ -167,7 +184,7 @@ class Flight:
             except ProcessLookupError:
                 continue
         self.process.wait(FLIGHT_TIMEOUT_S)
-        for name in self.left_behind()[1]:
+        for name in self._orphans():
             (_SHARED_MEMORY / name).unlink(missing_ok=True)
 
 
@@ -188,26 +205,25 @@ def up(config: Path, *options: str | Path) -> list[str | Path]:
 
 
 def _shared_memory_files() -> frozenset[str]:
+    """Names of Fast DDS's files: segments, ports, their locks and mutexes."""
     names = (path.name for path in _SHARED_MEMORY.iterdir()) if _SHARED_MEMORY.is_dir() else ()
-    return frozenset(name for name in names if "fastdds" in name or "fastrtps" in name)
+    return frozenset(name for name in names if _FILE.fullmatch(name))
 
 
-def _in_use(name: str) -> bool:
-    """Whether another living process, of another graph then, has the file mapped or open.
+def _segments_in_use() -> set[str]:
+    """Names of segments and ports, without suffixes, that some other living process has mapped or open.
 
-    The mutex of a port is only mapped while it is being taken: it lives as long as its port. This process, once its
-    observer is gone, may still map what others have left.
+    A lock or a mutex lives as long as its segment or port. This process, once its observer is gone, may still map
+    what others have left.
     """
-    target = str(_SHARED_MEMORY / name.removeprefix("sem.").removesuffix("_mutex"))
+    used: set[str] = set()
     our_files = os.readlink("/proc/self/ns/mnt")
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if process.name == str(os.getpid()) or os.readlink(process / "ns" / "mnt") != our_files:
                 continue
-            if target in (process / "maps").read_text():
-                return True
-            if any(os.readlink(link) == target for link in (process / "fd").iterdir()):
-                return True
+            open_files = " ".join(os.readlink(link) for link in (process / "fd").iterdir())
+            used |= set(re.findall(r"fastdds_(?:port\d+|[0-9a-f]+)", open_files + (process / "maps").read_text()))
         except OSError:
             continue
-    return False
+    return used

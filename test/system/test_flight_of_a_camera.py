@@ -73,8 +73,12 @@ class Camera:
         return Counter(frame - self.stamp_ns if frame > self.stamp_ns else frame for frame in frames)
 
     def until_all_delivered(self) -> None:
-        """Everything shown has come down, once."""
+        """Everything shown has come down, once, and sensing knows it."""
         self.observer.until(lambda: self.delivered().keys() >= set(self.shown), f"predictions of images {self.shown}")
+        self.observer.until(
+            lambda: self.ledgers[-1].delivered_tiles + self.ledgers[-1].dropped_tiles == self.acquired,
+            "sensing to know that all is delivered",
+        )
         assert self.delivered() == Counter(self.shown)
 
     def codecs_of(self, satellite: str, first: int) -> set[int]:
@@ -276,7 +280,7 @@ def test_ledger_adds_up_at_every_message(camera: Camera) -> None:
 
 def test_interrupt_ends_every_process_and_leaves_a_report(camera: Camera) -> None:
     delivered = camera.delivered().total()
-    camera.observer.until(lambda: camera.ledgers[-1].delivered_tiles == delivered, "the ledger to know of it")
+    assert camera.ledgers[-1].delivered_tiles == delivered
     camera.flight.process.send_signal(signal.SIGINT)
     assert camera.observer.until_ended() == 128 + signal.SIGINT
     camera.observer.close()
