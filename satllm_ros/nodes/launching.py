@@ -92,6 +92,8 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             namespace="/".join(part for part in (arguments["namespace"].strip("/"), spec.namespace) if part),
             parameters=[str(spec.write_parameters(run_directory, arguments["namespace"]))],
             output="screen",
+            # Time to finish the batch under way and close what torch holds.
+            sigterm_timeout="15",
         )
         made.append(node)
         if spec.required:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -73,7 +74,10 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
             node.destroy_node()
         rclpy.try_shutdown()
     if threading.active_count() > 1:
-        # A thread that is still importing torch would abort the interpreter on its way out.
+        # A thread that is still importing torch would abort the interpreter on its way out. DDS gives its shared memory
+        # back when the last of these is gone.
+        del node, nodes, executor
+        gc.collect()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(stop.exit_code)

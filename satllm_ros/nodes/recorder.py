@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +24,7 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import Frame, UnreadableFrame, source_frames, stamp_ns
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
-from satllm_ros.nodes.sensing import DROP_CAUSES
+from satllm_ros.nodes.sensing import DROP_CAUSES, NEVER_SENT
 from satllm_ros.report.progress import Progress
 from satllm_ros.report.record import (
     LinkRecord,
@@ -232,9 +233,12 @@ class RecorderNode(FlightNode):
         run.satellites = [self._satellites[name] for name in self.value("satellites") if name in self._satellites]
         run.links = list(self._links.values())
         if ledger is not None:
-            run.sent_tiles = ledger.acquired_tiles
             counts = dict(zip(ledger.causes, ledger.cause_counts, strict=False))
             run.dropped = {cause: counts[cause] for cause in DROP_CAUSES if cause in counts}
+            run.sent_tiles = ledger.acquired_tiles - sum(counts.get(cause, 0) for cause in NEVER_SENT)
+            if not ledger.end_of_stream:
+                # Predictions are for a whole bag or folder: a camera, or a run that was interrupted, is not one.
+                run.plans = [replace(p, predicted_exact_s=None, predicted_paper_s=None) for p in run.plans]
         if self._ground.store is not None:
             run.tiles = [
                 TileRecord(*t.key, t.label, t.acquired_s, t.written_s, t.copies) for t in self._ground.store.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.frames import (
     Frame,
     UnreadableFrame,
@@ -41,7 +42,10 @@ from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
 from satllm_ros.runtime.tiles import Tile, TileError
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
-DROP_CAUSES = ("unreadable_image", "frame_too_small", "source_damaged", "camera_overflow", "attempts_exhausted")
+NEVER_SENT = ("unreadable_image", "frame_too_small", "source_damaged", "camera_overflow")
+DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted")
+# Peers on this computer are discovered well within this.
+DISCOVERY_S = 2.0
 # Far more than the frames that can arrive between the two versions of one.
 RECENT_STAMPS = 64
 TICK_PERIOD_S = 0.1
@@ -82,6 +86,7 @@ class SensingNode(FlightNode):
 
     def __init__(self) -> None:
         super().__init__("sensing")
+        self._since_s = time.monotonic()
         self._reader: threading.Thread | None = None
         self._stop_reader = threading.Event()
         self._pump_wanted = self.create_guard_condition(self._pump)
@@ -118,6 +123,7 @@ class SensingNode(FlightNode):
             self._peek()
 
     def activate(self) -> None:
+        self._refuse_a_second_graph()
         emulated = self.value("emulate_links")
         satellites = self.value("satellites")
         self._outlet = Outlet(
@@ -135,6 +141,17 @@ class SensingNode(FlightNode):
         if self._committer.active is not None:
             self._announce(self._committer.active)
         self._publish_ledger()
+
+    def _refuse_a_second_graph(self) -> None:
+        """Two graphs of one name in one domain would mix their tiles, and each report the other's."""
+        if time.monotonic() - self._since_s < DISCOVERY_S:
+            raise NotReadyError("looking whether another graph of this name is running")
+        if self.count_publishers(f"{self.root}/{graph.LEDGER.of()}"):
+            domain = os.environ.get("ROS_DOMAIN_ID", "0")
+            raise ValueError(
+                f"another graph runs in namespace {self.root or '/'} of ROS domain {domain}: choose another namespace or"
+                " ROS_DOMAIN_ID; one that was killed is forgotten after 20 s"
+            )
 
     def deactivate(self) -> None:
         self._stop_reader.set()

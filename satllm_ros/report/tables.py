@@ -162,7 +162,7 @@ def _satellites_title(summary: Summary) -> str:
 
 def _satellites(summary: Summary) -> Table:
     numbers = ("blocks", "memory", "wait", "decode", "compute", "real", "encode", "busy", "real")
-    table = _table(("satellite", "left"), *((name, "right") for name in numbers), ("compute", "left"))
+    table = _table(("satellite", "left"), *((name, "right") for name in numbers), ("kind", "left"))
     for s in summary.satellites:
         table.add_row(
             s.name,

@@ -39,7 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     evaluator = subparsers.add_parser(
         "evaluate",
         help="measure a checkpoint's accuracy on a labelled data set",
-        description="Accuracy of a checkpoint, unsplit and uncompressed, by class, with 95 %% intervals.",
+        description="Accuracy of a checkpoint, unsplit and uncompressed, by class, with 95 percent intervals.",
     )
     evaluator.add_argument("--checkpoint", type=Path, help="safetensors file (default: the shipped one)")
     evaluator.add_argument("--data", type=Path, required=True, help=_DATA_HELP)

@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ _FILE = re.compile(r"(?:sem\.)?(fastdds_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?"
 _FIRST_PORT, _PORTS_OF_A_DOMAIN = 7400, 250
 # Files of another graph that ends at this moment may be in nobody's hands for an instant.
 _SETTLE_S = 20.0
+_WATCH_PERIOD_S = 0.5
 
 
 @contextmanager
@@ -98,6 +99,8 @@ class Flight:
         self.runs = folder / "runs"
         self._mark = uuid.uuid4().hex
         self._shared_before = _shared_memory_files()
+        self._segments: set[str] = set()
+        self._watched_s = 0.0
         self._output, self._errors = folder / "stdout.txt", folder / "stderr.txt"
         with self._output.open("w") as output, self._errors.open("w") as errors:
             self.process = subprocess.Popen(
@@ -130,7 +133,22 @@ class Flight:
 
     def wait(self) -> int:
         """Exit code, once it has ended."""
-        return self.process.wait(FLIGHT_TIMEOUT_S)
+        deadline_s = time.monotonic() + FLIGHT_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            self.watch_segments()
+            with suppress(subprocess.TimeoutExpired):
+                return self.process.wait(_WATCH_PERIOD_S)
+        raise AssertionError(f"it does not end\n{self.story()}")
+
+    def watch_segments(self) -> None:
+        """Note, now and then, which shared memory its processes own: they hold the locks of it open."""
+        if time.monotonic() < self._watched_s + _WATCH_PERIOD_S:
+            return
+        self._watched_s = time.monotonic()
+        for pid in self.pids():
+            with suppress(OSError):
+                links = [os.path.basename(os.readlink(link)) for link in Path(f"/proc/{pid}/fd").iterdir()]
+                self._segments |= {found[1] for link in links if (found := _FILE.fullmatch(link))}
 
     def story(self) -> str:
         """What it printed, for the message of a failing test."""
@@ -163,26 +181,24 @@ class Flight:
                 return left
 
     def _orphans(self) -> list[str]:
-        """Shared-memory files that came with this flight, or at the same time, and that nobody has open."""
+        """Its shared-memory files, those of its DDS domain and those it was seen to own, that nobody has open."""
         new = [found for name in _shared_memory_files() - self._shared_before if (found := _FILE.fullmatch(name))]
         first_port = _FIRST_PORT + _PORTS_OF_A_DOMAIN * self.domain
-        ours = range(first_port, first_port + _PORTS_OF_A_DOMAIN)
+        ports = range(first_port, first_port + _PORTS_OF_A_DOMAIN)
         used = _segments_in_use()
         return sorted(
             found[0]
             for found in new
-            if found[1] not in used
-            and (found[2] is None or int(found[2]) in ours)
+            if (found[1] in self._segments or (found[2] is not None and int(found[2]) in ports))
+            and found[1] not in used
             and (_SHARED_MEMORY / found[0]).exists()
         )
 
     def end(self) -> None:
         """Kill what is left, and free the shared memory that killed processes leave."""
         for pid in self.pids():
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         self.process.wait(FLIGHT_TIMEOUT_S)
         for name in self._orphans():
             (_SHARED_MEMORY / name).unlink(missing_ok=True)

@@ -58,6 +58,7 @@ class Observer:
             assert time.monotonic() < deadline_s, f"waited in vain for {what}\n{self.flight.story()}"
             ended = self.flight.process.poll() is not None and not graph_may_end
             assert not ended, f"the graph ended while waiting for {what}\n{self.flight.story()}"
+            self.flight.watch_segments()
             self._executor.spin_once(timeout_sec=_STEP_S)
         return met
 
