@@ -149,8 +149,8 @@ class SensingNode(FlightNode):
         if self.count_publishers(f"{self.root}/{graph.LEDGER.of()}"):
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
             raise ValueError(
-                f"another graph runs in namespace {self.root or '/'} of ROS domain {domain}: choose another namespace or"
-                " ROS_DOMAIN_ID; one that was killed is forgotten after 20 s"
+                f"another graph runs in namespace {self.root or '/'} of ROS domain {domain}: choose another namespace"
+                " or ROS_DOMAIN_ID; one that was killed is forgotten after 20 s"
             )
 
     def deactivate(self) -> None:
