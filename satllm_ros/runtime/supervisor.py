@@ -112,6 +112,8 @@ def _watch(children: Sequence[_Child], stop: threading.Event, signals: Sequence[
             code = child.process.poll()
             if code is None:
                 continue
+            if child.spec.required and code < 0:
+                print(f"satllm: {child.spec.name} was ended by signal {signal.Signals(-code).name}", file=sys.stderr)
             if child.spec.required:
                 return code if code >= 0 else 1
             _report_death(child, code)
