@@ -18,6 +18,8 @@ PALE = 0.38
 ON_DARK = ("#0072B2", "#009E73", "#D55E00")
 COMPUTE_HEIGHT = 0.84
 LINK_HEIGHT = 0.40
+# Share of a panel: a message of milliseconds would be thinner than a pixel.
+LEAST_WIDTH = 0.0025
 CYCLES_AFTER_FILL = 4
 LEFT, RIGHT = 0.095, 0.925
 
@@ -69,9 +71,13 @@ def _draw(axes: Axes, drawn: list[Lane], end_s: float, *, numbered: bool) -> Non
         height = LINK_HEIGHT if lane.is_link else COMPUTE_HEIGHT
         bars = [bar for bar in lane.bars if bar.start_s < end_s]
         colours = [COLOURS[(bar.batch - 1) % len(COLOURS)] for bar in bars]
-        edges = [INK if bar.resent else "white" for bar in bars]
+        thin_s = 2 * LEAST_WIDTH * end_s
+        edges = [
+            INK if bar.resent else "white" if bar.duration_s > thin_s else colour
+            for bar, colour in zip(bars, colours, strict=True)
+        ]
         axes.broken_barh(
-            [(bar.start_s, bar.duration_s) for bar in bars],
+            [(bar.start_s, max(bar.duration_s, LEAST_WIDTH * end_s)) for bar in bars],
             (row - height / 2, height),
             facecolors=colours,
             edgecolors=edges,
