@@ -1,0 +1,219 @@
+"""Custody from the last stage to the ground: the store on a satellite, and the ground; pure state machines.
+
+The order is the whole point: a batch is written before it is acknowledged, at both ends of the downlink.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from satllm_ros.runtime.custody import Cause, Verdict
+from satllm_ros.runtime.identity import BatchId
+from satllm_ros.runtime.signals import Ack
+
+Payload = TypeVar("Payload")
+# More than sensing can have questions about; of an older one it is told that it is not held, and sends it again.
+REMEMBERED_DELIVERIES = 4096
+# Boot id and sequence: every attempt carries the same tiles.
+BatchKey = tuple[int, int]
+
+
+def batch_key(batch: BatchId) -> BatchKey:
+    """What all attempts of a batch have in common."""
+    return (batch.boot_id, batch.sequence)
+
+
+@dataclass(frozen=True)
+class Write(Generic[Payload]):
+    """Write the predictions durably (fsync), then answer with `on_written`; tiles already there are not added."""
+
+    batch: BatchId
+    payload: Payload
+
+
+@dataclass(frozen=True)
+class MarkDelivered:
+    """Note durably that the ground has this batch; its payload may be freed. Losing this note costs a re-send."""
+
+    batch: BatchId
+
+
+@dataclass(frozen=True)
+class SendToGround(Generic[Payload]):
+    """Send the predictions over the S2G link."""
+
+    batch: BatchId
+    payload: Payload
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    """Publish an acknowledgement on `batch_ack`."""
+
+    ack: Ack
+
+
+@dataclass(frozen=True)
+class Restored(Generic[Payload]):
+    """A batch found on disk at start; `payload` is None if the ground is known to have it."""
+
+    batch: BatchId
+    payload: Payload | None
+
+
+StoreAction = Write[Payload] | MarkDelivered | SendToGround[Payload] | Acknowledge
+GroundAction = Write[Payload] | Acknowledge
+
+
+@dataclass
+class _Stored(Generic[Payload]):
+    batch: BatchId
+    payload: Payload
+    # None: not sent, or sent in a contact that is over.
+    sent_s: float | None = None
+
+
+class StoreProtocol(Generic[Payload]):
+    """One life of the store of one satellite.
+
+    Parameters
+    ----------
+    restored
+        All that earlier lives wrote.
+    resend_s
+        Predictions that the ground has not acknowledged for so long are sent again.
+    window_batches
+        Batches sent to the ground and not yet acknowledged: as many as the S2G queue can hold.
+    """
+
+    def __init__(
+        self,
+        satellite: str,
+        *,
+        restored: Iterable[Restored[Payload]] = (),
+        resend_s: float = 15.0,
+        window_batches: int = 16,
+    ) -> None:
+        self._satellite = satellite
+        self._resend_s = resend_s
+        self._window_batches = window_batches
+        self._in_contact = True
+        self._writing: dict[BatchKey, list[BatchId]] = {}
+        self._held: dict[BatchKey, _Stored[Payload]] = {}
+        # Newest last.
+        self._delivered: dict[BatchKey, None] = {}
+        self.causes: Counter[str] = Counter()
+        for found in restored:
+            key = batch_key(found.batch)
+            if found.payload is None:
+                self._remember(key)
+            else:
+                self._held[key] = _Stored(found.batch, found.payload)
+
+    def on_predictions(self, batch: BatchId, payload: Payload, now_s: float) -> list[StoreAction[Payload]]:
+        """The last stage has finished a batch. A duplicate is not written again, but acknowledged again."""
+        key = batch_key(batch)
+        if key in self._writing:
+            self._writing[key].append(batch)
+            return []
+        if (verdict := self._verdict(key)) is not None:
+            self.causes["duplicate"] += 1
+            return [self._ack(batch, verdict)]
+        self._writing[key] = [batch]
+        return [Write(batch, payload)]
+
+    def on_written(self, batch: BatchId, payload: Payload, now_s: float) -> list[StoreAction[Payload]]:
+        """What `Write` asked for is on disk."""
+        key = batch_key(batch)
+        waiting = self._writing.pop(key, [batch])
+        self._held[key] = _Stored(waiting[-1], payload)
+        return [*(self._ack(each, Verdict.STORED) for each in waiting), *self._send(now_s)]
+
+    def on_write_failed(self, batch: BatchId) -> list[StoreAction[Payload]]:
+        """The disk is full or broken: sensing keeps the batch and sends it again, perhaps elsewhere."""
+        waiting = self._writing.pop(batch_key(batch), [batch])
+        return [
+            Acknowledge(Ack(each, self._satellite, Verdict.REFUSED, Cause.INTERNAL))
+            for each in waiting
+        ]  # fmt: skip
+
+    def on_delivered(self, batch: BatchId, now_s: float) -> list[StoreAction[Payload]]:
+        """The ground has acknowledged a batch, perhaps one stored by another satellite too."""
+        key = batch_key(batch)
+        if self._held.pop(key, None) is None:
+            return []
+        self._remember(key)
+        return [MarkDelivered(batch), *self._send(now_s)]
+
+    def on_query(self, batches: Iterable[BatchId]) -> list[StoreAction[Payload]]:
+        """Sensing asks what became of batches that were acknowledged as stored."""
+        answers: list[StoreAction[Payload]] = []
+        for batch in batches:
+            verdict = self._verdict(batch_key(batch))
+            if verdict is not None:
+                answers.append(self._ack(batch, verdict))
+            elif batch_key(batch) not in self._writing:
+                answers.append(Acknowledge(Ack(batch, self._satellite, Verdict.REFUSED, Cause.NOT_HELD)))
+        return answers
+
+    def on_contact(self, in_contact: bool, now_s: float) -> list[StoreAction[Payload]]:
+        """The S2G link has come up or gone down."""
+        self._in_contact = in_contact
+        return self._send(now_s)
+
+    def on_tick(self, now_s: float) -> list[StoreAction[Payload]]:
+        """Time passes; about once a second."""
+        for held in self._held.values():
+            if held.sent_s is not None and now_s - held.sent_s >= self._resend_s:
+                held.sent_s = None
+                self.causes["resent"] += 1
+        return self._send(now_s)
+
+    @property
+    def undelivered(self) -> int:
+        """Batches on disk that the ground has not acknowledged."""
+        return len(self._held)
+
+    def _remember(self, key: BatchKey) -> None:
+        self._delivered[key] = None
+        if len(self._delivered) > REMEMBERED_DELIVERIES:
+            del self._delivered[next(iter(self._delivered))]
+
+    def _verdict(self, key: BatchKey) -> Verdict | None:
+        if key in self._delivered:
+            return Verdict.DELIVERED
+        return Verdict.STORED if key in self._held else None
+
+    def _send(self, now_s: float) -> list[StoreAction[Payload]]:
+        if not self._in_contact:
+            return []
+        room = self._window_batches - sum(held.sent_s is not None for held in self._held.values())
+        sends: list[StoreAction[Payload]] = []
+        for held in self._held.values():
+            if len(sends) >= room:
+                break
+            if held.sent_s is None:
+                held.sent_s = now_s
+                sends.append(SendToGround(held.batch, held.payload))
+        return sends
+
+    def _ack(self, batch: BatchId, verdict: Verdict) -> Acknowledge:
+        return Acknowledge(Ack(batch, self._satellite, verdict))
+
+
+class GroundProtocol(Generic[Payload]):
+    """The ground needs no memory: its store tells new tiles from old ones, and both are acknowledged."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def on_predictions(self, batch: BatchId, payload: Payload) -> list[GroundAction[Payload]]:
+        """Predictions have come down."""
+        return [Write(batch, payload)]
+
+    def on_written(self, batch: BatchId) -> list[GroundAction[Payload]]:
+        """They are on disk, now or since an earlier copy: the first acknowledgement may have been lost."""
+        return [Acknowledge(Ack(batch, self._name, Verdict.DELIVERED))]

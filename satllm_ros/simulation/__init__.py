@@ -1,0 +1,1 @@
+"""Deterministic simulation of the protocol: the machines of `runtime`, a virtual clock, and every kind of fault."""

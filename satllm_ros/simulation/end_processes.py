@@ -1,0 +1,106 @@
+"""The ground and the planners as the simulation runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from satllm_ros.runtime import delivery, planner_protocol
+from satllm_ros.runtime.delivery import GroundProtocol
+from satllm_ros.runtime.planner_protocol import PlannerLimits, PlannerProtocol
+from satllm_ros.runtime.signals import Report
+from satllm_ros.simulation.messages import Proposed, Result
+from satllm_ros.simulation.process import GROUND, SENSING, Host, Process, chain
+
+
+class Ground(Process):
+    """Writes results, then acknowledges them to all who may hold a copy."""
+
+    machine = GroundProtocol
+
+    def __init__(self, satellites: Sequence[str]) -> None:
+        super().__init__(GROUND)
+        self._satellites = tuple(satellites)
+        # As the durable store has it: one row a tile, the first prediction stays, copies are counted.
+        self.disk["rows"] = {}
+        self.disk["copies"] = 0
+
+    def start(self, host: Host, boot_id: int) -> None:
+        self.boot_id = boot_id
+        self.protocol: GroundProtocol[Result] = self.machine(self.name)
+
+    def take(self, host: Host, message: Any) -> None:
+        self._carry_out(host, self.protocol.on_predictions(message.batch, message.result))
+
+    def done(self, host: Host, kind: str, *event: Any) -> None:
+        batch, result = event
+        if kind == "write":
+            rows = self.disk["rows"]
+            host.watcher.written(result)
+            for tile in result.tiles:
+                if tile in rows:
+                    self.disk["copies"] += 1
+                else:
+                    rows[tile] = result.steps
+            host.later(self, "written", 0.0, batch, result)
+        else:
+            self._carry_out(host, self.protocol.on_written(batch))
+
+    def _carry_out(self, host: Host, actions: Sequence[Any]) -> None:
+        for action in actions:
+            if isinstance(action, delivery.Write):
+                host.later(self, "write", 0.0, action.batch, action.payload)
+            else:
+                host.watcher.acknowledged(action.ack)
+                for receiver in (SENSING, *self._satellites):
+                    host.send(self.name, receiver, action.ack)
+
+
+class Planner(Process):
+    """Proposes plans around the dead."""
+
+    topics = ("plan_proposed", "plan_active", "status")
+    machine = PlannerProtocol
+
+    def __init__(
+        self, name: str, satellites: Sequence[str], split: planner_protocol.Split, limits: PlannerLimits
+    ) -> None:
+        super().__init__(name)
+        self._satellites = tuple(satellites)
+        self._split = split
+        self._limits = limits
+
+    def start(self, host: Host, boot_id: int) -> None:
+        self.boot_id = boot_id
+        self.protocol = self.machine(
+            self.name, self._satellites, self._split, self._limits, persisted=self.disk.get("incarnation", 0)
+        )
+        self._carry_out(host, self.protocol.start(host.now_s))
+
+    def take(self, host: Host, message: Any) -> None:
+        if isinstance(message, Report):
+            actions = self.protocol.on_report(message, host.now_s)
+        elif isinstance(message, Proposed):
+            actions = self.protocol.on_proposal_seen(message.plan, host.now_s)
+        else:
+            actions = self.protocol.on_active(message.plan, host.now_s)
+        self._carry_out(host, actions)
+
+    def heartbeat(self, host: Host, satellite: str, boot_id: int) -> None:
+        self._carry_out(host, self.protocol.on_heartbeat(satellite, boot_id, host.now_s))
+
+    def replan(self, host: Host) -> None:
+        """An operator asks for another plan."""
+        self._carry_out(host, self.protocol.on_replan("asked to", host.now_s))
+
+    def tick(self, host: Host) -> None:
+        self._carry_out(host, self.protocol.on_tick(host.now_s))
+
+    def _carry_out(self, host: Host, actions: Sequence[planner_protocol.Action]) -> None:
+        for action in actions:
+            if isinstance(action, planner_protocol.PersistIncarnation):
+                self.disk["incarnation"] = action.incarnation
+            else:
+                text = f"{self.name} proposes plan {action.plan.epoch} {chain(action.plan)}: {action.reason}"
+                host.tell(lambda text=text: text)
+                host.publish(self.name, "plan_proposed", Proposed(action.plan))

@@ -1,0 +1,62 @@
+"""What travels in the simulation besides the small messages of `runtime.signals`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from satllm_ros.runtime.identity import BatchId, Envelope, Epoch, TileKey
+from satllm_ros.runtime.plan import Plan
+
+
+class Step(NamedTuple):
+    """Model work done on a batch: who ran blocks (start, stop] under which plan."""
+
+    satellite: str
+    epoch: Epoch
+    plan_hash: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images or an activation; instead of numbers it carries the steps that were run on it."""
+
+    envelope: Envelope
+    steps: tuple[Step, ...] = ()
+    intact: bool = True
+
+    @property
+    def cut(self) -> int:
+        return self.steps[-1].stop if self.steps else 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a store keeps and the ground gets: the tiles and the steps that led to their predictions."""
+
+    tiles: tuple[TileKey, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A finished batch on its way to a store or to the ground."""
+
+    batch: BatchId
+    result: Result
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Topic `plan_proposed`."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Active:
+    """Topic `plan_active`."""
+
+    plan: Plan

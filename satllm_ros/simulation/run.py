@@ -1,0 +1,235 @@
+"""One seed, one run: either all promises held, or the first broken one and the story that led to it."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+
+from satllm_ros.simulation.end_processes import Ground, Planner
+from satllm_ros.simulation.oracle import Oracle, Violation
+from satllm_ros.simulation.process import SENSING, Process
+from satllm_ros.simulation.satellite_process import Satellite
+from satllm_ros.simulation.scenario import BLOCKS, PLANNER, RESEND_S, Fault, Scenario, Splitter, make_scenario
+from satllm_ros.simulation.sensing_process import Sensing
+from satllm_ros.simulation.world import Weather, World
+
+# Once faults stop, everything must be delivered within this much virtual time.
+PROGRESS_S = 400.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Classes of the processes to run; a mutation replaces one."""
+
+    sensing: type[Sensing] = Sensing
+    satellite: type[Satellite] = Satellite
+    ground: type[Ground] = Ground
+    planner: type[Planner] = Planner
+
+
+@dataclass
+class Outcome:
+    """What one run came to; `broken` is empty if every promise held."""
+
+    seed: int
+    broken: str = ""
+    events: int = 0
+    virtual_s: float = 0.0
+    settled_s: float = 0.0
+    tiles: int = 0
+    resent_batches: int = 0
+    commits: int = 0
+    drains: int = 0
+    kills: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Totals:
+    """Sums over runs."""
+
+    runs: int = 0
+    tiles: int = 0
+    commits: int = 0
+    drains: int = 0
+    kills: int = 0
+    resent_batches: int = 0
+    events: int = 0
+    virtual_s: float = 0.0
+    longest_s: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more run."""
+        self.runs += 1
+        for name in ("tiles", "commits", "drains", "kills", "resent_batches", "events", "virtual_s"):
+            setattr(self, name, getattr(self, name) + getattr(outcome, name))
+        self.longest_s = max(self.longest_s, outcome.settled_s)
+
+
+def simulate(seed: int, *, parts: Parts = Parts(), tell: bool = False) -> Outcome:  # noqa: B008
+    """Run one seed.
+
+    Parameters
+    ----------
+    tell
+        Keep the story; a run goes the same way with and without.
+    """
+    scenario = make_scenario(seed)
+    story: list[str] | None = [] if tell else None
+    oracle = Oracle(scenario.window_batches)
+    world = World(seed, scenario.weather, oracle, story)
+    run = _Run(scenario, world, oracle, parts)
+    outcome = Outcome(seed)
+    try:
+        run.go()
+    except Violation as violation:
+        outcome.broken = str(violation)
+    # A machine that stumbles has failed as surely as one that breaks a promise, and its story is wanted too.
+    except Exception as error:
+        outcome.broken = f"{type(error).__name__}: {error}"
+        world.tell(traceback.format_exc)
+    outcome.events, outcome.virtual_s = world.events, world.now_s
+    outcome.settled_s = max(0.0, world.now_s - scenario.faults_end_s)
+    tally = run.sensing.protocol.custody.tally()
+    outcome.tiles, outcome.resent_batches = len(run.ground.disk["rows"]), tally.resent_batches
+    outcome.commits, outcome.drains = len(oracle.committed_plans), oracle.drains
+    outcome.kills = sum(fault.kind.startswith("kill") for fault in scenario.faults)
+    outcome.causes = +run.sensing.protocol.custody.causes
+    outcome.causes["withdrawn_drains"] = run.sensing.protocol.withdrawn_drains
+    outcome.story = story or []
+    if story is not None and outcome.broken:
+        story.append(f"{world.now_s:9.3f} s  BROKEN: {outcome.broken}")
+    return outcome
+
+
+class _Run:
+    def __init__(self, scenario: Scenario, world: World, oracle: Oracle, parts: Parts) -> None:
+        self._scenario = scenario
+        self._world = world
+        self._oracle = oracle
+        self._exposed = scenario.live_period_s is None
+        self.sensing = parts.sensing(
+            scenario.satellites,
+            scenario.limits,
+            blocks=BLOCKS,
+            tiles=scenario.tiles,
+            batch_tiles=lambda: world.random.choice(scenario.batch_tiles),
+            live_tiles=None if scenario.live_period_s is None else scenario.live_tiles,
+        )
+        self.ground = parts.ground(scenario.satellites)
+        satellites = [
+            parts.satellite(
+                name,
+                scenario.satellites,
+                layer_bytes=(1,) * BLOCKS,
+                budget_bytes=scenario.budgets[name],
+                resend_s=RESEND_S,
+            )
+            for name in scenario.satellites
+        ]
+        self._splitters = {name: Splitter(scenario, salt) for salt, name in enumerate(scenario.planners)}
+        planners = [
+            parts.planner(name, scenario.satellites, self._splitters[name], PLANNER) for name in self._splitters
+        ]
+        processes: list[Process] = [self.sensing, self.ground, *satellites, *planners]
+        for process in processes:
+            world.add(process)
+            # They come up in any order.
+            world.at(world.random.uniform(0.0, 1.0), world.boot, process.name)
+        oracle.sensing, oracle.ground = self.sensing, self.ground
+        oracle.satellites = {satellite.name: satellite for satellite in satellites}
+        for fault in scenario.faults:
+            world.at(fault.time_s, self._happen, fault)
+        world.at(scenario.faults_end_s, self._stop_faults)
+        if scenario.live_period_s is not None:
+            world.at(1.5, self._expose, 0)
+
+    def go(self) -> None:
+        finished = self._world.run(self._scenario.faults_end_s + PROGRESS_S, self._is_finished)
+        if not finished:
+            raise Violation(self._why_not_finished())
+        self._oracle.check_end(self.sensing.acquired)
+        custody = self.sensing.protocol.custody
+        # A network that reorders may let one batch overtake another; all else needs a fault.
+        needless = {cause: n for cause, n in custody.causes.items() if cause not in ("late_ack", "overtaken")}
+        if self._scenario.calm and needless:
+            raise Violation(f"nothing failed, yet batches were sent again: {needless}")
+
+    def _is_finished(self) -> bool:
+        self._oracle.check_ledger()
+        return (
+            self._world.now_s > self._scenario.faults_end_s
+            and self._exposed
+            and self.sensing.alive
+            and self.sensing.finished
+        )
+
+    def _why_not_finished(self) -> str:
+        tally, places = self.sensing.protocol.ledger()
+        where = "; ".join(f"{place.batch} {words}" for place, words in places[:5])
+        active, proposal = self.sensing.protocol.active, self.sensing.protocol.proposal
+        return (
+            f"no progress: {PROGRESS_S:g} s after the last fault {tally.waiting + tally.in_flight + tally.stored} tiles"
+            f" are still in custody ({where}); active plan {active and active.epoch}, proposed"
+            f" {proposal and proposal.epoch}, waiting for {sorted(self.sensing.protocol.waiting_for)},"
+            f" obstacles {self.sensing.protocol.obstacles}"
+        )
+
+    def _expose(self, frame: int) -> None:
+        last = frame + 1 == self._scenario.tiles
+        # Nobody waits for a camera; but it goes on until someone has seen the end.
+        if self.sensing.alive and not self._world.is_stopped(SENSING):
+            self._world.act(SENSING, lambda: self.sensing.expose(self._world, frame, last=last))
+            self._exposed = self.sensing.source_ended = last
+        if not self._exposed:
+            self._world.at(self._world.now_s + self._scenario.live_period_s, self._expose, frame if last else frame + 1)
+
+    # Faults
+
+    def _happen(self, fault: Fault) -> None:
+        world, name = self._world, fault.names[0]
+        back_s = None if fault.lasts_s is None else world.now_s + fault.lasts_s
+        if fault.kind == "replan":
+            self._splitters[name].variant += 1
+            process = world.processes[name]
+            if world.is_up(name) and not world.is_stopped(name):
+                world.act(name, lambda: process.replan(world))
+        elif fault.kind == "outage":
+            world.cut(*fault.names)
+            if back_s is not None:
+                world.at(back_s, world.mend, *fault.names)
+        elif fault.kind == "stop":
+            world.stop(name)
+            if back_s is not None:
+                world.at(back_s, world.resume, name)
+        else:
+            world.kill_amid(name, fault.effects if fault.kind == "kill amid" else 0)
+            if fault.kind != "kill amid":
+                world.kill(name)
+            if fault.kind == "kill and wipe":
+                world.tell(lambda: f"the disk of {name} is lost")
+                world.processes[name].wipe()
+            if back_s is not None and name not in self._scenario.graves:
+                world.at(back_s, world.boot, name)
+
+    def _stop_faults(self) -> None:
+        world = self._world
+        world.tell(lambda: "no more faults from here on")
+        weather = world.weather
+        world.weather = Weather(
+            base_delay_s=weather.base_delay_s,
+            mean_delay_s=min(weather.mean_delay_s, 0.1),
+            block_s=weather.block_s,
+            load_s=weather.load_s,
+            write_s=weather.write_s,
+        )
+        world.mend_all()
+        for name in world.processes:
+            world.resume(name)
+            world.disarm(name)
+            if name in self._scenario.graves:
+                world.kill(name)
+            else:
+                world.boot(name)

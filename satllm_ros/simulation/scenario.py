@@ -1,0 +1,175 @@
+"""From a seed to a run: the constellation, the weather of the network, and what fails when."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+
+from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.runtime.custody import CustodyLimits
+from satllm_ros.runtime.identity import NO_EPOCH
+from satllm_ros.runtime.liveness import LivenessLimits
+from satllm_ros.runtime.plan import Plan, Stage
+from satllm_ros.runtime.planner_protocol import PlannerLimits
+from satllm_ros.runtime.sensing_protocol import SensingLimits
+from satllm_ros.simulation.process import GROUND, MODEL_ID, SENSING
+from satllm_ros.simulation.world import Weather, pairs
+
+BLOCKS = 8
+LIVENESS = LivenessLimits(period_s=1.0, window=6, suspect_misses=3, dead_misses=5)
+PLANNER = PlannerLimits(start_s=4.0, retry_s=12.0, yield_s=20.0, liveness=LIVENESS)
+RESEND_S = 4.0
+RAW = CodecSetting(Codec.RAW)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """At `time_s`, something goes wrong for `lasts_s`; None: until faults stop."""
+
+    time_s: float
+    kind: str
+    names: tuple[str, ...]
+    lasts_s: float | None = None
+    effects: int = 0
+
+
+@dataclass
+class Scenario:
+    """One run in full."""
+
+    seed: int
+    satellites: tuple[str, ...]
+    planners: tuple[str, ...]
+    budgets: dict[str, int]
+    window_batches: int
+    copies_batches: int
+    tiles: int
+    batch_tiles: tuple[int, ...]
+    live_period_s: float | None
+    live_tiles: int
+    weather: Weather
+    faults_end_s: float
+    faults: list[Fault] = field(default_factory=list)
+    # Satellites that stay away once faults have ended.
+    graves: frozenset[str] = frozenset()
+    calm: bool = False
+
+    @property
+    def limits(self) -> SensingLimits:
+        custody = CustodyLimits(
+            self.window_batches, self.copies_batches, stall_s=8.0, delivery_s=25.0, query_s=5.0, attempts=60
+        )
+        return SensingLimits(custody, LIVENESS, drain_s=10.0)
+
+
+def make_scenario(seed: int) -> Scenario:
+    """Draw everything from one seed."""
+    draw = random.Random(seed)
+    satellites = tuple(f"sat{i + 1}" for i in range(draw.choice((2, 3, 3, 4))))
+    planners = ("planner-a", "planner-b")[: 1 + (draw.random() < 0.35)]
+    share = -(-BLOCKS // len(satellites))
+    tight = draw.random() < 0.45
+    budgets = {
+        name: draw.randint(share, share + 1) if tight and draw.random() < 0.7 else 2 * BLOCKS for name in satellites
+    }
+    calm = draw.random() < 0.1
+    if calm:
+        budgets = dict.fromkeys(satellites, 6 * BLOCKS)
+    window = draw.randint(1, 4)
+    live = draw.random() < 0.25
+    scenario = Scenario(
+        seed=seed,
+        satellites=satellites,
+        planners=planners[:1] if calm else planners,
+        budgets=budgets,
+        window_batches=window,
+        copies_batches=window + draw.randint(0, 8),
+        tiles=draw.randint(6, 36),
+        batch_tiles=(1, 1, 2, 3),
+        live_period_s=draw.uniform(0.2, 1.5) if live else None,
+        live_tiles=draw.choice((3, 6, 100)),
+        weather=_weather(draw, calm),
+        faults_end_s=draw.uniform(5.0, 35.0),
+        calm=calm,
+    )
+    _add_faults(scenario, draw)
+    return scenario
+
+
+def _weather(draw: random.Random, calm: bool) -> Weather:
+    weather = Weather(
+        mean_delay_s=draw.choice((0.02, 0.1, 0.5)),
+        block_s=draw.choice((0.02, 0.1, 0.3, 0.6)),
+        load_s=draw.choice((0.2, 1.0, 3.0)),
+        write_s=draw.choice((0.005, 0.05, 0.3)),
+    )
+    if calm:
+        # One window may not overtake another by chance alone.
+        return replace(weather, mean_delay_s=0.01, block_s=min(weather.block_s, 0.1))
+    if draw.random() < 0.5:
+        weather.loss = draw.choice((0.01, 0.05, 0.2))
+    if draw.random() < 0.4:
+        weather.duplication = draw.choice((0.05, 0.3))
+    if draw.random() < 0.2:
+        weather.corruption = 0.05
+    return weather
+
+
+def _add_faults(scenario: Scenario, draw: random.Random) -> None:
+    end_s, satellites, planners = scenario.faults_end_s, scenario.satellites, scenario.planners
+    processes = [*satellites, *planners, SENSING, GROUND]
+    links = pairs([*satellites, SENSING]) + [(name, GROUND) for name in [*satellites, *satellites, SENSING]]
+    for _ in range(draw.choice((0, 1, 2, 3, 5, 8))):
+        scenario.faults.append(Fault(draw.uniform(2.0, end_s), "replan", (draw.choice(planners),)))
+    if scenario.calm:
+        return
+    for _ in range(draw.choice((0, 1, 2, 2, 3, 4, 6))):
+        kind = draw.choice(("kill",) * 6 + ("kill amid",) * 5 + ("kill and wipe",) + ("stop",) * 3 + ("outage",) * 4)
+        lasts_s = draw.choice((0.2, 1.0, 3.0, 8.0, 20.0, None))
+        victims = satellites if kind == "kill and wipe" else processes
+        names = draw.choice(links) if kind == "outage" else (draw.choice(victims),)
+        time_s = draw.uniform(0.0, end_s)
+        scenario.faults.append(Fault(time_s, kind, tuple(names), lasts_s, draw.randint(0, 6)))
+    candidates = sorted({f.names[0] for f in scenario.faults if f.kind.startswith("kill")} & set(satellites))
+    if candidates and draw.random() < 0.4:
+        grave = draw.choice(candidates)
+        rest = sum(min(BLOCKS, scenario.budgets[name]) for name in satellites if name != grave)
+        if rest >= BLOCKS:
+            scenario.graves = frozenset({grave})
+    if len(planners) == 2 and draw.random() < 0.5:
+        # A planner that was away comes back with stale ideas.
+        scenario.faults.append(Fault(draw.uniform(0.0, end_s), "stop", (planners[1],), draw.uniform(1.0, 20.0)))
+
+
+class Splitter:
+    """A planner's idea of a good split: any that fits; another one whenever `variant` changes."""
+
+    def __init__(self, scenario: Scenario, salt: int) -> None:
+        self._scenario = scenario
+        self._salt = salt
+        self.variant = 0
+
+    def __call__(self, alive: tuple[str, ...]) -> Plan | None:
+        key = f"{self._scenario.seed} {self._salt} {self.variant} {' '.join(alive)}"
+        draw = random.Random(key)
+        order = list(alive)
+        draw.shuffle(order)
+        caps = [min(BLOCKS, self._scenario.budgets[name]) for name in order]
+        if sum(caps) < BLOCKS:
+            return None
+        stages: list[Stage] = []
+        start = 0
+        for place, name in enumerate(order):
+            least = max(0, BLOCKS - start - sum(caps[place + 1 :]))
+            size = draw.randint(least, min(caps[place], BLOCKS - start))
+            if size:
+                stages.append(Stage(name, start, start + size, RAW))
+                start += size
+        return Plan(
+            epoch=NO_EPOCH,
+            planner_id="",
+            model_id=MODEL_ID,
+            source=SENSING,
+            stages=tuple(stages),
+            downlink=draw.choice([stages[-1].satellite, *alive]),
+        )

@@ -1,0 +1,313 @@
+"""A world for the processes: virtual clock, network with faults, lives and deaths. Same seed, same history."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from satllm_ros.simulation.oracle import Oracle
+from satllm_ros.simulation.process import GROUND, Process
+from satllm_ros.simulation.satellite_process import Satellite
+from satllm_ros.simulation.sensing_process import Sensing
+from satllm_ros.simulation.story import describe
+
+TICK_S = 1.0
+# As measured: a reader and a writer that are both up find each other after this long.
+DISCOVERY_S = (0.4, 3.0)
+DATA_DEPTH = 64
+
+
+class Killed(Exception):
+    """The process was killed between two effects."""
+
+
+@dataclass
+class Weather:
+    """Faults of the network; all probabilities are per message and receiver."""
+
+    loss: float = 0.0
+    duplication: float = 0.0
+    corruption: float = 0.0
+    # Messages are delayed by base + exponential(mean); independent draws reorder them.
+    base_delay_s: float = 0.02
+    mean_delay_s: float = 0.05
+    block_s: float = 0.05
+    load_s: float = 1.0
+    write_s: float = 0.02
+
+
+@dataclass
+class _Life:
+    up: bool = False
+    stopped: bool = False
+    number: int = 0
+    born_s: float = 0.0
+    # Effects left until it is killed in the midst of them.
+    fuse: int | None = None
+
+
+class World:
+    """Runs processes against a heap of events. Implements `process.Host`."""
+
+    def __init__(self, seed: int, weather: Weather, watcher: Oracle, story: list[str] | None = None) -> None:
+        self.random = random.Random(seed)
+        self.weather = weather
+        self.watcher = watcher
+        self.story = story
+        self.now_s = 0.0
+        self.processes: dict[str, Process] = {}
+        self.events = 0
+        self._lives: dict[str, _Life] = {}
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._count = 0
+        self._latched: dict[tuple[str, str], Any] = {}
+        self._readers: dict[str, list[str]] = defaultdict(list)
+        # First in, first out for each writer, topic and reader.
+        self._last_arrival_s: dict[tuple[str, str, str], float] = {}
+        self._frozen: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+        self._cut: set[frozenset[str]] = set()
+        self._beaten: list[str] = []
+
+    # Set up
+
+    def add(self, process: Process) -> None:
+        self.processes[process.name] = process
+        self._lives[process.name] = _Life()
+        for topic in process.topics:
+            self._readers[topic].append(process.name)
+        if "status" in process.topics:
+            self._beaten.append(process.name)
+
+    def at(self, time_s: float, action: Callable[..., None], *arguments: Any) -> None:
+        """Let something happen at a time."""
+        self._count += 1
+        heapq.heappush(self._heap, (time_s, self._count, action, arguments))
+
+    def run(self, until_s: float, finished: Callable[[], bool]) -> bool:
+        """Let time pass; whether it finished before `until_s`."""
+        heap = self._heap
+        while heap and heap[0][0] <= until_s:
+            self.now_s, _, action, arguments = heapq.heappop(heap)
+            self.events += 1
+            action(*arguments)
+            if finished():
+                return True
+        self.now_s = until_s
+        return False
+
+    # Lives
+
+    def is_up(self, name: str) -> bool:
+        return self._lives[name].up
+
+    def is_stopped(self, name: str) -> bool:
+        return self._lives[name].stopped
+
+    def disarm(self, name: str) -> None:
+        """Whoever was to be killed amid its work is spared."""
+        self._lives[name].fuse = None
+
+    def act(self, name: str, action: Callable[[], None]) -> None:
+        """Let a process do something, during which it may be killed."""
+        try:
+            action()
+        except Killed:
+            self.kill(name)
+
+    def boot(self, name: str) -> None:
+        """Start a process; no-op if it runs."""
+        life = self._lives[name]
+        if life.up:
+            return
+        life.up, life.stopped, life.fuse = True, False, None
+        self.processes[name].alive = True
+        life.number += 1
+        life.born_s = self.now_s
+        self.tell(lambda: f"{name} starts (life {life.number})")
+        self.act(name, lambda: self.processes[name].start(self, self.random.getrandbits(64) or 1))
+        if not life.up:
+            return
+        self.at(self.now_s + self.random.random() * TICK_S, self._tick, name, life.number)
+        for (writer, topic), message in list(self._latched.items()):
+            if name in self._readers[topic] and writer != name:
+                self._deliver_latched(writer, topic, name, message, self.random.uniform(*DISCOVERY_S))
+
+    def kill(self, name: str) -> None:
+        """End a process at once: its memory, timers and latched messages are gone."""
+        life = self._lives[name]
+        if not life.up:
+            return
+        self.tell(lambda: f"{name} is killed")
+        process = self.processes[name]
+        if isinstance(process, Sensing):
+            self.watcher.sensing_died(process)
+        life.up = life.stopped = process.alive = False
+        self._frozen.pop(name, None)
+        for key in [key for key in self._latched if key[0] == name]:
+            del self._latched[key]
+
+    def kill_amid(self, name: str, effects: int) -> None:
+        """Kill a process after so many more things it does, between two of them if need be."""
+        self._lives[name].fuse = effects
+
+    def stop(self, name: str) -> None:
+        """SIGSTOP: it keeps its memory and does nothing; what arrives waits for it."""
+        if self._lives[name].up:
+            self.tell(lambda: f"{name} is stopped")
+            self._lives[name].stopped = True
+
+    def resume(self, name: str) -> None:
+        """SIGCONT."""
+        life = self._lives[name]
+        if not life.stopped:
+            return
+        self.tell(lambda: f"{name} goes on")
+        life.stopped = False
+        for kind, event in self._frozen.pop(name, []):
+            if life.up and not life.stopped:
+                self.act(name, self._meaning(name, kind, event))
+
+    def _effect(self, name: str) -> None:
+        life = self._lives[name]
+        if life.fuse is not None:
+            life.fuse -= 1
+            if life.fuse < 0:
+                life.fuse = None
+                raise Killed
+
+    def _tick(self, name: str, number: int) -> None:
+        life = self._lives[name]
+        if not life.up or life.number != number:
+            return
+        self.at(self.now_s + TICK_S, self._tick, name, number)
+        if not life.stopped:
+            self.act(name, lambda: self.processes[name].tick(self))
+
+    # What processes ask for
+
+    def send(self, sender: str, receiver: str, message: Any) -> None:
+        self._effect(sender)
+        weather, draw = self.weather, self.random.random
+        copies = 2 if draw() < weather.duplication else 1
+        for _ in range(copies):
+            lost = draw() < weather.loss or frozenset((sender, receiver)) in self._cut
+            # Volatile: a writer and a reader that do not know each other yet lose it.
+            acquainted = self.now_s - max(self._lives[sender].born_s, self._lives[receiver].born_s) >= DISCOVERY_S[0]
+            if lost or not acquainted or not self._lives[receiver].up:
+                self.tell(lambda: f"lost: {sender} to {receiver}: {describe(message)}")
+                continue
+            arriving = self.watcher.corrupt(message) if draw() < weather.corruption else message
+            delay_s = weather.base_delay_s + self.random.expovariate(1.0) * weather.mean_delay_s
+            self.at(self.now_s + delay_s, self._arrive, receiver, arriving)
+
+    def publish(self, sender: str, topic: str, message: Any) -> None:
+        self._effect(sender)
+        self._latched[sender, topic] = message
+        for reader in self._readers[topic]:
+            if reader != sender and self._lives[reader].up:
+                youth_s = self.now_s - max(self._lives[sender].born_s, self._lives[reader].born_s)
+                self._deliver_latched(sender, topic, reader, message, max(0.0, DISCOVERY_S[0] - youth_s))
+
+    def _deliver_latched(self, writer: str, topic: str, reader: str, message: Any, wait_s: float) -> None:
+        delay_s = wait_s + self.weather.base_delay_s + self.random.expovariate(1.0) * self.weather.mean_delay_s
+        key = (writer, topic, reader)
+        arrival_s = max(self.now_s + delay_s, self._last_arrival_s.get(key, 0.0))
+        self._last_arrival_s[key] = arrival_s
+        self.at(arrival_s, self._arrive_latched, writer, topic, reader, self._lives[reader].number, message)
+
+    def _arrive_latched(self, writer: str, topic: str, reader: str, life: int, message: Any) -> None:
+        if frozenset((writer, reader)) in self._cut:
+            # Reliable: it comes through as soon as the two can talk, and keep-last leaves only the newest.
+            if self._latched.get((writer, topic)) is message:
+                self.at(self.now_s + 0.5, self._arrive_latched, writer, topic, reader, life, message)
+            return
+        if self._lives[reader].number == life:
+            self._arrive(reader, message)
+
+    def _arrive(self, receiver: str, message: Any) -> None:
+        self._hand(receiver, "message", (message,))
+
+    def _hand(self, name: str, kind: str, event: tuple[Any, ...]) -> None:
+        life = self._lives[name]
+        if not life.up:
+            return
+        if life.stopped:
+            frozen = self._frozen[name]
+            if kind != "message" or sum(k == "message" for k, _ in frozen) < DATA_DEPTH:
+                frozen.append((kind, event))
+            return
+        self.act(name, self._meaning(name, kind, event))
+
+    def _meaning(self, name: str, kind: str, event: tuple[Any, ...]) -> Callable[[], None]:
+        process = self.processes[name]
+        if kind == "message":
+            self.tell(lambda: f"{name} hears {describe(event[0])}")
+            return lambda: process.take(self, *event)
+        return lambda: process.done(self, kind, *event)
+
+    def later(self, process: Process, kind: str, work: float, *event: Any) -> None:
+        self._effect(process.name)
+        weather = self.weather
+        mean_s = {"compute": work * weather.block_s, "load": weather.load_s}.get(kind, weather.write_s)
+        self.at(
+            self.now_s + mean_s * self.random.uniform(0.5, 1.5),
+            self._done,
+            process.name,
+            self._lives[process.name].number,
+            kind,
+            event,
+        )
+
+    def _done(self, name: str, number: int, kind: str, event: tuple[Any, ...]) -> None:
+        if self._lives[name].number == number:
+            self._hand(name, kind, event)
+
+    def beat(self, satellite: str, boot_id: int) -> None:
+        for name in self._beaten:
+            life = self._lives[name]
+            lost = self.random.random() < self.weather.loss or frozenset((satellite, name)) in self._cut
+            if life.up and not life.stopped and not lost:
+                self.act(name, lambda name=name: self.processes[name].heartbeat(self, satellite, boot_id))
+
+    # Links
+
+    def cut(self, one: str, other: str) -> None:
+        """Take a link down: what is sent is lost, what is under way arrives."""
+        self.tell(lambda: f"link {one} - {other} goes down")
+        self._cut.add(frozenset((one, other)))
+        self._contact_changed(one, other)
+
+    def mend(self, one: str, other: str) -> None:
+        if frozenset((one, other)) in self._cut:
+            self.tell(lambda: f"link {one} - {other} comes up")
+            self._cut.discard(frozenset((one, other)))
+            self._contact_changed(one, other)
+
+    def mend_all(self) -> None:
+        for pair in sorted(map(sorted, self._cut)):
+            self.mend(*pair)
+
+    def in_contact(self, satellite: str) -> bool:
+        return frozenset((satellite, GROUND)) not in self._cut
+
+    def _contact_changed(self, one: str, other: str) -> None:
+        if GROUND in (one, other):
+            name = other if one == GROUND else one
+            process, life = self.processes[name], self._lives[name]
+            if isinstance(process, Satellite) and life.up and not life.stopped:
+                self.act(name, lambda: process.contact(self))
+
+    # Story
+
+    def tell(self, text: Callable[[], str]) -> None:
+        if self.story is not None:
+            self.story.append(f"{self.now_s:9.3f} s  {text()}")
+
+
+def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Every link between two of them."""
+    return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]

@@ -1,0 +1,45 @@
+"""Deliberate bugs must be caught, or the simulation proves nothing."""
+
+import pytest
+
+from satllm_ros.simulation.exhaustive import Bounds, Explorer
+from satllm_ros.simulation.mutations import MUTATIONS, Mutation, first_catch
+from satllm_ros.simulation.oracle import Violation
+from satllm_ros.simulation.run import simulate
+
+# Seeds at which each is caught soonest; found with `satllm simulate --mutations`.
+CAUGHT_BY = {
+    "hasty ground": 0,
+    "hasty store": 0,
+    "silent ground": 137,
+    "forgetful store": 100,
+    "hasty commit": 1,
+    "careless sensing": 1,
+    "deaf sensing": 6,
+    "impatient drain": 3,
+    "unwritten plan": 11,
+    "newest plan": 32,
+    "tidy satellite": 1,
+    "eager satellite": 0,
+    "greedy satellite": 3,
+}
+BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
+
+
+def test_every_mutation_has_its_seed() -> None:
+    assert CAUGHT_BY.keys() == BY_NAME.keys() and len(MUTATIONS) >= 5
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_bug_is_caught_and_its_absence_is_not(mutation: Mutation) -> None:
+    seed = CAUGHT_BY[mutation.name]
+    caught = first_catch(mutation, range(seed, seed + 30))
+    assert caught is not None, f"{mutation.sentence}: not caught"
+    assert not simulate(caught.seed).broken
+
+
+@pytest.mark.parametrize("name", ["hasty commit", "careless sensing", "eager satellite"])
+def test_exploration_catches_bugs_too(name: str) -> None:
+    with pytest.raises(Violation) as caught:
+        Explorer(Bounds(kills=1), BY_NAME[name].parts).explore()
+    assert len(str(caught.value).splitlines()) >= 1

@@ -1,0 +1,71 @@
+"""Whole runs of the protocol under a virtual clock."""
+
+import pytest
+
+from satllm_ros.simulation.messages import Step
+from satllm_ros.simulation.oracle import Oracle, Violation
+from satllm_ros.simulation.run import Totals, simulate
+from satllm_ros.simulation.scenario import BLOCKS, Splitter, make_scenario
+
+SEEDS = range(300)
+
+
+def test_no_run_breaks_a_promise() -> None:
+    totals = Totals()
+    causes: dict[str, int] = {}
+    for seed in SEEDS:
+        outcome = simulate(seed)
+        assert not outcome.broken, f"seed {seed}: {outcome.broken}"
+        totals.add(outcome)
+        for cause, count in outcome.causes.items():
+            causes[cause] = causes.get(cause, 0) + count
+    # Otherwise the runs would prove little.
+    assert totals.kills > 300 and totals.drains > 30 and totals.commits > 500 and totals.resent_batches > 200
+    seen = {"stalled", "overtaken", "store_lost", "refused_unknown_epoch", "refused_full", "refused_bad_crc"}
+    assert seen <= causes.keys()
+    assert causes["withdrawn_drains"] > 10
+
+
+def test_a_seed_is_a_run_and_telling_it_changes_nothing() -> None:
+    for seed in (3, 8, 13):
+        first, again, told = simulate(seed), simulate(seed), simulate(seed, tell=True)
+        assert (first.events, first.virtual_s, first.tiles) == (again.events, again.virtual_s, again.tiles)
+        assert (first.events, first.virtual_s, first.tiles) == (told.events, told.virtual_s, told.tiles)
+        assert told.story and not first.story
+        assert told.story == simulate(seed, tell=True).story
+
+
+def test_scenarios_differ_and_cover_the_ground() -> None:
+    scenarios = [make_scenario(seed) for seed in range(400)]
+    kinds = {fault.kind for scenario in scenarios for fault in scenario.faults}
+    assert kinds == {"replan", "kill", "kill amid", "kill and wipe", "stop", "outage"}
+    assert {len(scenario.satellites) for scenario in scenarios} == {2, 3, 4}
+    assert any(len(scenario.planners) == 2 for scenario in scenarios)
+    assert any(scenario.graves for scenario in scenarios)
+    assert any(scenario.calm for scenario in scenarios)
+    assert any(scenario.live_period_s is not None for scenario in scenarios)
+    killed = {fault.names[0] for scenario in scenarios for fault in scenario.faults if fault.kind == "kill"}
+    assert killed == {"sat1", "sat2", "sat3", "sat4", "sensing", "ground", "planner-a", "planner-b"}
+
+
+def test_a_split_keeps_to_memory_and_to_the_living() -> None:
+    for seed in range(200):
+        scenario = make_scenario(seed)
+        splitter = Splitter(scenario, 0)
+        alive = scenario.satellites[1:]
+        plan = splitter(alive)
+        if plan is None:
+            assert sum(min(BLOCKS, scenario.budgets[name]) for name in alive) < BLOCKS
+            continue
+        assert set(plan.satellites) <= set(alive) and plan.downlink in alive
+        assert all(stage.stop - stage.start <= scenario.budgets[stage.satellite] for stage in plan.stages)
+        assert plan.stages[0].start == 0 and plan.stages[-1].stop == BLOCKS
+
+
+@pytest.mark.parametrize("steps", [(), ("sat1 0 8",)], ids=["no work", "unknown plan"])
+def test_the_oracle_knows_a_wrong_sub_model(steps: tuple[str, ...]) -> None:
+    from satllm_ros.runtime.identity import Epoch
+
+    done = tuple(Step(name, Epoch(1, 1), "hash", int(a), int(b)) for name, a, b in map(str.split, steps))
+    with pytest.raises(Violation, match="wrong sub-model"):
+        Oracle(window_batches=1).check_steps(done)
