@@ -68,13 +68,15 @@ ACTIVATION_OUT = Topic("{node}/activation/out", "satllm_ros/msg/Activation", Qos
 BATCH_ACK = Topic(
     "batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink"
 )
-PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner", "stage, sensing")
+PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner", "stage, sensing, planner")
 PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, planner, recorder")
+SWITCH_STATE = Topic("switch_state", "satllm_ros/msg/SwitchState", Qos.PLAN, "sensing", "stage")
+CUSTODY_QUERY = Topic("custody_query", "satllm_ros/msg/CustodyQuery", Qos.EVENT, "sensing", "downlink")
 LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, recorder")
 STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
-HEARTBEAT = Topic("{node}/heartbeat", "satllm_ros/msg/Heartbeat", Qos.HEARTBEAT, "stage", "any monitor")
-TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "recorder")
-LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, recorder")
+HEARTBEAT = Topic("{node}/heartbeat", "satllm_ros/msg/Heartbeat", Qos.HEARTBEAT, "stage", "sensing, planner")
+TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "sensing, recorder")
+LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, downlink, recorder")
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
 IMAGE_COMPRESSED = Topic(

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes import qos
@@ -21,6 +23,7 @@ from satllm_ros.runtime.counters import Counters
 
 DIAGNOSTICS_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S = 0.1
+_STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
 class NotReadyError(Exception):
@@ -54,10 +57,10 @@ class FlightNode(LifecycleNode):
         # Waiting would not mend it: the process ends, and whoever started it may start it again.
         self.failed_to_start = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+        self.every(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._autostart_timer = None
         if self.value("autostart"):
-            self._autostart_timer = self.create_timer(AUTOSTART_PERIOD_S, self._autostart)
+            self._autostart_timer = self.every(AUTOSTART_PERIOD_S, self._autostart)
 
     # For subclasses
 
@@ -89,6 +92,10 @@ class FlightNode(LifecycleNode):
         """Value of a parameter; an unset list is empty."""
         value = self.get_parameter_or(name, RosParameter(name, value=self._table[name].default or None)).value
         return list(value or []) if isinstance(self._table[name].default, list) else value
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> Timer:
+        """Call back periodically on the steady clock, whether or not simulated time stands still."""
+        return self.create_timer(period_s, callback, clock=_STEADY)
 
     @property
     def root(self) -> str:

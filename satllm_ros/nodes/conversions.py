@@ -12,9 +12,11 @@ from builtin_interfaces.msg import Time
 from satllm_ros import msg as m
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.runtime.checksum import seal
-from satllm_ros.runtime.custody import Cause
+from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.plan import Plan, PlanError, Stage
+from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.signals import Ack, CustodyQuery, Report, SwitchState
 
 # A batch larger than this is an attack or a mistake, not a workload.
 MAX_TILES = 4096
@@ -200,6 +202,7 @@ def plan_from(message: m.Plan) -> Plan:
         predicted_cycle_s=message.predicted_cycle_s,
         explanation=message.explanation,
         plan_hash=message.plan_hash,
+        signature=bytes(message.signature),
     )
 
 
@@ -220,6 +223,73 @@ def plan_to(plan: Plan, stamp: Time) -> m.Plan:
         predicted_paper_s=plan.predicted_paper_s,
         predicted_cycle_s=plan.predicted_cycle_s,
         explanation=plan.explanation,
+        signature=list(plan.signature),
     )
+    message.header.stamp = stamp
+    return message
+
+
+def ack_from(message: m.BatchAck) -> Ack:
+    """Raises `WireError` when verdict or cause is unknown."""
+    try:
+        verdict, cause = Verdict(message.verdict), Cause(message.cause)
+    except ValueError as error:
+        raise WireError(Cause.MALFORMED, f"acknowledgement of {message.sender!r}: {error}") from None
+    return Ack(batch_from(message.batch), message.sender, verdict, cause)
+
+
+def ack_to(ack: Ack, stamp: Time) -> m.BatchAck:
+    message = m.BatchAck(
+        batch=batch_to(ack.batch), sender=ack.sender, verdict=int(ack.verdict), cause=int(ack.cause)
+    )
+    message.header.stamp = stamp
+    return message
+
+
+def report_from(message: m.SatelliteStatus) -> Report:
+    """What a status says of plans; raises `WireError` when it contradicts itself."""
+    try:
+        readiness = Readiness(message.readiness)
+        serves = [(epoch_from(e), h) for e, h in zip(message.served, message.served_hashes, strict=True)]
+    except ValueError as error:
+        raise WireError(Cause.MALFORMED, f"status of {message.satellite!r}: {error}") from None
+    about = (epoch_from(message.proposed), message.proposed_hash)
+    return Report(message.satellite, message.boot_id, about, readiness, message.reason, tuple(serves))
+
+
+def report_into(report: Report, message: m.SatelliteStatus) -> None:
+    """Fill in the part of a status that is about plans."""
+    message.satellite, message.boot_id = report.satellite, report.boot_id
+    message.proposed, message.proposed_hash = epoch_to(report.about[0]), report.about[1]
+    message.readiness, message.reason = int(report.readiness), report.reason
+    message.served = [epoch_to(epoch) for epoch, _ in report.serves]
+    message.served_hashes = [plan_hash for _, plan_hash in report.serves]
+
+
+def switch_from(message: m.SwitchState) -> SwitchState:
+    return SwitchState(
+        drained=(epoch_from(message.drained), message.drained_hash),
+        withdrawn=epoch_from(message.withdrawn),
+        low_water=epoch_from(message.low_water),
+    )
+
+
+def switch_to(state: SwitchState, stamp: Time) -> m.SwitchState:
+    message = m.SwitchState(
+        drained=epoch_to(state.drained[0]),
+        drained_hash=state.drained[1],
+        withdrawn=epoch_to(state.withdrawn),
+        low_water=epoch_to(state.low_water),
+    )
+    message.header.stamp = stamp
+    return message
+
+
+def query_from(message: m.CustodyQuery) -> CustodyQuery:
+    return CustodyQuery(message.store, tuple(batch_from(batch) for batch in message.batches))
+
+
+def query_to(query: CustodyQuery, stamp: Time) -> m.CustodyQuery:
+    message = m.CustodyQuery(store=query.store, batches=[batch_to(batch) for batch in query.batches])
     message.header.stamp = stamp
     return message

@@ -48,7 +48,7 @@ class DownlinkNode(FlightNode):
         self._lock = threading.Lock()
         # Stored here and not yet acknowledged by the ground: message and when it was last sent (steady clock).
         self._undelivered: dict[tuple[int, int], tuple[m.Predictions, float]] = {}
-        self.create_timer(RESEND_PERIOD_S, self._resend)
+        self.every(RESEND_PERIOD_S, self._resend)
 
     def configure(self) -> None:
         folder = Path(self.value("store_directory") or ".")

@@ -60,7 +60,7 @@ class LinkNode(FlightNode):
         self._changed = threading.Condition()
         self._courier: threading.Thread | None = None
         self._stopping = False
-        self.create_timer(STATE_PERIOD_S, self._publish_states)
+        self.every(STATE_PERIOD_S, self._publish_states)
 
     def activate(self) -> None:
         satellites = self.value("satellites")

@@ -67,7 +67,7 @@ class PlannerNode(FlightNode):
         self._wanted = True
         self._problem_sentence = ""
         self.create_service(Trigger, graph.REPLAN_SERVICE, self._on_replan)
-        self.create_timer(CHECK_PERIOD_S, self._check)
+        self.every(CHECK_PERIOD_S, self._check)
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))

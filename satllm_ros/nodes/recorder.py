@@ -78,7 +78,7 @@ class RecorderNode(FlightNode):
         self._ledger: m.Ledger | None = None
         self._settled_s = 0.0
         self._progress: Progress | None = None
-        self.create_timer(CHECK_PERIOD_S, self._check)
+        self.every(CHECK_PERIOD_S, self._check)
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))

@@ -92,8 +92,8 @@ class SensingNode(FlightNode):
         self._pump_wanted = self.create_guard_condition(self._pump)
         self._ledger_dirty = False
         self._ledger: Any = None
-        self.create_timer(TICK_PERIOD_S, self._tick)
-        self.create_timer(LEDGER_PERIOD_S, self._mark_ledger)
+        self.every(TICK_PERIOD_S, self._tick)
+        self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
     def configure(self) -> None:
         spec = read_spec(checkpoint_path(self.value("checkpoint")))

@@ -53,7 +53,7 @@ class StageNode(FlightNode):
         self._status: Any = None
         self._stop_heartbeat = threading.Event()
         self._heartbeat_thread: threading.Thread | None = None
-        self.create_timer(STATUS_PERIOD_S, self._publish_status)
+        self.every(STATUS_PERIOD_S, self._publish_status)
 
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))

@@ -30,7 +30,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """Message `Plan` without ROS. `explanation` and predictions inform people and are not part of the hash."""
+    """Message `Plan` without ROS. `explanation` and predictions inform people and are not part of the hash.
+
+    `signature` is Ed25519 over `content()`; empty when plans are not signed.
+    """
 
     epoch: Epoch
     planner_id: str
@@ -44,13 +47,18 @@ class Plan:
     predicted_cycle_s: float = 0.0
     explanation: str = ""
     plan_hash: str = field(default="")
+    signature: bytes = b""
 
     def sealed(self) -> Plan:
         """The same plan with its hash filled in."""
         return replace(self, plan_hash=self.digest())
 
     def digest(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 over all that satellites obey."""
+        """First 16 hexadecimal digits of the SHA-256 over `content()`."""
+        return hashlib.sha256(self.content()).hexdigest()[:16]
+
+    def content(self) -> bytes:
+        """All that satellites obey, in one canonical form."""
         obeyed = {
             "epoch": [self.epoch.incarnation, self.epoch.counter],
             "planner_id": self.planner_id,
@@ -60,7 +68,7 @@ class Plan:
             "downlink": self.downlink,
             "accuracy_floor": self.accuracy_floor,
         }
-        return hashlib.sha256(json.dumps(obeyed, sort_keys=True).encode()).hexdigest()[:16]
+        return json.dumps(obeyed, sort_keys=True).encode()
 
     @property
     def satellites(self) -> tuple[str, ...]:
