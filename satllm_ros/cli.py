@@ -10,6 +10,7 @@ import satllm_ros.compression.command
 import satllm_ros.data.command
 import satllm_ros.planning.command
 import satllm_ros.report.command
+import satllm_ros.runtime.command
 import satllm_ros.simulation.command
 import satllm_ros.training.command
 from satllm_ros import up
@@ -18,6 +19,7 @@ _SUBCOMMANDS = (
     up,
     satllm_ros.report.command,
     satllm_ros.planning.command,
+    satllm_ros.runtime.command,
     satllm_ros.simulation.command,
     satllm_ros.training.command,
     satllm_ros.data.command,

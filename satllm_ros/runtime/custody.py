@@ -283,10 +283,6 @@ class Custody(Generic[Payload]):
         """Wait at least so long before a silent chain is taken for one that lost its oldest batch."""
         self._stall_s = max(self._limits.stall_s, stall_s)
 
-    def has_ready(self, now_s: float) -> bool:
-        """Whether some batch could be sent now if the window allowed it."""
-        return any(h.state is State.WAITING and h.not_before_s <= now_s for h in self._held.values())
-
     @property
     def waiting_batches(self) -> int:
         """Batches that are to be sent, or to be sent again."""
