@@ -204,3 +204,21 @@ def test_strangers_cannot_hold_up_or_speed_up_a_commit() -> None:
     sensing.on_proposal(OLD, 0.0)
     assert sensing.on_report(report("sat9", OLD), 0.0) == []
     assert "sat9" not in KNOWN and sensing.waiting_for == {"sat1", "sat2"} and MODEL_ID == OLD.model_id
+
+
+def test_nothing_is_sent_to_a_first_stage_that_would_not_hear_it() -> None:
+    sensing = flying()
+    assert sensing.on_connections(["sat1"], 1.0) == []
+    assert feed(sensing, 1, 1.0) == []
+    assert sensing.obstacles == {"sat1": "is not connected to sensing yet"}
+    sends = of(SendBatch, sensing.on_connections([], 2.0))
+
+    assert [send.batch.sequence for send in sends] == [0]
+    assert sensing.obstacles == {}
+
+
+def test_a_later_stage_without_a_connection_to_sensing_is_no_obstacle() -> None:
+    sensing = flying()
+    sensing.on_connections(["sat2"], 1.0)
+
+    assert len(feed(sensing, 1, 1.0)) == 1
