@@ -15,6 +15,7 @@ from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
 from satllm_ros.planning.solve import solve
+from satllm_ros.runtime.signing import parse_public_key
 
 
 class NoPlanError(ValueError):
@@ -31,6 +32,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
     NoPlanError
         If no plan exists; memory and the number of blocks are the usual causes.
     """
+    parse_public_key(constellation.public_key)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
     if source_is_here:

@@ -36,6 +36,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
     )
+    parser.add_argument("--respawn", action="store_true", help="start a process again that dies")
+    parser.add_argument(
+        "--use-sim-time", action="store_true", help="take the time from the topic /clock, as a bag player publishes it"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -65,9 +69,10 @@ def _run(args: argparse.Namespace) -> int:
         print(f"satllm: no plan: {error}", file=sys.stderr)
         return EXIT_INFEASIBLE
     run_directory = new_run_directory(args.runs).resolve()
-    specs = processes(constellation, run_directory, exit_when_done=constellation.source.kind != "topic")
+    endless = constellation.source.kind == "topic"
+    specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
     print(
         f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
         flush=True,
     )
-    return run_graph(specs, root=args.namespace, run_directory=run_directory)
+    return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn)

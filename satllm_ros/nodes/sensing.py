@@ -85,7 +85,7 @@ class SensingNode(FlightNode):
             "batch",
             1,
         ),
-        Parameter("durable", False, "Keep the batches on disk too, so that they outlive this process"),
+        Parameter("durable", False, "Keep a camera's batches on disk too, so that they outlive this process"),
         Parameter(
             "camera_tiles", 1024, "Tiles of a camera that may wait to be sent; the oldest are dropped", "tile", 1
         ),
@@ -144,7 +144,8 @@ class SensingNode(FlightNode):
         self._started = False
         self._told_obstacles: dict[str, str] = {}
         self._open_source()
-        self._restored_tiles = self._restore() if self.value("durable") else 0
+        # A bag or folder is read again.
+        self._restored_tiles = self._restore() if self.value("durable") and self._what.is_live else 0
         if self._what.is_live:
             self._journal = LossJournal(self._state_directory / "sensing.journal")
             if self._journal.lost_tiles:

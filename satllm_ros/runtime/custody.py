@@ -7,7 +7,7 @@ the returned `Send` actions. Every batch is in exactly one state; `tally()` coun
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -247,6 +247,16 @@ class Custody(Generic[Payload]):
         for sequence, held in self._in_state(State.STORED):
             if held.where == store:
                 self._lose("store_lost", sequence, held, now_s, blamed=False)
+
+    def on_way_lost(self, is_lost: Callable[[Epoch, str], bool], now_s: float) -> None:
+        """A satellite is dead or began anew, and what was under way to it is gone.
+
+        `is_lost` is asked with the epoch of each batch in flight and the last satellite known to have passed it on,
+        empty if none. One that had come further than was known is sent twice, which does no harm.
+        """
+        for sequence, held in self._in_state(State.IN_FLIGHT):
+            if held.epoch is not None and is_lost(held.epoch, held.where):
+                self._lose("way_lost", sequence, held, now_s, blamed=False)
 
     def queries(self, now_s: float) -> dict[str, list[BatchId]]:
         """Batches to ask their stores about now: an acknowledgement of their delivery may have been lost."""

@@ -158,6 +158,12 @@ class SatelliteProtocol:
         self._superseded = [held for held in self._superseded if held.epoch > state.withdrawn]
         return self._reconcile()
 
+    def on_budget(self, budget_bytes: int) -> list[Action]:
+        """Memory was taken away or given back; what does not fit any more goes at once, even if it is flown."""
+        self.budget_bytes = budget_bytes
+        self._failed.clear()
+        return self._reconcile()
+
     def on_loaded(self, blocks: Blocks) -> list[Action]:
         """What `Load` asked for is in memory."""
         self.loaded.add(blocks)

@@ -230,6 +230,15 @@ class SensingProtocol(Generic[Payload]):
         reachable = "down" if self.liveness.life(place.where) is Life.DEAD else "reachable"
         return f"stored at {place.where}, {reachable}"
 
+    def _was_ahead(self, satellite: str, epoch: Epoch, where: str) -> bool:
+        """Whether a batch in flight, last passed on by `where`, had yet to come past this satellite."""
+        plan = self._committer.active
+        if plan is None or plan.epoch != epoch or satellite == plan.downlink:
+            # The ways of former plans are not known any more; and what was stored is not in flight.
+            return True
+        way = plan.satellites
+        return satellite in way and (where not in way or way.index(where) < way.index(satellite))
+
     # What follows
 
     def _note(self, change: Change | None, now_s: float) -> None:
@@ -239,6 +248,7 @@ class SensingProtocol(Generic[Payload]):
             # Fresh reports only: what it had in memory may be gone.
             self._reports.pop(change.satellite, None)
             self._committer.forget(change.satellite)
+            self.custody.on_way_lost(lambda epoch, where: self._was_ahead(change.satellite, epoch, where), now_s)
         if change.after is Life.DEAD:
             self.custody.on_store_lost(change.satellite, now_s)
 

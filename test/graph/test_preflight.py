@@ -118,6 +118,10 @@ def test_an_accuracy_floor_no_setting_reaches(good: Constellation) -> None:
     assert "0.95" in sentence and "raw with 0.9" in sentence
 
 
+def test_a_public_key_that_is_none(good: Constellation) -> None:
+    assert "hexadecimal" in refusal(replace(good, public_key="ab" * 31))
+
+
 def test_a_codec_that_was_not_measured_or_is_none(good: Constellation) -> None:
     assert "int8" in refusal(replace(good, codecs=("raw", "int8")))
     assert "'zip'" in refusal(replace(good, codecs=("zip",)))

@@ -61,9 +61,9 @@ class TheirStage(Node):
 
 
 @pytest.fixture
-def stages():
+def stages(domain: int):
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=98)
+    rclpy.init(context=context, domain_id=domain)
     ours = FlightNode("ours", namespace="sat2", depth_below_root=1, context=context)
     theirs = TheirStage(context)
     executor = SingleThreadedExecutor(context=context)

@@ -17,6 +17,7 @@ from satllm_ros.report.write import write_run
 
 def test_a_saved_run_is_loaded_unchanged(run: RunRecord, tmp_path: Path) -> None:
     run.dropped = {"unreadable": 2}
+    run.in_custody, run.gaps, run.older_tiles = {"stored at sat4, down": 3}, ("late",), 7
     run.truth[12345, 6] = 3
     run.stages[0] = replace(run.stages[0], boot_id=2**64 - 1)
     save_run(run, tmp_path)
@@ -39,8 +40,8 @@ def test_missing_record_names_the_directory(tmp_path: Path) -> None:
     [
         (
             "run.json",
-            lambda text: text.replace('"format": 1', '"format": 9'),
-            "format is 9, this version reads 1",
+            lambda text: text.replace('"format": 2', '"format": 9'),
+            "format is 9, this version reads 2",
         ),
         (
             "run.json",
