@@ -245,7 +245,7 @@ def processes(
     sensing |= {"rate": constellation.source.rate, "durable": constellation.durable_custody}
     planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
-    recorder = model | chain | tiles | source | directory | {"exit_when_done": exit_when_done}
+    recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
     specs += [
         ProcessSpec("planner", "planner", "", {"planner": planner}, without="the graph flies on under the active plan"),
         ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),

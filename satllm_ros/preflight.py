@@ -10,11 +10,11 @@ from satllm_ros.data.bag import count_messages, image_topic
 from satllm_ros.data.folder import read_folder
 from satllm_ros.graph import Constellation
 from satllm_ros.model.spec import read_spec
-from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
+from satllm_ros.planning.crew import best_crew
+from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
 from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
-from satllm_ros.planning.solve import solve
 from satllm_ros.runtime.signing import parse_public_key
 
 
@@ -48,7 +48,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
         settings=offered_settings(artefacts, constellation.codecs),
         accuracy_floor=constellation.accuracy_floor,
     )
-    outcome = solve(flight_problem(facts))
+    _, outcome = best_crew(facts)
     if isinstance(outcome, Infeasible):
         raise NoPlanError("; ".join(f"{r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons))
 

@@ -174,14 +174,20 @@ def player(arguments: Arguments, rate: float) -> list[Action]:
     return [played, RegisterEventHandler(OnProcessExit(target_action=played, on_exit=_end_if_failed))]
 
 
-def _end(respawn: bool, event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+def _end(respawn: bool, event: ProcessExited, _: LaunchContext) -> EmitEvent | None:
     if respawn and event.returncode < 0:
         return None
-    _end_if_failed(event, context)
+    _refuse_failure(event)
     return EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))
 
 
 def _end_if_failed(event: ProcessExited, context: LaunchContext) -> None:
+    # Ctrl-C ends it with a code of its own, and is no failure.
+    if not context.is_shutdown:
+        _refuse_failure(event)
+
+
+def _refuse_failure(event: ProcessExited) -> None:
     # An exception is the only way to make `ros2 launch` end with another code than 0.
-    if event.returncode and not context.is_shutdown:
+    if event.returncode:
         raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}: see its output")

@@ -74,6 +74,9 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+    # A second Ctrl-C may come while the interpreter takes its own handlers down, and must not change the exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     if threading.active_count() > 1:
         # A thread that is still importing torch would abort the interpreter on its way out. DDS gives its shared memory
         # back when the last of these is gone.

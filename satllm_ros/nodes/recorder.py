@@ -17,7 +17,7 @@ from satllm_ros.nodes import records
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.comparison import bag_truth, unsplit_labels
 from satllm_ros.nodes.frames import source_frames
-from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
 from satllm_ros.report.lives import Lives
 from satllm_ros.report.progress import Progress
@@ -25,6 +25,7 @@ from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord, Til
 from satllm_ros.report.tables import print_report, report_console
 from satllm_ros.report.write import write_run
 from satllm_ros.runtime.plan import PlanError, check_plan
+from satllm_ros.runtime.signing import check_signature, parse_public_key
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.ground import GroundNode
@@ -52,6 +53,7 @@ class RecorderNode(FlightNode):
         CHECKPOINT,
         SATELLITES,
         BATCH_TILES,
+        PLAN_PUBLIC_KEY,
         Parameter("run_directory", "", "Folder the report is written to; empty: the working directory"),
         Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
@@ -74,6 +76,7 @@ class RecorderNode(FlightNode):
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
+        self._public_key = parse_public_key(self.value("plan_public_key"))
         self._run = RunRecord(
             source=graph.SENSING,
             ground=graph.GROUND,
@@ -136,6 +139,11 @@ class RecorderNode(FlightNode):
             check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
         except PlanError:
             self.counters.add("bad_plan")
+            return
+        try:
+            check_signature(plan, self._public_key)
+        except PlanError:
+            self.counters.add("plan_forged")
             return
         record = records.plan_record(plan)
         # A sensing node that was started again announces its plan again.

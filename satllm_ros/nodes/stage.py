@@ -16,7 +16,7 @@ from satllm_ros.nodes.parameters import CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES,
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.identity import new_boot_id
 from satllm_ros.runtime.onboard import Onboard
-from satllm_ros.runtime.plan import Plan, PlanError
+from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol
 from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.submodels import SubModels
@@ -61,7 +61,7 @@ class StageNode(FlightNode):
 
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))
-        spec = read_spec(checkpoint)
+        self._spec = spec = read_spec(checkpoint)
         self._public_key = parse_public_key(self.value("plan_public_key"))
         satellites = self.value("satellites")
         if self._satellite not in satellites:
@@ -136,6 +136,11 @@ class StageNode(FlightNode):
         except PlanError as error:
             self._complain("plan_forged", error)
             return
+        try:
+            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
+        except PlanError as error:
+            # Taken all the same: the planner is told in the status that it is refused.
+            self._complain("bad_plan", error)
         take(plan)
 
     def _on_switch(self, message: m.SwitchState) -> None:
@@ -175,6 +180,9 @@ class StageNode(FlightNode):
         if newest is not None and stage is not None:
             message.start, message.stop = stage.start, stage.stop
             message.setting = convert.setting_to(onboard.setting_for(newest, stage))
+        elif onboard.is_pinned:
+            # A satellite without blocks will use it for those of the next plan.
+            message.setting = convert.setting_to(onboard.pinned)
         message.header.stamp = self.get_clock().now().to_msg()
         self._status.publish(message)
 

@@ -106,7 +106,7 @@ def test_what_the_optional_fields_say_reaches_the_nodes(shipped: dict[str, Any],
     document = changed(changed(document, "durable_custody", value=True), "source", "rate", value=2)
     nodes = by_node(processes(load(document), RUN, exit_when_done=True))
     signed = {name for name, values in nodes.items() if values.get("plan_public_key") == "ab" * 32}
-    assert signed == {"sensing", "planner", *(f"{s['name']}/stage" for s in shipped["satellites"])}
+    assert signed == {"sensing", "planner", "recorder", *(f"{s['name']}/stage" for s in shipped["satellites"])}
     assert [name for name, values in nodes.items() if "signing_key" in values] == ["planner"]
     assert nodes["planner"]["signing_key"] == "plan.pem"
     assert nodes["sensing"]["durable"] is True and nodes["sensing"]["rate"] == 2.0

@@ -349,6 +349,14 @@ def test_plans_that_cannot_be_read_are_counted(rest: Rest) -> None:
     rest.commit(plan(2, 2))
 
 
+def test_a_pin_is_told_whole_by_a_satellite_without_blocks(rest: Rest) -> None:
+    _, compression = rest.start()
+    (result,) = compression.set_parameters([Parameter("codec", value="raw")])
+    assert result.successful
+    rest.until(lambda: rest.statuses and rest.statuses[-1].setting_pinned, "the pin to be told")
+    assert convert.setting_from(rest.statuses[-1].setting) == RAW
+
+
 def test_the_operators_pin_is_in_force_while_it_keeps_the_floor(rest: Rest) -> None:
     _, compression = rest.start()
     rest.commit(plan(1, 2, accuracy_floor=0.5))

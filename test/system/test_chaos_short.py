@@ -2,7 +2,7 @@
 
 import pytest
 from chaos.catalogue import SCENARIOS, Scenario
-from chaos.rig import Hangar
+from chaos.hangar import Hangar
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,10 @@
 
 import time
 
+from chaos.hangar import Hangar
 from chaos.judge import Result
 from chaos.kills import UNDER_WAY, late
-from chaos.rig import BATCH_TILES, BLOCK_S, MEMORY_BYTES, RATE_BPS, SATELLITES, Hangar, Rig
+from chaos.rig import BATCH_TILES, BLOCK_S, MEMORY_BYTES, PROPAGATION_S, RATE_BPS, SATELLITES, Rig
 
 from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
@@ -115,7 +116,7 @@ def blocks_of(plan: Plan, satellite: str) -> int:
 
 def best_cycle_s(hangar: Hangar, slow: str, tiles: int) -> float:
     """Seconds between batches of the proven optimum once `slow` is slow."""
-    link = Link(RATE_BPS, 0.002)
+    link = Link(RATE_BPS, PROPAGATION_S)
     facts = FlightFacts(
         spec=hangar.workshop.spec,
         batches=tiles // BATCH_TILES,

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from chaos.hangar import Hangar
 from chaos.judge import Result
 from chaos.kills import UNDER_WAY
-from chaos.rig import SATELLITES, Hangar, Rig
+from chaos.rig import SATELLITES, Rig
 from rcl_interfaces.srv import GetParameters
 from satllm_ros.msg import Plan as PlanMessage
 
@@ -22,6 +23,7 @@ READERS = ("sensing", "planner", "recorder", *(f"{name}/stage" for name in SATEL
 CAUSES = ("plan_refused", "bad_plan", "plan_forged")
 # So many plans of its own has the planner flown before they are replayed.
 REPLAYED = 4
+HURRY_BLOCK_S = 0.005
 
 Spoil = Callable[[PlanMessage], None]
 
@@ -129,6 +131,9 @@ def _bombard(rig: Rig, messages: Iterator[PlanMessage], plans: int) -> tuple[lis
     rig.replan()
     rig.until_plan(lambda plan: plan.epoch > last.epoch, "the planner's next plan to be active")
     rig.until_batches(UNDER_WAY)
+    # The bag had to outlast the plans, however long those took.
+    for name in SATELLITES:
+        assert rig.observer.set_parameter(f"{name}/stage", "block_s", HURRY_BLOCK_S).successful
     served = {plan_hash for heard in rig.statuses.values() for status in heard for plan_hash in status.served_hashes}
     counts = {reader: _refused(rig, reader) - before[reader] for reader in READERS}
     complaints = [f"{reader} counted none" for reader, count in counts.items() if not count]

@@ -9,7 +9,7 @@ _SHARED_MEMORY = "/dev/shm/"
 
 @dataclass(frozen=True)
 class Gauge:
-    """One process at one moment: resident memory [byte], threads, open descriptors."""
+    """One process at one moment: resident memory of its own, shared memory aside [byte], threads, open descriptors."""
 
     memory_bytes: int
     threads: int
@@ -21,10 +21,14 @@ def gauge(pid: int) -> Gauge:
     process = Path("/proc") / str(pid)
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     return Gauge(
-        memory_bytes=1024 * int(status["VmRSS"].split()[0]),
+        memory_bytes=1024 * (_kibibytes(status["VmRSS"]) - _kibibytes(status["RssShmem"])),
         threads=int(status["Threads"]),
         descriptors=len(list((process / "fd").iterdir())),
     )
+
+
+def _kibibytes(field: str) -> int:
+    return int(field.split()[0])
 
 
 def shared_memory_bytes(pids: Sequence[int]) -> int:

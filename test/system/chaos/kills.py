@@ -1,7 +1,8 @@
 """kill -9 of every process, with and without somebody who starts it again."""
 
+from chaos.hangar import Hangar
 from chaos.judge import Result
-from chaos.rig import BATCH_TILES, SATELLITES, Hangar, Rig
+from chaos.rig import BATCH_TILES, SATELLITES, Rig
 from observer import Observer
 
 # Six or so batches fill the chain of four satellites.

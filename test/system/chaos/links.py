@@ -2,9 +2,10 @@
 
 import time
 
+from chaos.hangar import Hangar
 from chaos.judge import Result
 from chaos.kills import UNDER_WAY
-from chaos.rig import BATCH_TILES, Hangar, Rig
+from chaos.rig import BATCH_TILES, Rig
 from satllm_ros.msg import LinkState
 
 from satllm_ros import interfaces as graph

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from chaos.hangar import Hangar
 from chaos.judge import Result
-from chaos.rig import BATCH_TILES, Hangar, Rig
+from chaos.rig import BATCH_TILES, Rig
 
 # Satellites in flight order with their numbers of blocks, and the downlink where it is not the last of them.
 SPLITS = (

@@ -2,16 +2,15 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from chaos.judge import Result, books_complaints, count_rows, rows_complaints
 from chaos.processes import Processes
-from chaos.workshop import Cargo, Workshop
-from flight import Flight, constellation, started, up, write_constellation
+from chaos.workshop import Cargo
+from flight import Flight
 from observer import Observer
 from satllm_ros.msg import BatchAck, ImageBatch, Ledger, Plan, SatelliteStatus
 from std_srvs.srv import Trigger
@@ -27,6 +26,7 @@ BLOCK_S = 0.01
 BATCH_TILES = 2
 MEMORY_BYTES = 8_000_000
 RATE_BPS = 40.0e6
+PROPAGATION_S = 0.002
 # Eight periods of half a second without a heartbeat, counted from the end of the one in which the last came; and the
 # planner, which looks every quarter of a second.
 DETECTION_S = 8 * 0.5 + 0.5 + 0.25
@@ -230,53 +230,6 @@ class Rig:
             complaints=(*complaints, *more.pop("complaints", ())),
             **more,
         )
-
-
-class Hangar:
-    """Starts flights, each in a folder and a DDS domain of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._flights = 0
-        self.workshop = Workshop(folder / "workshop")
-
-    def folder(self, name: str) -> Path:
-        """A new folder for what a scenario needs besides its flight."""
-        made = self._folder / f"{name.replace(' ', '_')}_{self._flights}"
-        made.mkdir(parents=True)
-        return made
-
-    @contextmanager
-    def fly(
-        self,
-        cargo: Cargo,
-        *options: str,
-        block_s: Sequence[float] | float = BLOCK_S,
-        link: dict[str, float] | None = None,
-        **changes: Any,
-    ) -> Iterator[Rig]:
-        """A flight of the cargo that has begun to stream, ended with the block."""
-        self._flights += 1
-        folder = self._folder / f"flight_{self._flights}"
-        folder.mkdir(parents=True)
-        speeds = [block_s] * len(SATELLITES) if isinstance(block_s, float) else block_s
-        links = dict.fromkeys(("upload", "isl", "s2g"), link or {"rate_bps": RATE_BPS, "propagation_s": 0.002})
-        settled = {
-            "batch_tiles": BATCH_TILES,
-            "memory_bytes": MEMORY_BYTES,
-            "upload_encoding": "rgb8",
-            "codecs": ["raw"],
-            "links": links,
-        }
-        content = constellation(cargo.material, speeds, **(settled | changes))
-        with started(up(write_constellation(folder, content), *options), folder) as flight:
-            with Observer(flight) as observer:
-                rig = Rig(flight, observer)
-                try:
-                    rig.until(lambda: rig.committed, "a first plan")
-                    yield rig
-                finally:
-                    rig.processes.close()
 
 
 def _key(batch: Any) -> BatchKey:

@@ -8,9 +8,9 @@ import traceback
 from pathlib import Path
 
 from chaos.catalogue import SCENARIOS
+from chaos.hangar import Hangar
 from chaos.judge import Result
-from chaos.rig import Hangar
-from chaos.table import keep, kept, machine, markdown, show, write_between
+from chaos.table import keep, kept, line, machine, markdown, show, write_between
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "build" / "chaos.json"
@@ -40,11 +40,12 @@ def main() -> int:
                 traceback.print_exc()
                 result = Result(name, complaints=(str(error).splitlines()[0],))
             keep(RESULTS, result)
-            show([result])
+            # After each, so that a run that is broken off leaves what it has shown.
+            text = f"Flown on {machine()}, with `make chaos`.\n\n{markdown(kept(RESULTS))}"
+            write_between(DOCUMENT, "chaos", text)
+            print(f"  {line(result)}", flush=True)
             flown.append(result)
     show(flown)
-    results = kept(RESULTS)
-    write_between(DOCUMENT, "chaos", f"Flown on {machine()}, with `make chaos`.\n\n{markdown(results)}")
     return 0 if all(result.passed for result in flown) else 1
 
 

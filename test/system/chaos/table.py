@@ -16,6 +16,7 @@ HEADINGS = (
     *("scenario", "tiles", "lost", "twice", "wrong", "copies", "sent again", "plans", "recovery (bound)"),
     *("what was seen", "verdict"),
 )
+LEAST_WIDTH = 200
 
 
 def keep(path: Path, result: Result) -> None:
@@ -43,11 +44,20 @@ def cells(result: Result) -> list[str]:
 
 
 def show(results: Iterable[Result]) -> None:
-    """Print the table."""
+    """Print the table, wide enough to be read even where the terminal is not."""
     table = Table(*HEADINGS)
     for result in results:
         table.add_row(*cells(result), style="" if result.passed else "bold red")
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, LEAST_WIDTH)
+    console.print(table)
+
+
+def line(result: Result) -> str:
+    """One row in words."""
+    return "; ".join(
+        f"{heading}: {cell}" for heading, cell in zip(HEADINGS[1:], cells(result)[1:], strict=True) if cell
+    )
 
 
 def markdown(results: Iterable[Result]) -> str:
