@@ -42,8 +42,8 @@ class BatchStore:
     """Serialized predictions that survive a power cut: `write` returns only after the file system has them.
 
     Bounds: at most `MAX_UNDELIVERED_BATCHES` batches wait for the ground; of delivered ones the identities of the
-    `REMEMBERED_DELIVERIES` newest are kept, their messages are freed. The file grows to what once waited at a time; freed
-    room is used again. In memory it keeps no batch. One caller at a time.
+    `REMEMBERED_DELIVERIES` newest are kept, their messages are freed. The file grows to what once waited at a time;
+    freed room is used again. In memory it keeps no batch. One caller at a time.
 
     Raises
     ------

@@ -60,7 +60,7 @@ class CustodyLimits:
     copies_batches
         Batches of which sensing keeps a copy, whatever their state; a full store pushes back on the source.
     stall_s
-        With no acknowledgement at all for so long, the oldest batch in flight is taken for lost.
+        With no acknowledgement of a batch in flight for so long, the oldest of them is taken for lost.
     backoff_s, attempts
         First pause before a refused batch is sent again (doubled each time, 16-fold at most), and how often a
         batch may fail before it is dropped; refusals that do not blame the batch are not counted.
@@ -227,7 +227,9 @@ class Custody(Generic[Payload]):
             for other in self._held.values():
                 if other.state is State.IN_FLIGHT and other.place < held.place:
                     other.overtaken += 1
-        self._last_progress_s = now_s
+        if held.state is State.IN_FLIGHT:
+            # What a store delivers late says nothing of the chain.
+            self._last_progress_s = now_s
         if verdict is Verdict.DELIVERED:
             self._last_delivery_s = now_s
             self._tiles["delivered"] += held.tiles

@@ -126,6 +126,7 @@ def test_an_outage_loses_what_is_on_the_wire(link: Link) -> None:
     link.set("isl_up", True)
     link.observer.until(lambda: link.at_sat2, "what waited")
     assert sequences(link.at_sat2) == [2]
+    link.observer.until(lambda: link.transfers, "word of its crossing")
     assert [t.batch.sequence for t in link.transfers] == [2]
 
 
@@ -140,6 +141,7 @@ def test_loss_and_copies_are_set_in_flight_and_counted(link: Link) -> None:
     assert sequences(link.at_ground) == [3, 3]
     link.until_counted("duplicated", 1)
     # It crossed once.
+    link.observer.until(lambda: link.transfers, "word of its crossing")
     assert [t.batch.sequence for t in link.transfers] == [3]
 
 
