@@ -1,4 +1,4 @@
-"""A plan written by hand, as YAML that `ros2 topic pub` takes: what it says is read, hash and signature are filled in."""
+"""A plan written by hand, as YAML that `ros2 topic pub` takes: hash and signature are filled in."""
 
 from __future__ import annotations
 
