@@ -222,6 +222,7 @@ def processes(
             satellite.name,
             {
                 f"{satellite.name}/stage": model
+                | coded
                 | chain
                 | signed
                 | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from satllm_ros.assets_path import artefacts_path
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError
+from satllm_ros.compression.floor import below_floor
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.downlink import DownlinkNode
+from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
@@ -95,7 +97,8 @@ class CompressionNode(FlightNode):
             inbox_depth=self.value("inbox_batches"),
         )
         self._abandon = self._pipeline.abandon
-        self._onboard.waiting = lambda: self._pipeline.waiting if self._pipeline is not None else 0
+        # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
+        self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
         self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
         self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
 
@@ -260,6 +263,9 @@ class CompressionNode(FlightNode):
             cause = Cause.MALFORMED
         elif isinstance(error, TileError):
             cause = Cause.MALFORMED
+        elif isinstance(error, NotLoadedError | NotActiveError | TimeoutError):
+            # They say something of this satellite, nothing of the batch.
+            cause = Cause.FULL
         else:
             cause = Cause.INTERNAL
         self._complain(f"{job.envelope.batch} of {job.envelope.sender} refused: {error!r}")
@@ -279,13 +285,9 @@ class CompressionNode(FlightNode):
         if candidate["codec"] == AS_PLANNED:
             return None
         setting = CodecSetting.parse(candidate["codec"])
-        floor = self._onboard.accuracy_floor
-        if self._artefacts is None or floor == 0.0:
+        if self._artefacts is None:
             return None
-        accuracy = self._artefacts.measured(setting).accuracy
-        if accuracy < floor:
-            return f"setting {setting} has accuracy {accuracy:.4f}, the plan asks for at least {floor:.4f}"
-        return None
+        return below_floor(setting, self._onboard.accuracy_floor, self._artefacts) or None
 
     def parameters_changed(self, names: set[str]) -> None:
         if "codec" in names:

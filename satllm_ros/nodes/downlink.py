@@ -32,13 +32,19 @@ from satllm_ros.runtime.delivery import (
 from satllm_ros.runtime.identity import BatchId, Envelope
 
 TICK_PERIOD_S = 1.0
+# The link node says every second that a link is down; a word that nobody repeats is forgotten.
+LINK_DOWN_S = 5.0
+
+
+class NotActiveError(RuntimeError):
+    """Predictions came while the downlink node was not active."""
 
 
 class DownlinkNode(FlightNode):
     """Custodian between the last stage and the ground; idle on satellites that the plan does not name for it.
 
-    In contact is a satellite whose link to the ground is up, as far as anybody said, while the ground listens. The
-    store is opened at configuration and holds all that earlier lives of this satellite were acknowledged for.
+    In contact is a satellite while the ground listens and nobody said within `LINK_DOWN_S` that the link to it is down.
+    Only a node called `ground` in the root namespace counts as the ground, not who else listens to its inbox. The store is opened at configuration and holds all that earlier lives of this satellite were acknowledged for.
     """
 
     PARAMETERS = (
@@ -64,8 +70,8 @@ class DownlinkNode(FlightNode):
         self._store: BatchStore | None = None
         self._protocol: StoreProtocol[bytes] | None = None
         self._outlet: Outlet | None = None
-        # As far as anybody said; and subscriptions of the ground at the last look.
-        self._link_up = True
+        # On the steady clock [s]; and subscriptions of the ground at the last look.
+        self._link_down_until_s = 0.0
         self._listening = False
         self._grounds: set[bytes] = set()
         self.every(TICK_PERIOD_S, self._tick)
@@ -88,7 +94,7 @@ class DownlinkNode(FlightNode):
     def activate(self) -> None:
         others = [name for name in self.value("satellites") if name != self._satellite]
         self._ack = self.publish_on(graph.BATCH_ACK)
-        self._link_up, self._listening, self._grounds = True, False, set()
+        self._link_down_until_s, self._listening, self._grounds = 0.0, False, set()
         self._outlet = Outlet(
             self,
             graph.PREDICTIONS_INBOX,
@@ -127,13 +133,13 @@ class DownlinkNode(FlightNode):
 
         Raises
         ------
-        RuntimeError
+        NotActiveError
             If this node is not active.
         """
         message = convert.predictions_to(envelope, header, logits)
         with self._lock:
             if self._outlet is None:
-                raise RuntimeError("the downlink node is not active")
+                raise NotActiveError("the downlink node is not active")
             if custodian != self._satellite:
                 message.envelope.sender, message.envelope.destination = self._satellite, custodian
                 return self._outlet.send(message, custodian)
@@ -165,7 +171,7 @@ class DownlinkNode(FlightNode):
 
     def _on_link_state(self, message: m.LinkState) -> None:
         if (message.sender, message.receiver) == (self._satellite, graph.GROUND):
-            self._link_up = message.up
+            self._link_down_until_s = 0.0 if message.up else time.monotonic() + LINK_DOWN_S
             self._tell_contact()
 
     def _tick(self) -> None:
@@ -179,7 +185,12 @@ class DownlinkNode(FlightNode):
     def _look_for_the_ground(self) -> None:
         # The outbox has a reader whether or not the ground lives, so that both are asked for.
         inbox = f"{self.root}/{graph.PREDICTIONS_INBOX.of(graph.GROUND)}"
-        grounds = {bytes(info.endpoint_gid) for info in self.get_subscriptions_info_by_topic(inbox)}
+        ground = (graph.GROUND, self.root or "/")
+        grounds = {
+            bytes(info.endpoint_gid)
+            for info in self.get_subscriptions_info_by_topic(inbox)
+            if (info.node_name, info.node_namespace) == ground
+        }
         # One that was killed is still there for a while. A new one is sent all again, from the next look on: until then
         # those between us discover it too.
         is_new = bool(grounds - self._grounds)
@@ -187,8 +198,10 @@ class DownlinkNode(FlightNode):
         self._listening = bool(grounds) and not is_new and self._outlet.connected(graph.GROUND)
 
     def _tell_contact(self) -> None:
+        now_s = time.monotonic()
+        in_contact = self._listening and now_s >= self._link_down_until_s
         with self._lock:
-            self._carry_out(self._protocol.on_contact(self._link_up and self._listening, time.monotonic()))
+            self._carry_out(self._protocol.on_contact(in_contact, now_s))
 
     # What follows; all with the lock held
 

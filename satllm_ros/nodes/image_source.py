@@ -152,7 +152,7 @@ class ImageSource:
             return
         self._recent_stamps.append(stamp)
         now_ns = self._node.get_clock().now().nanoseconds
-        # A camera without stamps: numbers that another life of this node does not give again.
+        # A camera without stamps: numbers that another life of this node does not give again, as long as time goes on.
         self._last_number = max(self._last_number + 1, now_ns)
         self._acquire(frame_from(message, self._last_number), stamp or now_ns)
 

@@ -20,11 +20,13 @@ from launch_ros.substitutions import FindPackageShare
 from satllm_ros import preflight
 from satllm_ros.assets_path import DEMO, bag_path
 from satllm_ros.data.bag import bag_topics, image_topic
-from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, new_run_directory, processes
+from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
+from satllm_ros.runtime.run_directory import run_directory_of
 
 ARGUMENTS = {
     "namespace": "Namespace the whole graph lives in",
+    "run": "Folder of the run; one that is there is gone on with; empty: a new one below `runs`",
     "runs": "Where runs are kept",
     "bag": "rosbag2 bag to replay instead of the file's source",
     "images": "Folder of images to read instead of the file's source",
@@ -37,7 +39,7 @@ ARGUMENTS = {
     "rate": "Speed against the recorded times; empty: as recorded with play, else as fast as the chain takes it",
     "play": "true: let `ros2 bag play` publish the bag and /clock; false: sensing reads it, which loses no image",
 }
-_COMMON = ("namespace", "runs", "respawn", "use_sim_time")
+_COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
 _DEFAULTS = {"runs": "runs", "respawn": "false", "use_sim_time": "false", "play": "false"}
 _SWITCHES = ("camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
@@ -130,7 +132,7 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
     endless, respawn = constellation.source.kind == "topic", is_on(arguments, "respawn")
     use_sim_time = is_on(arguments, "use_sim_time")
-    run_directory = new_run_directory(Path(arguments["runs"])).resolve()
+    run_directory = run_directory_of(arguments["run"], Path(arguments["runs"]))
     made: list[Action] = []
     for spec in processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=use_sim_time):
         if not wanted(spec):

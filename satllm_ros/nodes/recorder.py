@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -199,7 +200,17 @@ class RecorderNode(FlightNode):
             self._stop.request(exit_code)
 
     def _report(self) -> int:
+        """Exit code of the process: 1 if the run, or its report, is not complete."""
         self._reported = True
+        try:
+            return self._write_report()
+        except Exception:
+            # The ground is in this process, and a flight is worth more than its report.
+            self.counters.add("report_failed")
+            self.get_logger().error(f"no report: {traceback.format_exc()}")
+            return 1
+
+    def _write_report(self) -> int:
         run, ledger = self._run, self._ledger
         run.satellites = [self._satellites[name] for name in self.value("satellites") if name in self._satellites]
         run.links = list(self._links.values())
@@ -215,9 +226,11 @@ class RecorderNode(FlightNode):
                 run.plans = [replace(p, predicted_exact_s=None, predicted_paper_s=None) for p in run.plans]
         run.gaps = tuple(self._gaps())
         self._add_truth()
-        summary, files = write_run(run, Path(self.value("run_directory") or "."))
+        summary, files, failures = write_run(run, Path(self.value("run_directory") or "."))
         print_report(summary, report_console(), files)
-        return 0 if summary.exit_ok else 1
+        for failure in failures:
+            self.get_logger().error(failure)
+        return 0 if summary.exit_ok and not failures else 1
 
     def _gaps(self) -> Iterator[str]:
         if self._ledger is None:

@@ -13,11 +13,16 @@ from satllm_ros.report.lives import Account
 from satllm_ros.report.record import LinkRecord, PlanRecord, SatelliteRecord, StageRecord, TransferRecord
 from satllm_ros.runtime.plan import Plan
 
-Record = TypeVar("Record", StageRecord, TransferRecord, LinkRecord, SatelliteRecord)
+Record = TypeVar("Record", LinkRecord, SatelliteRecord)
+
+# Thirty years: longer than a steady clock has run anywhere.
+MAX_STEADY_S = 1e9
+# What is left of a duration that was made by subtraction may be a little below 0.
+ROUNDING_S = 1e-3
 
 
 def stage_record(message: m.BatchTiming) -> StageRecord:
-    """Raises `ValueError` if the setting is unknown or a time is not finite."""
+    """Raises `ValueError` if the setting is unknown, it ran no block or no tile, or its times make no sense."""
     record = StageRecord(
         satellite=message.satellite,
         boot_id=message.batch.boot_id,
@@ -42,11 +47,19 @@ def stage_record(message: m.BatchTiming) -> StageRecord:
         wire_bytes=message.wire_bytes,
         setting=str(convert.setting_from(message.setting)),
     )
-    return _finite(record)
+    if record.tiles < 1:
+        raise ValueError("tiles is 0; at least 1 is needed")
+    if record.stop <= record.start:
+        raise ValueError(f"stop is {record.stop}; a block after start, which is {record.start}, is needed")
+    _check_order(record, "received_s", "compute_start_s", "compute_stop_s", "sent_s")
+    for name in ("wait_s", "decode_s", "compute_s", "compute_real_s", "encode_s", "publish_s"):
+        if not -ROUNDING_S <= getattr(record, name) <= MAX_STEADY_S:
+            raise ValueError(f"{name} is {getattr(record, name)}; allowed is 0 to {MAX_STEADY_S:g} s")
+    return record
 
 
 def transfer_record(message: m.LinkTransfer) -> TransferRecord:
-    """Raises `ValueError` if a time is not finite."""
+    """Raises `ValueError` if its times make no sense."""
     record = TransferRecord(
         sender=message.sender,
         receiver=message.receiver,
@@ -57,7 +70,8 @@ def transfer_record(message: m.LinkTransfer) -> TransferRecord:
         start_s=message.start_s,
         stop_s=message.stop_s,
     )
-    return _finite(record)
+    _check_order(record, "start_s", "stop_s")
+    return record
 
 
 def link_record(message: m.LinkState) -> LinkRecord:
@@ -101,6 +115,16 @@ def account(message: m.Ledger) -> Account:
         dropped_after={cause: counts[cause] for cause in DROP_CAUSES if cause in counts and cause not in NEVER_SENT},
         lost=message.lost_tiles,
     )
+
+
+def _check_order(record: StageRecord | TransferRecord, *names: str) -> None:
+    """Raises `ValueError` unless these readings of a steady clock follow one another."""
+    earliest_s = 0.0
+    for name in names:
+        value_s = getattr(record, name)
+        if not earliest_s <= value_s <= MAX_STEADY_S:
+            raise ValueError(f"{name} is {value_s}; allowed is {earliest_s:g} to {MAX_STEADY_S:g} s")
+        earliest_s = value_s
 
 
 def _finite(record: Record) -> Record:

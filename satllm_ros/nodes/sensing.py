@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import time
 from array import array
@@ -40,7 +41,7 @@ from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.durable import read_if_there, write_durably
-from satllm_ros.runtime.identity import Envelope, new_boot_id
+from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
 from satllm_ros.runtime.loss_journal import LossJournal
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
@@ -295,6 +296,9 @@ class SensingNode(FlightNode):
         self._carry_out(self._protocol.on_report(report, time.monotonic()))
 
     def _on_heartbeat(self, satellite: str, message: m.Heartbeat) -> None:
+        if message.satellite != satellite:
+            self.counters.add("malformed_heartbeat")
+            return
         self._carry_out(self._protocol.on_heartbeat(satellite, message.boot_id, time.monotonic()))
 
     def _on_timing(self, satellite: str, message: m.BatchTiming) -> None:
@@ -306,8 +310,9 @@ class SensingNode(FlightNode):
         except convert.WireError:
             self.counters.add("malformed_ack")
             return
-        # The ground says so, or a store that heard it from the ground.
-        if ack.verdict is Verdict.DELIVERED and ack.sender not in (graph.GROUND, *self._satellites):
+        # Delivered says the ground, or a store that heard it from the ground; all else only satellites say.
+        speakers = (*self._satellites, graph.GROUND) if ack.verdict is Verdict.DELIVERED else self._satellites
+        if ack.sender not in speakers:
             self.counters.add("malformed_ack")
             return
         self._carry_out(self._protocol.on_ack(ack, time.monotonic()))
@@ -335,8 +340,7 @@ class SensingNode(FlightNode):
             if isinstance(action, act.SendBatch):
                 self._send(action)
             elif isinstance(action, act.Persist):
-                write_durably(self._plan_file, serialize_message(convert.plan_to(action.plan, Time().to_msg())))
-                self.counters.add("plans_committed")
+                self._persist(action.plan)
             elif isinstance(action, act.Announce):
                 self._announce(action.plan)
             elif isinstance(action, act.Tell):
@@ -344,6 +348,18 @@ class SensingNode(FlightNode):
             else:
                 self.counters.add("asked", len(action.query.batches))
                 self._custody_query.publish(convert.query_to(action.query, self.get_clock().now().to_msg()))
+
+    def _persist(self, plan: Plan) -> None:
+        self.counters.add("plans_committed")
+        try:
+            write_durably(self._plan_file, serialize_message(convert.plan_to(plan, Time().to_msg())))
+        except OSError as error:
+            # This life can fly without; the next one will wait for a planner.
+            self._complain("persist_failed", f"plan {plan.epoch} is not kept for the next life of this node: {error}")
+
+    def _complain(self, cause: str, sentence: str) -> None:
+        self.counters.add(cause)
+        self.get_logger().error(sentence, throttle_duration_sec=1.0)
 
     def _announce(self, plan: Plan) -> None:
         """Tell all of the active plan, and let images flow."""
@@ -362,12 +378,28 @@ class SensingNode(FlightNode):
         custody = self._protocol.custody
         while custody.has_room and not custody.waiting_batches and (tiles := self._source.take(now_s)):
             batch = custody.accept(tiles, len(tiles))
-            if self._store is not None:
-                self._store.add(self._boot_id, batch.sequence, tiles)
+            self._keep(batch, tiles)
             self._ledger_dirty = True
             self._carry_out(self._protocol.on_accepted(now_s))
         if self._journal is not None:
             self._journal.note(self._at_risk_tiles())
+
+    def _keep(self, batch: BatchId, tiles: list[Tile]) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.add(self._boot_id, batch.sequence, tiles)
+        except sqlite3.Error as error:
+            # Flown all the same: a copy in memory is better than none.
+            self._complain("store_failed", f"{batch} is not kept for the next life of this node: {error}")
+
+    def _forget_delivered(self) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.keep_only({place.batch.sequence for place in self._protocol.custody.places()})
+        except sqlite3.Error as error:
+            self._complain("store_failed", f"delivered batches are not forgotten: {error}")
 
     def _at_risk_tiles(self) -> int:
         """Tiles of a camera that would die with this process."""
@@ -410,8 +442,8 @@ class SensingNode(FlightNode):
 
     def _mark_ledger(self) -> None:
         self._ledger_dirty = True
-        if self._store is not None and self.state == "active":
-            self._store.keep_only({place.batch.sequence for place in self._protocol.custody.places()})
+        if self.state == "active":
+            self._forget_delivered()
 
     def _publish_ledger(self) -> None:
         self._ledger_dirty = False
@@ -421,12 +453,16 @@ class SensingNode(FlightNode):
             self._protocol,
             self._source,
             restored_tiles=self._restored_tiles,
-            lost_tiles=self._journal.lost_tiles if self._journal is not None else 0,
+            lost_tiles=self._lost_tiles,
             batch_tiles=self.value("batch_tiles"),
         )
         message.source = self._source_id
         message.header.stamp = self.get_clock().now().to_msg()
         self._ledger.publish(message)
+
+    @property
+    def _lost_tiles(self) -> int:
+        return self._journal.lost_tiles if self._journal is not None else 0
 
     def _tell_obstacles(self) -> None:
         obstacles = self._protocol.obstacles
@@ -440,11 +476,13 @@ class SensingNode(FlightNode):
         protocol = self._protocol
         tally, counts = protocol.custody.tally(), self._source.counts()
         values = {
+            "acquired_tiles": counts.acquired_tiles + self._restored_tiles,
             "waiting_tiles": tally.waiting + counts.waiting_tiles,
             "in_flight_tiles": tally.in_flight,
             "stored_tiles": tally.stored,
             "delivered_tiles": tally.delivered,
             "dropped_tiles": tally.dropped + counts.dropped.total(),
+            "lost_tiles": self._lost_tiles,
             "withdrawn_drains": protocol.withdrawn_drains,
             **protocol.custody.causes,
         }

@@ -8,11 +8,13 @@ from typing import Any
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets_path import artefacts_path, checkpoint_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.parameters import CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.identity import new_boot_id
 from satllm_ros.runtime.onboard import Onboard
@@ -30,6 +32,7 @@ class StageNode(FlightNode):
 
     PARAMETERS = (
         CHECKPOINT,
+        ARTEFACTS,
         SATELLITES,
         PLAN_PUBLIC_KEY,
         Parameter(
@@ -63,6 +66,7 @@ class StageNode(FlightNode):
         checkpoint = checkpoint_path(self.value("checkpoint"))
         self._spec = spec = read_spec(checkpoint)
         self._public_key = parse_public_key(self.value("plan_public_key"))
+        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
         satellites = self.value("satellites")
         if self._satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")
@@ -85,6 +89,7 @@ class StageNode(FlightNode):
             layer_bytes=submodels.layer_bytes,
             known=satellites,
             budget_bytes=self.value("memory_budget_bytes"),
+            objection=self._objection,
         )
         self._onboard.open(protocol, submodels)
 
@@ -124,6 +129,13 @@ class StageNode(FlightNode):
 
     def _imposed_block_s(self) -> float | None:
         return self.value("block_s") if self.value("emulate") else None
+
+    def _objection(self, plan: Plan) -> str:
+        """Why the setting that a plan gives this satellite breaks the plan's own floor."""
+        stage = plan.stage_of(self._satellite)
+        if stage is None or plan.next_hop(self._satellite) is None:
+            return ""
+        return below_floor(stage.setting, plan.accuracy_floor, self._artefacts)
 
     def _on_plan(self, message: m.Plan, take: Callable[[Plan], None]) -> None:
         try:

@@ -125,17 +125,10 @@ class BatchStore:
 
     def undelivered(self) -> int:
         """Batches that the ground has not acknowledged."""
-        return self._count("delivery IS NULL")
-
-    def delivered(self) -> int:
-        """Batches that are remembered as delivered."""
-        return self._count("delivery IS NOT NULL")
+        return self._database.execute("SELECT COUNT(*) FROM batches WHERE delivery IS NULL").fetchone()[0]
 
     def close(self) -> None:
         self._database.close()
-
-    def _count(self, condition: str) -> int:
-        return self._database.execute(f"SELECT COUNT(*) FROM batches WHERE {condition}").fetchone()[0]
 
 
 def _key(batch: BatchId) -> tuple[str, str]:

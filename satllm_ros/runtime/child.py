@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from satllm_ros.graph import ProcessSpec
@@ -116,12 +117,26 @@ class Child:
             self._reader.join(timeout=2.0)
 
     def _copy_output(self, process: subprocess.Popen[str]) -> None:
-        with self.log.open("a", encoding="utf-8") as file:
+        # Whatever the disk and the terminal do: a pipe that nobody reads would stop the process.
+        is_lost = False
+        with ExitStack() as stack:
+            log = None
             for line in process.stdout or ():
-                file.write(line)
-                file.flush()
+                try:
+                    # Unbuffered: nothing is left to fail when it is closed.
+                    log = log or stack.enter_context(self.log.open("ab", buffering=0))
+                    log.write(line.encode())
+                except OSError as error:
+                    if not is_lost:
+                        _tell(f"satllm: output of {self.spec.name} is lost: {self.log} cannot be written: {error}")
+                    is_lost = True
                 if "[ERROR]" in line or "[FATAL]" in line:
-                    print(f"{self.spec.name}: {line.rstrip()}", file=sys.stderr, flush=True)
+                    _tell(f"{self.spec.name}: {line.rstrip()}")
+
+
+def _tell(sentence: str) -> None:
+    with suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def how_it_ended(code: int) -> str:

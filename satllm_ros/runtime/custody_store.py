@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from satllm_ros.runtime.database import open_database
 from satllm_ros.runtime.tiles import Tile
 
+# Kind and version of the file, another one than those of the stores of predictions.
+_VERSION = 2001
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
     boot_id TEXT NOT NULL,
@@ -28,22 +30,13 @@ class CustodyStore:
 
     Raises
     ------
-    ValueError
-        If the file is no such store.
+    BadDatabaseError
+        If the file is damaged, or another program's.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path)
-        try:
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            with self._database:
-                self._database.execute(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise ValueError(f"{path} is no store of batches: {error}") from None
+        self._database = open_database(path, _SCHEMA, _VERSION)
 
     def read(self) -> list[list[Tile]]:
         """Batches that earlier lives left, oldest first."""

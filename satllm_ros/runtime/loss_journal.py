@@ -1,4 +1,4 @@
-"""How many tiles of a live camera died with earlier lives of sensing: two numbers in a small file.
+"""How many tiles of a live camera died with earlier lives of sensing, at most: two numbers in a small file.
 
 Kept up to date by plain writes, which outlive the process; not forced to disk, so a power cut may cost the last ones.
 """

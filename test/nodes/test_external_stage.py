@@ -71,9 +71,8 @@ def stages(domain: int):
     executor.add_node(theirs)
     external = ExternalStage(ours, "sat2", PATIENCE_S)
     matched = threading.Event()
-    ours.create_timer(
-        0.05, lambda: matched.set() if external.connected and theirs.out.get_subscription_count() else None
-    )
+    outputs = (external._request, theirs.out)
+    ours.create_timer(0.05, lambda: matched.set() if all(p.get_subscription_count() for p in outputs) else None)
     spinner = threading.Thread(target=executor.spin, daemon=True)
     spinner.start()
     assert matched.wait(PATIENCE_S), "the two stages did not find each other"

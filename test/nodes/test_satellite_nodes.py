@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.compression.artefacts import Measurement
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
@@ -269,7 +270,7 @@ def test_a_sub_model_that_goes_while_its_batch_waits_is_a_refusal(rest: Rest) ->
     rest.until_it_says(new, Readiness.READY)
     go_on.set()
     refusal = rest.until_refused(batch)
-    assert (refusal.sender, refusal.cause) == ("sat1", Cause.INTERNAL)
+    assert (refusal.sender, refusal.cause) == ("sat1", Cause.FULL)
     assert rest.until_sent_on(rest.send(new)).cut == 3
 
 
@@ -357,19 +358,35 @@ def test_a_pin_is_told_whole_by_a_satellite_without_blocks(rest: Rest) -> None:
     assert convert.setting_from(rest.statuses[-1].setting) == RAW
 
 
+def with_accuracies(rest: Rest, **accuracies: float) -> CompressionNode:
+    """sat1, whose calibration has found these accuracies."""
+    stage, compression = rest.start()
+    measured = {name: Measurement(accuracy=accuracy, ratio=0.5) for name, accuracy in accuracies.items()}
+    stage._artefacts = compression._artefacts = replace(compression._artefacts, measurements=measured)
+    return compression
+
+
 def test_the_operators_pin_is_in_force_while_it_keeps_the_floor(rest: Rest) -> None:
-    _, compression = rest.start()
+    compression = with_accuracies(rest, int8=0.9, raw=0.8)
     rest.commit(plan(1, 2, accuracy_floor=0.5))
     (result,) = compression.set_parameters([Parameter("codec", value="raw")])
     assert result.successful
     rest.until(lambda: rest.statuses[-1].setting_pinned, "the pin to be told")
     assert convert.setting_from(rest.statuses[-1].setting) == RAW
     assert convert.setting_from(rest.until_sent_on(rest.send(plan(1, 2, accuracy_floor=0.5))).setting) == RAW
-    rest.commit(plan(2, 3, accuracy_floor=1.0))
+    rest.commit(plan(2, 3, accuracy_floor=0.85))
     assert not rest.statuses[-1].setting_pinned
-    assert convert.setting_from(rest.until_sent_on(rest.send(plan(2, 3, accuracy_floor=1.0))).setting) == INT8
-    (result,) = compression.set_parameters([Parameter("codec", value="int8")])
-    assert not result.successful and "the plan asks for at least 1.0000" in result.reason
+    assert convert.setting_from(rest.until_sent_on(rest.send(plan(2, 3, accuracy_floor=0.85))).setting) == INT8
+    (result,) = compression.set_parameters([Parameter("codec", value="raw")])
+    assert not result.successful and "the plan asks for at least 0.8500" in result.reason
+
+
+def test_a_plan_whose_setting_breaks_its_own_floor_is_refused(rest: Rest) -> None:
+    with_accuracies(rest, int8=0.9)
+    breaking = plan(1, 2, accuracy_floor=0.95)
+    rest.say_plan(graph.PLAN_PROPOSED, breaking)
+    said = rest.until_it_says(breaking, Readiness.REFUSED).reason
+    assert "int8 has accuracy 0.9000, the plan asks for at least 0.9500" in said
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -19,6 +19,7 @@ from satllm_ros.assets_path import checkpoint_path
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import sensing
 from satllm_ros.nodes.qos import message_class, profile
 from satllm_ros.nodes.sensing import SensingNode
 from satllm_ros.runtime.custody import Cause, Verdict
@@ -29,6 +30,7 @@ from satllm_ros.runtime.signals import NO_PLAN, Ack, Report
 from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
 
 PATIENCE_S = 30.0
+LAST_WORDS = 100
 SATELLITES = ["sat1", "sat2"]
 SPEC = read_spec(checkpoint_path("demo"))
 RAW = CodecSetting.parse("raw")
@@ -95,6 +97,9 @@ class Rest:
             self._executor.remove_node(self.sensing)
             self.sensing.destroy_node()
         self.sensing = None
+        # What it said last has arrived by then: nothing comes from a life that is over.
+        for _ in range(LAST_WORDS):
+            self._executor.spin_once(timeout_sec=0.0)
         for heard in self.heard.values():
             heard.clear()
 
@@ -147,7 +152,8 @@ class Rest:
 
     @property
     def ledger(self) -> m.Ledger | None:
-        return self.heard["ledger"][-1] if self.heard["ledger"] else None
+        ours = [message for message in self.heard["ledger"] if message.boot_id == self.sensing._boot_id]
+        return ours[-1] if ours else None
 
     def fly(self, proposal: Plan) -> None:
         """Have a plan proposed, loaded and committed."""
@@ -184,7 +190,7 @@ def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest
     assert list(batch.envelope.frames) == [1_001_000_000_000, 1_002_000_000_000]
     for verdict, sender in ((Verdict.STORED, "sat2"), (Verdict.DELIVERED, "ground")):
         rest.acknowledge(batch.envelope.batch, verdict, sender)
-    rest.until(lambda: rest.ledger.delivered_tiles == 2, "the delivery in the ledger")
+    rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "the delivery in the ledger")
     assert rest.ledger.acquired_tiles == 2
 
 
@@ -201,7 +207,10 @@ def test_it_drains_for_members_without_memory_for_two_sub_models(rest: Rest) -> 
     rest.until_diagnosed("paused until nothing is in flight")
     assert all(not message.drained_hash for message in rest.heard["switch_state"])
     rest.acknowledge(batch.envelope.batch, Verdict.STORED, "sat2")
-    rest.until(lambda: rest.heard["switch_state"][-1].drained_hash == second.plan_hash, "the word that it is drained")
+    rest.until(
+        lambda: [s for s in rest.heard["switch_state"] if s.drained_hash == second.plan_hash],
+        "the word that it is drained",
+    )
     rest.report(second)
     rest.until(lambda: second.plan_hash in rest.active, "the commit")
 
@@ -225,7 +234,7 @@ def test_its_next_life_flies_the_same_plan_and_says_what_died_with_the_last(rest
     rest.fly(first)
     for number in range(3):
         rest.photograph(number)
-    rest.until(lambda: rest.ledger.acquired_tiles == 3, "three tiles")
+    rest.until(lambda: rest.ledger and rest.ledger.acquired_tiles == 3, "three tiles")
     rest.kill()
     rest.start()
 
@@ -241,7 +250,7 @@ def test_with_a_durable_store_batches_outlive_it(rest: Rest) -> None:
         rest.photograph(number)
     rest.until(lambda: len(rest.batches) == 2, "two batches")
     rest.acknowledge(rest.batches[0].envelope.batch, Verdict.DELIVERED, "ground")
-    rest.until(lambda: rest.ledger.delivered_tiles == 2, "a delivery")
+    rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "a delivery")
     before = rest.batches[1]
     frames = list(before.envelope.frames)
     # Looked at once a second: what is delivered is forgotten.
@@ -254,6 +263,24 @@ def test_with_a_durable_store_batches_outlive_it(rest: Rest) -> None:
     assert rest.batches[0].envelope.batch.boot_id != before.envelope.batch.boot_id
     assert bytes(rest.batches[0].data) == bytes(before.data)
     assert rest.until(lambda: rest.ledger, "a ledger").lost_tiles == 0
+
+
+def test_a_disk_that_fails_does_not_stop_the_stream(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(sensing, "write_durably", fails)
+    rest.start(durable=True)
+    rest.sensing._store._database.execute("PRAGMA query_only = 1")
+    rest.fly(plan(1))
+    rest.photograph(1)
+    rest.photograph(2)
+    batch = rest.until(lambda: rest.batches, "a batch")[0]
+    rest.acknowledge(batch.envelope.batch, Verdict.DELIVERED, "ground")
+    rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "the delivery")
+
+    assert rest.sensing.counters["persist_failed"] == 1
+    assert rest.sensing.counters["store_failed"] >= 1
 
 
 def test_signed_plans_only(rest: Rest, tmp_path: Path) -> None:
@@ -290,13 +317,15 @@ def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
         rest.until(lambda: counters[cause] == before + 1, f"{message} to be counted as {cause}")
 
     refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=77, cause=200))
-    refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=2, sender="nobody"))
+    for verdict in Verdict:
+        refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(verdict), sender="nobody"))
+    refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.STORED), sender="ground"))
+    refused("malformed_heartbeat", graph.HEARTBEAT, m.Heartbeat(satellite="nobody", boot_id=2**64 - 1), "sat2")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", readiness=250), "sat1")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat2", readiness=2), "sat1")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", served=[m.Epoch()]), "sat1")
     far = m.Epoch(incarnation=2**64 - 1, counter=2**64 - 1)
     refused("plan_refused", graph.PLAN_PROPOSED, m.Plan(epoch=far))
-    rest.say(graph.HEARTBEAT, m.Heartbeat(satellite="nobody", boot_id=2**64 - 1), "sat2")
     rest.say(graph.TIMING, m.BatchTiming(satellite="nobody"), "sat2")
     rest.report(first)
     rest.photograph(1)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from satllm_ros.runtime.batch_store import BatchStore
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.tiles import Tile
 
@@ -46,7 +47,24 @@ def test_a_new_life_takes_the_batches_over_and_forgets_what_is_delivered(tmp_pat
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     path = tmp_path / "custody.sqlite"
     path.write_bytes(b"something else" * 100)
-    with pytest.raises(ValueError, match=r"custody\.sqlite is no store of batches"):
+    with pytest.raises(ValueError, match=r"custody\.sqlite cannot be used as a store: file is not a database"):
+        CustodyStore(path)
+
+
+def test_a_foreign_table_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "custody.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE batches (theirs)")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"custody\.sqlite is a database of application 0, version 0; .* move it away"):
+        CustodyStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_predictions_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sat1.predictions.sqlite"
+    BatchStore(path).close()
+    with pytest.raises(ValueError, match="version 1001"):
         CustodyStore(path)
 
 

@@ -244,3 +244,22 @@ def test_memory_that_is_taken_away_costs_a_proposal_before_the_active_plan() -> 
     assert satellite.on_budget(6)[0] == Unload((0, 3))
     assert satellite.report.readiness is Readiness.NEEDS_DRAIN
     assert satellite.report.serves == (plan_key(OLD),)
+
+
+def test_a_plan_it_objects_to_is_refused_with_the_objection() -> None:
+    satellite = SatelliteProtocol(
+        "sat1",
+        7,
+        model_id=MODEL_ID,
+        layer_bytes=(1,) * BLOCKS,
+        known=KNOWN,
+        budget_bytes=ROOMY,
+        objection=lambda plan: "int8 is too coarse" if plan == NEW else "",
+    )
+    settle(satellite, satellite.on_proposal(OLD))
+    satellite.on_active(OLD)
+    satellite.on_proposal(NEW)
+
+    assert satellite.report.readiness is Readiness.REFUSED
+    assert satellite.report.reason == f"plan {NEW.epoch}: int8 is too coarse"
+    assert satellite.report.serves == (plan_key(OLD),)

@@ -168,6 +168,20 @@ def test_output_that_is_no_text_is_logged_too(graph: Graph) -> None:
     assert graph.run() == 0
 
 
+def test_a_full_disk_for_the_log_stops_nobody(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    log = graph.run_directory / "logs" / "worker.log"
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    # More than a pipe holds.
+    much = "head -c 300000 /dev/zero | tr '\\0' '\\n'"
+    graph.add("worker", f"{much}; echo '[ERROR] [w]: lens is dirty'; {much}; {graph.say_ready('worker')}; {FOREVER}")
+    graph.add("ground", graph.wait_for("worker.ready"), required=True)
+    assert graph.run() == 0
+    told = capfd.readouterr().err.splitlines()
+    assert told[0].startswith(f"satllm: output of worker is lost: {log} cannot be written: [Errno 28]")
+    assert told[1:] == ["worker: [ERROR] [w]: lens is dirty"]
+
+
 def test_each_process_gets_its_namespace_and_parameters(graph: Graph) -> None:
     graph.add(
         "worker",
