@@ -7,8 +7,9 @@ from statistics import median
 import numpy as np
 
 from satllm_ros.planning.bound import bottleneck_floor_s
-from satllm_ros.planning.costs import tabulate, undominated, usable_settings
-from satllm_ros.planning.exact import minimise_exact
+from satllm_ros.planning.costs import tabulate
+from satllm_ros.planning.losses import loss_levels
+from satllm_ros.planning.optimum import minimise
 from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
 from satllm_ros.planning.solve import solve
 
@@ -60,9 +61,9 @@ def main() -> None:
             solver, whole = [], []
             for seed in range(INSTANCES):
                 problem = random_problem(satellites, layers, costly, np.random.default_rng(seed))
-                costs = tabulate(problem, undominated(usable_settings(problem)))
+                costs = tabulate(problem)
                 floor_s = bottleneck_floor_s(problem, costs)
-                solver.append(_milliseconds(lambda c=costs, f=floor_s: minimise_exact(c, f)))
+                solver.append(_milliseconds(lambda c=costs, f=floor_s: minimise(c, loss_levels(c, "down"), f)))
                 whole.append(_milliseconds(lambda p=problem: solve(p)))
             kind = "5 costly" if costly else "20 ratios"
             print(

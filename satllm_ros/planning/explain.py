@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from satllm_ros.planning.checks import LARGEST
 from satllm_ros.planning.problem import Problem
+from satllm_ros.planning.outcome import resource_names
 from satllm_ros.planning.solution import Infeasible, Solution
-from satllm_ros.planning.solve import resource_names, solve
+from satllm_ros.planning.solve import solve
 
 
 def explain(problem: Problem, outcome: Solution | Infeasible) -> list[str]:
