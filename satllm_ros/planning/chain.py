@@ -97,8 +97,8 @@ class Chain:
         link = stage.link_s[stops]
         allowed = (link <= caps[:, None, None])[:, None]
         cost_after = self._lose(np.where(allowed, ahead + stage.spent_s[stops], np.inf), band)
-        if stage.relay:
-            both = slice(max(low, band[0]), min(high, band[1]) + 1)
+        both = slice(max(low, band[0]), min(high, band[1]) + 1)
+        if stage.relay and both.start < both.stop:
             kept = cost[:, :, both.start - low : both.stop - low]
             relayed = np.where((stage.link_s[both] <= caps[:, None, None])[:, None], kept + stage.link_s[both], np.inf)
             there = cost_after[:, :, both.start - band[0] : both.stop - band[0]]

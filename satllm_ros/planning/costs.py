@@ -179,7 +179,7 @@ def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
         decode_s=cut_bytes[:, None] * decode,
         allowed=allowed,
         first_start=_first_starts(problem),
-        relays=np.array([s.may_relay and s.memory_overhead_bytes <= s.memory_bytes for s in problem.satellites]),
+        relays=np.array([s.may_relay for s in problem.satellites]),
         losses=np.array([problem.compression.loss(s) for s in settings] or [0.0]),
         loss_budget=problem.compression.loss_budget,
         propagation_s=sum(link.propagation_s for link in problem.links),

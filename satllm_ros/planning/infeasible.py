@@ -1,9 +1,11 @@
 """Why a problem has no plan, and the nearest change that would give it one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
+from satllm_ros.planning.checks import LARGEST
 from satllm_ros.planning.costs import memory_before, usable_settings
 from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.solution import Reason
@@ -28,10 +30,10 @@ def reasons(problem: Problem) -> list[Reason]:
         # A chain of the length the model allows is what accuracy is then about.
         stages = layers
     else:
-        memory = _memory_reasons(problem)
+        memory, roomier = _memory_reasons(problem)
         found += memory
-        stages = must if memory else fewest_stages(problem)
-    if max(stages, 1) > 1:
+        stages = fewest_stages(roomier)
+    if stages > 1:
         found[:0] = _accuracy_reasons(problem, stages)
     return found
 
@@ -65,8 +67,9 @@ def _decimal(accuracy: float, rounded: type[math.floor] | type[math.ceil]) -> st
     return f"{rounded(accuracy * 1e6 + slack) / 1e6:.6f}".rstrip("0").rstrip(".")
 
 
-def _memory_reasons(problem: Problem) -> list[Reason]:
-    """At most one reason: the satellite that, if its memory alone grew, would need the least more.
+def _memory_reasons(problem: Problem) -> tuple[list[Reason], Problem]:
+    """At most one reason, the satellite that, if its memory alone grew, would need the least more; and the problem
+    with that much more.
 
     If no single satellite can save the chain, the reason is the one that lacks most when what is lacking is
     spread as evenly as contiguous stages allow.
@@ -78,7 +81,7 @@ def _memory_reasons(problem: Problem) -> list[Reason]:
         ahead.append(np.maximum(ahead[-1][:, None], _lack(problem, k)).min(axis=0))
     spread = float(ahead[-1][-1])
     if spread == 0:
-        return []
+        return [], problem
     behind = [np.full(layers + 1, np.inf)]
     behind[0][-1] = 0.0
     for k in reversed(range(count)):
@@ -91,9 +94,19 @@ def _memory_reasons(problem: Problem) -> list[Reason]:
         alone.append((float(stages[start, stop]), k, start, stop))
     lack, k, start, stop = min(alone)
     if math.isfinite(lack):
-        return [_memory_reason(problem, k, start, stop, f"give {problem.satellites[k].name}", lack)]
+        reason = _memory_reason(problem, k, start, stop, f"give {problem.satellites[k].name}", lack)
+        return [reason], _roomier(problem, lack, only=k)
     _, k, start, stop = max(_least_spread(problem, ahead))
-    return [_memory_reason(problem, k, start, stop, "give every satellite", spread)]
+    return [_memory_reason(problem, k, start, stop, "give every satellite", spread)], _roomier(problem, spread)
+
+
+def _roomier(problem: Problem, bytes_more: float, only: int | None = None) -> Problem:
+    """One satellite, or all, with so many more bytes."""
+    satellites = [
+        replace(s, memory_bytes=min(s.memory_bytes + math.ceil(bytes_more), LARGEST)) if only in (None, k) else s
+        for k, s in enumerate(problem.satellites)
+    ]
+    return replace(problem, satellites=satellites)
 
 
 def _lack(problem: Problem, k: int) -> np.ndarray:

@@ -75,6 +75,16 @@ def loss_levels(costs: Costs, rounding: Literal["down", "up"]) -> Levels:
     return Levels(np.where(sums[step] == after, step, -1), int(np.searchsorted(sums, 0)), sums <= limit, exact)
 
 
+def least_loss_levels(costs: Costs) -> Levels:
+    """Levels that count cuts, all of them with the setting that loses least."""
+    assert costs.loss_budget is not None
+    counts = np.arange(costs.satellites)
+    best = int(np.argmin(costs.losses))
+    step = np.full((len(costs.losses), len(counts)), -1)
+    step[best, :-1] = counts[1:]
+    return Levels(step, 0, counts * costs.losses[best] <= costs.loss_budget + _UNIT * len(counts), False)
+
+
 def _sums(losses: np.ndarray, cuts: int, limit: int, most: int) -> np.ndarray | None:
     """Sums of up to `cuts` losses that can still end within the limit, rising; None if there are too many."""
     sums = np.zeros(1, dtype=np.int64)

@@ -188,13 +188,13 @@ class Compression:
             self,
             settings=tuple(settings),
             accuracy_min=self._share("accuracy_min"),
-            loss_budget=self._share("loss_budget"),
+            loss_budget=self._share("loss_budget", high=MAX_SATELLITES),
             uncompressed_accuracy=checks.number("uncompressed_accuracy", uncompressed, high=1.0),
         )
 
-    def _share(self, name: str) -> float | None:
+    def _share(self, name: str, high: float = 1.0) -> float | None:
         value = getattr(self, name)
-        return None if value is None else checks.number(name, value, high=1.0)
+        return None if value is None else checks.number(name, value, high=high)
 
     def loss(self, setting: Setting) -> float:
         """Accuracy without compression, less that with this setting."""

@@ -3,7 +3,7 @@
 from satllm_ros.planning.bound import bottleneck_floor_s
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.infeasible import reasons
-from satllm_ros.planning.losses import loss_levels
+from satllm_ros.planning.losses import least_loss_levels, loss_levels
 from satllm_ros.planning.optimum import Choice, Optimum, evaluate, minimise
 from satllm_ros.planning.outcome import solution_of
 from satllm_ros.planning.problem import Problem
@@ -30,7 +30,8 @@ def solve(problem: Problem, objective: str = "exact") -> Solution | Infeasible:
     if objective not in OBJECTIVES:
         raise ValueError(f"objective is {objective!r}; allowed: {', '.join(OBJECTIVES)}")
     must = sum(not s.may_relay for s in problem.satellites)
-    if must > problem.model.layers:
+    no_room = any(s.memory_overhead_bytes > s.memory_bytes for s in problem.satellites)
+    if must > problem.model.layers or no_room:
         return Infeasible(objective, tuple(reasons(problem)))
     costs = tabulate(problem, paper=objective == "paper")
     floor_s = bottleneck_floor_s(problem, costs)
@@ -49,7 +50,10 @@ def _minimise(costs: Costs, floor_s: float) -> tuple[Optimum | None, bool]:
         return relaxed, True
     strict = minimise(costs, loss_levels(costs, "up"), floor_s)
     if strict is None:
-        return None, False
+        # The setting that loses least leaves room where rounding up did not, if anything does.
+        strict = minimise(costs, least_loss_levels(costs), floor_s)
+    if strict is None:
+        return None, True
     return Optimum(strict.choice, relaxed.least_sum_s), _delay(costs, strict) <= _delay(costs, relaxed) * (1 + 1e-12)
 
 
