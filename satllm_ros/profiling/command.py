@@ -100,8 +100,8 @@ def summary(profile: object) -> list[str]:
             f"off by {line.worst_error_bytes / 1e6:.3g} MB at most"
         )
     lines += [
-        f"  {name}: {1e9 * cost.encode_s_per_byte:.3g} ns to encode, {1e9 * cost.decode_s_per_byte:.3g} ns to decode an "
-        f"fp32 byte, ratio {cost.ratio:.3g}"
+        f"  {name}: {1e9 * cost.encode_s_per_byte:.3g} ns to encode, {1e9 * cost.decode_s_per_byte:.3g} ns to decode "
+        f"an fp32 byte, ratio {cost.ratio:.3g}"
         for name, cost in profile.codecs.items()
     ]
     return lines

@@ -5,17 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def rising_fit(
-    ratios: Sequence[float], accuracies: Sequence[float], weights: Sequence[float] | None = None
-) -> np.ndarray:
-    """Accuracies that never fall as the ratio grows, of least weighted square distance to the measured ones.
+def rising_fit(ratios: Sequence[float], accuracies: Sequence[float]) -> np.ndarray:
+    """Accuracies that never fall as the ratio grows, of least square distance to the measured ones.
 
     Parameters
     ----------
     ratios, accuracies
-        (n,) measured pairs, in any order; those of equal ratio count as one, with their weighted mean.
-    weights
-        (n,) positive; default: all alike.
+        (n,) measured pairs, in any order; those of equal ratio count as one, with their mean.
 
     Returns
     -------
@@ -28,14 +24,11 @@ def rising_fit(
         If there are no pairs, or the lengths differ.
     """
     x, y = np.asarray(ratios, dtype=float), np.asarray(accuracies, dtype=float)
-    w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
-    if not len(x) or len(x) != len(y) or len(x) != len(w):
-        raise ValueError(
-            f"{len(x)} ratios, {len(y)} accuracies and {len(w)} weights; allowed: equally many, at least one"
-        )
+    if not len(x) or len(x) != len(y):
+        raise ValueError(f"{len(x)} ratios and {len(y)} accuracies; allowed: equally many, at least one")
     unique, group = np.unique(x, return_inverse=True)
-    weight = np.bincount(group, w)
-    mean = np.bincount(group, w * y) / weight
+    weight = np.bincount(group)
+    mean = np.bincount(group, y) / weight
     pools: list[list[float]] = []
     for value, size in zip(mean, weight, strict=True):
         pools.append([value, size, 1])

@@ -92,7 +92,7 @@ def random_world(rng: np.random.Generator) -> World:
 def _spells(rng: np.random.Generator, usual: np.ndarray) -> list[tuple[float, np.ndarray]]:
     now_s, figures = 0.0, usual * np.exp(rng.normal(0, SPREAD, len(usual)))
     spells = [(0.0, figures)]
-    while now_s < 20 * RUN_S:
+    while now_s < 6 * RUN_S:
         now_s += rng.exponential(CHANGE_S / len(usual))
         figures = figures.copy()
         which = rng.integers(len(usual))

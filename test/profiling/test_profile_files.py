@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from satllm_ros.profiling.files import (
     BlockTimes,
     CodecCost,
+    MemoryLine,
     MemoryPoint,
     Profile,
     ProfileError,
@@ -28,7 +29,7 @@ PROFILE = Profile(
     measured_at="2026-01-02T03:04:05+00:00",
     blocks=(BlockTimes(1, 1, (0.01, 0.02)), BlockTimes(16, 1, (0.1, 0.2)), BlockTimes(16, 2, (0.06, 0.12))),
     memory=(MemoryPoint(1, 1_000_000), MemoryPoint(2, 1_500_000)),
-    memory_line=fit_line([MemoryPoint(1, 1_000_000), MemoryPoint(2, 1_500_000)]),
+    memory_line=MemoryLine(500_000.0, 500_000.0, 0.0),
     codecs={"int8": CodecCost(3e-9, 1e-9, 0.2)},
 )
 
@@ -136,5 +137,5 @@ def test_the_monotone_fit(points):
 def test_the_monotone_fit_by_hand():
     fitted = rising_fit([1.0, 0.1, 0.5, 0.2], [0.97, 0.9, 0.94, 0.96])
     assert fitted.tolist() == [[0.1, 0.9], [0.2, 0.95], [0.5, 0.95], [1.0, 0.97]]
-    with pytest.raises(ValueError, match="2 ratios, 1 accuracies"):
+    with pytest.raises(ValueError, match="2 ratios and 1 accuracies"):
         rising_fit([1, 2], [1])
