@@ -35,8 +35,8 @@ def main() -> None:
     for habit, what in HABITS.items():
         found = np.array(regrets[habit])
         print(
-            f"{what:>48} {len(found):>6} {found.mean():>7.1%} {np.median(found):>7.1%} {np.percentile(found, 95):>7.1%} "
-            f"{found.max():>7.1%} {np.mean(moves[habit]):>6.1f}"
+            f"{what:>48} {len(found):>6} {found.mean():>7.1%} {np.median(found):>7.1%} "
+            f"{np.percentile(found, 95):>7.1%} {found.max():>7.1%} {np.mean(moves[habit]):>6.1f}"
         )
 
 
