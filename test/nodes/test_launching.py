@@ -107,7 +107,7 @@ def test_a_satellite_that_is_launched_again_finds_its_store(tmp_path: Path) -> N
     def store_directories(chosen: str) -> str:
         launching.actions(constellation, arguments | {"run": chosen}, lambda spec: spec.name == "sat1")
         (parameters,) = tmp_path.rglob("sat1.yaml")
-        (found,) = re.findall(r"store_directory: (.*)", parameters.read_text())
+        (found,) = re.findall(r'"store_directory": "(.*?)"', parameters.read_text())
         parameters.unlink()
         return found
 

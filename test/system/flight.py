@@ -41,6 +41,8 @@ def own_domain() -> Iterator[int]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            # Inherited by the flight: one that outlives killed tests keeps its domain to itself.
+            os.set_inheritable(lock.fileno(), True)
             yield domain
             return
         raise RuntimeError("every DDS domain for tests is taken")
@@ -111,6 +113,7 @@ class Flight:
                 cwd=folder,
                 env=os.environ | {"ROS_DOMAIN_ID": str(self.domain), _MARK: self._mark},
                 start_new_session=True,
+                close_fds=False,
             )
 
     @property
