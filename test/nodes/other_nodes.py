@@ -17,6 +17,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from ros_domain import leave
 from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
@@ -166,7 +167,7 @@ class Others:
         self._executor.shutdown()
         for node in self._nodes:
             node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        leave(self._context)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -1,0 +1,36 @@
+"""Tests leave no DDS participant behind in their process."""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import rclpy
+from ros_domain import leave
+
+from satllm_ros.nodes.base import FlightNode
+
+
+def own_segments() -> set[str]:
+    """Shared memory that this process owns: one segment a participant."""
+    links = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            links.append(os.readlink(link))
+    return {link for link in links if re.fullmatch(r"/dev/shm/fastdds_[0-9a-f]{16}_el", link)}
+
+
+def test_only_this_test_is_in_its_domain(context: rclpy.Context) -> None:
+    FlightNode("only", context=context)
+    assert len(own_segments()) == 1
+
+
+def test_a_context_that_is_left_ends_its_participant(domain: int) -> None:
+    before = own_segments()
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    for name in ("first", "second"):
+        FlightNode(name, context=context)
+    assert len(own_segments() - before) == 1
+    leave(context)
+    assert own_segments() == before
