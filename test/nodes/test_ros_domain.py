@@ -20,11 +20,6 @@ def own_segments() -> set[str]:
     return {link for link in links if re.fullmatch(r"/dev/shm/fastdds_[0-9a-f]{16}_el", link)}
 
 
-def test_only_this_test_is_in_its_domain(context: rclpy.Context) -> None:
-    FlightNode("only", context=context)
-    assert len(own_segments()) == 1
-
-
 def test_a_context_that_is_left_ends_its_participant(domain: int) -> None:
     before = own_segments()
     context = rclpy.Context()
