@@ -50,6 +50,6 @@ def leave(context: rclpy.Context) -> None:
 
 
 def free_what_was_left() -> None:
-    """Once more, for nodes that somebody held: pytest holds the fixtures of a test until the test is over."""
+    """Free nodes that were still held when their context was left: pytest holds fixtures until a test is over."""
     if _left:
         gc.collect()

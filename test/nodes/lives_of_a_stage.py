@@ -22,7 +22,6 @@ from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import Plan, Stage
 
 PATIENCE_S = 120.0
-SETTLE_S = 10.0
 
 
 def resident_bytes() -> int:
@@ -30,14 +29,6 @@ def resident_bytes() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("RssAnon:"))
     return int(line.split()[1]) * 1024
-
-
-def settled_bytes(at_most: float) -> int:
-    """Resident memory once it is so small, or when patience ends: worker threads let go of a model a little later."""
-    deadline_s = time.monotonic() + SETTLE_S
-    while (now := resident_bytes()) >= at_most and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    return now
 
 
 def live(node: StageNode, onboard: Onboard, blocks: int) -> dict[str, int]:
@@ -58,7 +49,7 @@ def live(node: StageNode, onboard: Onboard, blocks: int) -> dict[str, int]:
     loaded = {"parameters": onboard.submodels.memory_bytes, "loaded": resident_bytes()}
     assert node.trigger_deactivate() is TransitionCallbackReturn.SUCCESS
     assert node.trigger_cleanup() is TransitionCallbackReturn.SUCCESS
-    return {**loaded, "cleaned": settled_bytes(at_most=loaded["loaded"] - 0.9 * loaded["parameters"])}
+    return {**loaded, "cleaned": resident_bytes()}
 
 
 def main() -> None:

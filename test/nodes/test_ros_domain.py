@@ -1,4 +1,4 @@
-"""Tests leave no DDS participant behind in their process."""
+"""A test that leaves its context leaves no DDS participant behind in its process."""
 
 import os
 import re
