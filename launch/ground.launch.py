@@ -8,7 +8,9 @@ from satllm_ros.nodes.launching import Arguments, actions, constellation_of, des
 
 def start(arguments: Arguments) -> list[Action]:
     """Ground, recorder and planner."""
-    return actions(constellation_of(arguments), arguments, lambda spec: spec.name in ("ground", "planner"))
+    return actions(
+        constellation_of(arguments, planner_is_here=True), arguments, lambda spec: spec.name in ("ground", "planner")
+    )
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -29,12 +29,14 @@ class SatelliteConfig:
     """One satellite: parameters it may hold [byte], and seconds one tile takes in one block.
 
     `block_s` is imposed under emulation; with `external`, where another node runs the blocks, it is believed.
+    `profile` is the file of what was measured of its device, on the planner's computer; empty if nothing was.
     """
 
     name: str
     memory_bytes: int
     block_s: float
     external: bool = False
+    profile: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Constellation:
 
     `public_key` is an Ed25519 key, 64 hexadecimal digits, and `private_key` the file of its other half, which the
     planner signs with; both are empty where plans are not signed. With `durable_custody`, batches outlive sensing.
+    `calibration` is the file of what codec settings cost in accuracy, on the planner's computer, or empty.
     """
 
     checkpoint: str
@@ -80,10 +83,16 @@ class Constellation:
     public_key: str = ""
     private_key: str = ""
     durable_custody: bool = False
+    calibration: str = ""
 
     @property
     def names(self) -> list[str]:
         return [satellite.name for satellite in self.satellites]
+
+    @property
+    def profiles(self) -> list[str]:
+        """Profiles of the satellites' devices as the planner takes them, satellite=file."""
+        return [f"{satellite.name}={satellite.profile}" for satellite in self.satellites if satellite.profile]
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         public_key=signing.text("public_key", ""),
         private_key=signing.text("private_key", ""),
         durable_custody=top.flag("durable_custody", False),
+        calibration=model.text("calibration", ""),
     )
     for section in (top, model, emulate, links, read_source, signing):
         section.refuse_unknown()
@@ -246,6 +256,10 @@ def processes(
     sensing |= {"rate": constellation.source.rate, "durable": constellation.durable_custody}
     planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
+    planner |= {"calibration": constellation.calibration, "threads": constellation.threads}
+    if constellation.profiles:
+        # An empty list has no type in a ROS parameter file.
+        planner |= {"profiles": constellation.profiles}
     recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
     specs += [
         ProcessSpec("planner", "planner", "", {"planner": planner}, without="the graph flies on under the active plan"),
@@ -289,7 +303,10 @@ def _satellite(section: Section) -> SatelliteConfig:
         section.integer("memory_bytes", 1, 2**62),
         section.number("block_s", 0.0, 1e6),
         section.flag("external", False),
+        section.text("profile", ""),
     )
+    if made.external and made.profile:
+        raise ConstellationError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
     section.refuse_unknown()
     return made
 

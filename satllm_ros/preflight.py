@@ -12,9 +12,9 @@ from satllm_ros.graph import Constellation
 from satllm_ros.model.spec import read_spec
 from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
-from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
+from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.runtime.signing import parse_public_key
 
 
@@ -22,8 +22,8 @@ class NoPlanError(ValueError):
     """No split of the model over these satellites exists; the message gives the reasons."""
 
 
-def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
-    """Check files, input and feasibility; the input only where it is on this computer.
+def check(constellation: Constellation, *, source_is_here: bool = True, planner_is_here: bool = True) -> None:
+    """Check files, input and feasibility; the input, and what was measured, only where it is on this computer.
 
     Raises
     ------
@@ -37,6 +37,8 @@ def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
     if source_is_here:
         _check_source(constellation)
+    measured = {"profiles": constellation.profiles, "calibration": constellation.calibration} if planner_is_here else {}
+    inputs = read_inputs(spec, artefacts, constellation.codecs, satellites=constellation.names, **measured)
     links = [Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g")]
     facts = FlightFacts(
         spec=spec,
@@ -45,7 +47,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
         upload_tile_bytes=0.0,
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
         links=LinkFacts(*links),
-        settings=offered_settings(artefacts, constellation.codecs),
+        settings=inputs.settings,
         accuracy_floor=constellation.accuracy_floor,
     )
     _, outcome = best_crew(facts)

@@ -80,7 +80,11 @@ def is_on(arguments: Arguments, name: str) -> bool:
 
 
 def constellation_of(
-    arguments: Arguments, *, on_one_computer: bool = False, source: SourceConfig | None = None
+    arguments: Arguments,
+    *,
+    on_one_computer: bool = False,
+    planner_is_here: bool = False,
+    source: SourceConfig | None = None,
 ) -> Constellation:
     """The checked constellation of a launch, with the source given here or by the arguments.
 
@@ -96,7 +100,9 @@ def constellation_of(
     elif source is None and is_on(arguments, "camera"):
         source = SourceConfig("topic")
     constellation = load_constellation(Path(arguments["config"]), source=source)
-    preflight.check(constellation, source_is_here="bag" in arguments)
+    preflight.check(
+        constellation, source_is_here="bag" in arguments, planner_is_here=on_one_computer or planner_is_here
+    )
     if constellation.emulate_links and not on_one_computer:
         raise ValueError(
             "emulate.links is true, but satellites on computers of their own have real links: make it false"

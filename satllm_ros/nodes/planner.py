@@ -19,12 +19,9 @@ from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.links import KINDS
-from satllm_ros.nodes.planner_parameters import PARAMETERS
+from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
 from satllm_ros.nodes.process import run
-from satllm_ros.planning.flight import FlightFacts, LinkFacts
-from satllm_ros.planning.offered import offered_settings
-from satllm_ros.planning.problem import Link
+from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.runtime.flight_planner import FlightPlanner
 from satllm_ros.runtime.incarnation import read_incarnation, write_incarnation
 from satllm_ros.runtime.load_rates import LoadRates
@@ -55,14 +52,18 @@ class PlannerNode(FlightNode):
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
         artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=self._spec.model_id)
-        self._settings = offered_settings(artefacts, self.value("codecs"))
+        given = {name: self.value(name) for name in ("satellites", "profiles", "calibration", "batch_tiles", "threads")}
+        self._inputs = read_inputs(self._spec, artefacts, self.value("codecs"), **given)
         self._keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
         self._state_file = Path(self.value("state_directory") or ".") / f"{self.get_name()}.incarnation"
         self._persisted = read_incarnation(self._state_file)
 
     def activate(self) -> None:
         satellites = self.value("satellites")
-        self._observed = Observed(self._prior())
+        for sentence in self._inputs.sentences():
+            self.get_logger().info(sentence)
+        prior = facts_beforehand(self.value, self._spec, self._inputs.settings)
+        self._observed = Observed(prior, self._inputs.devices)
         self._rates = LoadRates(self.value("load_rate_bps") / 8)
         self._flight = FlightPlanner(
             self._observed, self._rates, source=graph.SENSING, say=lambda text: self.get_logger().info(text)
@@ -87,19 +88,6 @@ class PlannerNode(FlightNode):
         self.listen_to(graph.PLAN_ACTIVE, self._on_plan_active)
         self.listen_to(graph.PLAN_PROPOSED, self._on_plan_proposed)
 
-    def _prior(self) -> FlightFacts:
-        links = {kind: Link(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s")) for kind in KINDS}
-        return FlightFacts(
-            spec=self._spec,
-            batches=self.value("batches"),
-            batch_tiles=self.value("batch_tiles"),
-            upload_tile_bytes=0.0,
-            satellites=[],
-            links=LinkFacts(**links),
-            settings=self._settings,
-            accuracy_floor=self.value("accuracy_floor"),
-        )
-
     # What is heard
 
     def _on_status(self, satellite: str, message: m.SatelliteStatus) -> None:
@@ -109,7 +97,9 @@ class PlannerNode(FlightNode):
             pinned = str(convert.setting_from(message.setting)) if message.setting_pinned else None
             if message.satellite != satellite:
                 raise NonsenseError(f"status of {message.satellite!r} on the topic of {satellite}")
-            self._observed.on_satellite(satellite, message.block_s, float(message.memory_budget_bytes), pinned, now_s)
+            speed = {"runs": (message.start, message.stop), "emulated": message.emulated}
+            budget = float(message.memory_budget_bytes)
+            self._observed.on_satellite(satellite, message.block_s, budget, pinned, now_s, **speed)
         except ValueError as error:
             self._count("malformed_status", error)
             return
@@ -288,6 +278,7 @@ class PlannerNode(FlightNode):
             "active": str(active.epoch) if active is not None else "",
             "proposed": str(pending.epoch) if pending is not None else "",
             "decision": self._flight.decision,
+            **{f"age of {what} [s]": f"{age_s:.0f}" for what, age_s in self._inputs.ages().items()},
         }
         if self._problem_sentence:
             return DiagnosticStatus.ERROR, self._problem_sentence, values

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.links import KINDS
 from satllm_ros.nodes.parameters import (
     ARTEFACTS,
@@ -12,6 +16,8 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
+from satllm_ros.planning.flight import FlightFacts, LinkFacts
+from satllm_ros.planning.problem import Link, Setting
 
 PARAMETERS = (
     CHECKPOINT,
@@ -22,6 +28,15 @@ PARAMETERS = (
     STATE_DIRECTORY,
     Parameter("signing_key", "", "File of the private key that signs plans (PEM); empty: they are not signed"),
     Parameter("codecs", ["int8", "raw"], "Codec settings the planner may choose from"),
+    Parameter(
+        "profiles", [], "Files of `satllm profile`, as satellite=file; the speed of others is all that they report"
+    ),
+    Parameter(
+        "calibration",
+        "",
+        "File of `satllm calibrate`: accuracy and ratio of the codec settings; empty: those of the artefacts",
+    ),
+    Parameter("threads", 1, "Threads of one inference, for which times are looked up in profiles", "-", 1, 256),
     Parameter("accuracy_floor", 0.0, "Least accuracy that a codec setting may have", "share", 0.0, 1.0),
     Parameter("batches", 64, "Batches B to plan for when sensing does not know how many will come", "batch", 1),
     Parameter(
@@ -49,3 +64,24 @@ PARAMETERS = (
         )
     ),
 )
+
+
+def facts_beforehand(value: Callable[[str], Any], spec: ModelSpec, settings: Sequence[Setting]) -> FlightFacts:
+    """What parameters and files say before anything is heard; there are no satellites yet.
+
+    Parameters
+    ----------
+    value
+        Gives the value of a parameter by name.
+    """
+    links = {kind: Link(value(f"{kind}_rate_bps"), value(f"{kind}_propagation_s")) for kind in KINDS}
+    return FlightFacts(
+        spec=spec,
+        batches=value("batches"),
+        batch_tiles=value("batch_tiles"),
+        upload_tile_bytes=0.0,
+        satellites=[],
+        links=LinkFacts(**links),
+        settings=settings,
+        accuracy_floor=value("accuracy_floor"),
+    )

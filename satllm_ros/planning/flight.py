@@ -16,11 +16,26 @@ ENVELOPE_TILE_BYTES = 16
 
 @dataclass(frozen=True)
 class SatelliteFacts:
-    """Speed and memory of one satellite: seconds one tile takes in one block, and bytes for parameters."""
+    """Speed and memory of one satellite.
+
+    Attributes
+    ----------
+    block_s
+        Seconds one tile takes in one block, mean over all L.
+    memory_bytes
+        Bytes its parameters may take.
+    layer_shares
+        (L,) time of each layer as a multiple of `block_s`, so of mean 1; empty: all take the same.
+    """
 
     name: str
     block_s: float
     memory_bytes: float
+    layer_shares: Sequence[float] = ()
+
+    def layer_s(self, blocks: int, tiles: int) -> list[float]:
+        """(L,) seconds a batch of so many tiles takes in each of L = `blocks` layers."""
+        return [self.block_s * tiles * share for share in self.layer_shares or [1.0] * blocks]
 
 
 @dataclass(frozen=True)
@@ -77,8 +92,8 @@ class FlightFacts:
 def flight_problem(facts: FlightFacts) -> Problem:
     """The planning problem of one run; costs are for one batch.
 
-    Every block takes the same time: embedding and head are below a hundredth of a block's work in the models
-    that need splitting.
+    Where the layers of a satellite were not measured, they take the same time: embedding and head are below a hundredth
+    of a block's work in the models that need splitting.
     """
     spec, tiles = facts.spec, facts.batch_tiles
     upload_tile_bytes = facts.upload_tile_bytes or 3 * spec.image_height * spec.image_width
@@ -95,9 +110,7 @@ def flight_problem(facts: FlightFacts) -> Problem:
                 logits_bytes,
             ],
         ),
-        satellites=[
-            Satellite(s.name, s.memory_bytes, layer_s=[s.block_s * tiles] * spec.blocks) for s in facts.satellites
-        ],
+        satellites=[Satellite(s.name, s.memory_bytes, layer_s=s.layer_s(spec.blocks, tiles)) for s in facts.satellites],
         links=facts.links.through([s.name for s in facts.satellites]),
         compression=Compression(facts.settings, facts.accuracy_floor),
     )

@@ -13,6 +13,8 @@ import yaml
 
 FORMAT = "satllm-profile"
 VERSION = 1
+# Speeds are compared with these times, so none may be nothing.
+SHORTEST_LAYER_S, LONGEST_LAYER_S = 1e-9, 1e6
 
 
 class ProfileError(ValueError):
@@ -140,7 +142,7 @@ def _profile(document: dict[str, Any]) -> Profile:
         raise ValueError("measured_at has no time zone")
     blocks = tuple(
         BlockTimes(
-            _positive(int(b["batch_tiles"])), _positive(int(b["threads"])), tuple(_time(s) for s in b["layer_s"])
+            _positive(int(b["batch_tiles"])), _positive(int(b["threads"])), tuple(_layer_time(s) for s in b["layer_s"])
         )
         for b in document["blocks"]
     )
@@ -165,6 +167,13 @@ def _time(value: Any) -> float:
     seconds = float(value)
     if not 0.0 <= seconds < math.inf:
         raise ValueError(f"{value} where a finite figure from 0 on is needed")
+    return seconds
+
+
+def _layer_time(value: Any) -> float:
+    seconds = float(value)
+    if not SHORTEST_LAYER_S <= seconds <= LONGEST_LAYER_S:
+        raise ValueError(f"layer_s {value} where {SHORTEST_LAYER_S:g} to {LONGEST_LAYER_S:g} is needed")
     return seconds
 
 

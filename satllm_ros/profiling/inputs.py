@@ -54,22 +54,33 @@ def measured_settings(path: Path, profile: Profile | None = None, *, model_id: s
     return settings
 
 
-def calibration_age_s(path: Path, now: datetime | None = None) -> float:
-    """Seconds since the calibration was made; raises like `measured_settings`."""
+def calibration_time(path: Path) -> datetime:
+    """When the calibration was made; raises like `measured_settings`."""
     try:
         then = datetime.fromisoformat(_calibration(path)["measured_at"])
-        age_s = ((now or datetime.now(timezone.utc)) - then).total_seconds()
     except (KeyError, TypeError, ValueError) as error:
         raise ProfileError(f"{path} is damaged: {type(error).__name__} {error}") from None
-    return age_s
+    if then.tzinfo is None:
+        raise ProfileError(f"{path} is damaged: measured_at has no time zone")
+    return then
+
+
+def calibration_age_s(path: Path, now: datetime | None = None) -> float:
+    """Seconds since the calibration was made; raises like `measured_settings`."""
+    return ((now or datetime.now(timezone.utc)) - calibration_time(path)).total_seconds()
 
 
 def age_sentence(what: str, age_s: float) -> str:
-    """How old a measurement is, for a log: one figure, in the unit people use."""
+    """How old a measurement is, for a log: one figure, in the unit people use.
+
+    One from the future is told too: a clock is wrong, here or there.
+    """
+    how = "old" if age_s > -60.0 else "ahead of this computer's clock"
+    span_s = abs(age_s) if age_s <= -60.0 else max(0.0, age_s)
     for unit, seconds in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if age_s >= 2 * seconds:
-            return f"{what} is {math.floor(age_s / seconds)} {unit} old"
-    return f"{what} is {max(0, math.floor(age_s))} seconds old"
+        if span_s >= 2 * seconds:
+            return f"{what} is {math.floor(span_s / seconds)} {unit} {how}"
+    return f"{what} is {math.floor(span_s)} seconds {how}"
 
 
 def _calibration(path: Path) -> dict[str, Any]:

@@ -110,6 +110,8 @@ class FlightPlanner:
             lines.append(f"left out: {', '.join(left_out)}; with more, it would be slower or not fit")
         if pins := self._pins(plan):
             lines.append(pins.removeprefix("; "))
+        if unused := self._observed.unused_profiles:
+            lines.append(f"not used: profile of {', '.join(unused)}; the speed flown there is emulated")
         return replace(
             plan,
             predicted_makespan_s=outcome.predicted.exact_s,

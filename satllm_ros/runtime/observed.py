@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from satllm_ros.planning.flight import FlightFacts, SatelliteFacts
+from satllm_ros.planning.measured import DeviceTimes, Pace, with_costs
 from satllm_ros.planning.problem import MAX_BATCHES, Link
 from satllm_ros.runtime.steady_figure import SteadyFigure
 
@@ -22,9 +23,17 @@ class NonsenseError(ValueError):
 
 @dataclass
 class _Satellite:
+    """The device and the pace are of who was measured beforehand and runs at its own speed."""
+
     memory_bytes: float = 0.0
     pinned: str | None = None
     block_s: SteadyFigure = field(default_factory=SteadyFigure)
+    device: DeviceTimes | None = None
+    pace: Pace | None = None
+
+    def facts(self, name: str) -> SatelliteFacts:
+        shares = () if self.device is None else self.device.layer_shares
+        return SatelliteFacts(name, self.block_s.value, self.memory_bytes, shares)
 
 
 @dataclass
@@ -56,26 +65,54 @@ class Observed:
     prior
         What is known beforehand: model, settings, links by kind, and the batches to plan for if sensing does not
         know how many will come. Its satellites are ignored.
+    devices
+        Times of the devices that were measured, by satellite: reports scale them. Others are planned with as if all
+        their blocks took the same time.
     """
 
-    def __init__(self, prior: FlightFacts) -> None:
+    def __init__(self, prior: FlightFacts, devices: Mapping[str, DeviceTimes] | None = None) -> None:
         self._prior = prior
+        self._devices = devices or {}
         self._satellites: dict[str, _Satellite] = {}
         self._connections: dict[tuple[str, str], _Connection] = {}
         self._stream: Stream | None = None
 
-    def on_satellite(self, name: str, block_s: float, memory_bytes: float, pinned: str | None, now_s: float) -> None:
+    def on_satellite(
+        self,
+        name: str,
+        block_s: float,
+        memory_bytes: float,
+        pinned: str | None,
+        now_s: float,
+        *,
+        runs: tuple[int, int] = (0, 0),
+        emulated: bool = False,
+    ) -> None:
         """A satellite says how fast it is, what its sub-models may take, and the setting an operator pinned.
+
+        Parameters
+        ----------
+        runs
+            (start, stop] of the blocks its speed is of; (0, 0) if it has none yet.
+        emulated
+            Whether its speed is imposed: what its device can do then does not matter.
 
         Raises
         ------
         NonsenseError
-            If its speed is no time.
+            If its speed is no time, or its blocks are none of the model.
         """
         if not 0.0 <= block_s <= MAX_BLOCK_S:
             raise NonsenseError(f"{name} takes {block_s} s a block; allowed is 0 to {MAX_BLOCK_S:g}")
+        if not 0 <= runs[0] <= runs[1] <= self._prior.spec.blocks:
+            raise NonsenseError(f"{name} runs blocks ({runs[0]}, {runs[1]}] of {self._prior.spec.blocks}")
         seen = self._satellites.setdefault(name, _Satellite())
         seen.memory_bytes, seen.pinned = memory_bytes, pinned
+        device = None if emulated else self._devices.get(name)
+        if device is not seen.device:
+            seen.device, seen.pace = device, None if device is None else Pace(device)
+        if device is not None and seen.pace is not None:
+            block_s = min(MAX_BLOCK_S, device.block_s * seen.pace.of(block_s, *runs))
         seen.block_s.add(block_s, now_s)
 
     def on_link(self, sender: str, receiver: str, link: tuple[float, float], now_s: float) -> None:
@@ -115,6 +152,11 @@ class Observed:
         """Settings that operators pinned, by satellite."""
         return {name: seen.pinned for name, seen in self._satellites.items() if seen.pinned is not None}
 
+    @property
+    def unused_profiles(self) -> list[str]:
+        """Satellites whose device was measured in vain: they impose another speed."""
+        return [name for name, seen in self._satellites.items() if name in self._devices and seen.device is None]
+
     def facts(self, names: Sequence[str]) -> FlightFacts | None:
         """Facts of these satellites, in this order; None before sensing and one of them have reported."""
         heard = [(name, self._satellites[name]) for name in names if name in self._satellites]
@@ -126,6 +168,7 @@ class Observed:
             prior,
             batches=self._stream.batches_left(prior.batch_tiles, prior.batches),
             upload_tile_bytes=self._stream.tile_bytes,
-            satellites=[SatelliteFacts(name, seen.block_s.value, seen.memory_bytes) for name, seen in heard],
+            satellites=[seen.facts(name) for name, seen in heard],
             links=replace(prior.links, measured=measured),
+            settings=with_costs(prior.settings, [seen.device for _, seen in heard if seen.device is not None]),
         )

@@ -92,6 +92,13 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("signing", ("signing",), "key"),
     ("signing: public_key", ("signing",), {"public_key": 12}),
     ("signing: unknown field 'key'", ("signing",), {"key": "x"}),
+    ("model: calibration", ("model", "calibration"), ["x"]),
+    ("satellites[1]: profile", ("satellites", 1, "profile"), 3),
+    (
+        "satellites[0]: profile is 'p.yaml', but with external",
+        ("satellites", 0),
+        {"name": "sat1", "memory_bytes": 1, "block_s": 1, "external": True, "profile": "p.yaml"},
+    ),
     ("unknown field 'batchtiles'", ("batchtiles",), 5),
 ]
 
@@ -159,12 +166,15 @@ def test_a_file_without_the_optional_fields_flies_as_ever(shipped: dict[str, Any
     constellation = load(shipped)
     assert (constellation.public_key, constellation.private_key) == ("", "")
     assert constellation.durable_custody is False and constellation.source.rate == 0.0
+    assert constellation.profiles == [] and constellation.calibration == ""
 
 
 def test_optional_fields_are_read(shipped: dict[str, Any], load: Load) -> None:
     document = changed(shipped, "signing", value={"public_key": "ab" * 32, "private_key": "keys/plan.pem"})
     document = changed(changed(document, "durable_custody", value=True), "source", "rate", value=1)
+    document = changed(changed(document, "satellites", 2, "profile", value="p.yaml"), "model", "calibration", value="c")
     constellation = load(document)
+    assert constellation.profiles == ["sat3=p.yaml"] and constellation.calibration == "c"
     assert (constellation.public_key, constellation.private_key) == ("ab" * 32, "keys/plan.pem")
     assert constellation.durable_custody is True and constellation.source.rate == 1.0
 

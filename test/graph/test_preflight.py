@@ -129,6 +129,16 @@ def test_a_codec_that_was_not_measured_or_is_none(good: Constellation) -> None:
     assert "'zip'" in refusal(replace(good, codecs=("zip",)))
 
 
+def test_files_of_measurements_are_looked_at_where_the_planner_is(files: Path, good: Constellation) -> None:
+    absent = str(files / "absent.yaml")
+    measured = replace(good.satellites[0], profile=absent)
+    for constellation in (replace(good, calibration=absent), replace(good, satellites=(measured,))):
+        assert absent in refusal(constellation, FileNotFoundError)
+        preflight.check(constellation, planner_is_here=False)
+    wrong = replace(measured, profile=str(files / "codec.safetensors"))
+    assert "codec.safetensors is not YAML" in refusal(replace(good, satellites=(wrong,)))
+
+
 Break = Callable[[Path, Constellation], Constellation]
 BROKEN: dict[str, tuple[Break, type[Exception], tuple[str, ...]]] = {
     "missing checkpoint": (

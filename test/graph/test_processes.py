@@ -104,7 +104,10 @@ def test_a_latest_that_points_nowhere_is_mended_and_a_real_one_left(tmp_path: Pa
 def test_what_the_optional_fields_say_reaches_the_nodes(shipped: dict[str, Any], load: Any) -> None:
     document = changed(shipped, "signing", value={"public_key": "ab" * 32, "private_key": "plan.pem"})
     document = changed(changed(document, "durable_custody", value=True), "source", "rate", value=2)
-    nodes = by_node(processes(load(document), RUN, exit_when_done=True))
+    document = changed(changed(document, "satellites", 1, "profile", value="p.yaml"), "model", "calibration", value="c")
+    nodes = by_node(processes(load(changed(document, "threads", value=3)), RUN, exit_when_done=True))
+    planner = nodes["planner"]
+    assert (planner["profiles"], planner["calibration"], planner["threads"]) == (["sat2=p.yaml"], "c", 3)
     signed = {name for name, values in nodes.items() if values.get("plan_public_key") == "ab" * 32}
     assert signed == {"sensing", "planner", "recorder", *(f"{s['name']}/stage" for s in shipped["satellites"])}
     assert [name for name, values in nodes.items() if "signing_key" in values] == ["planner"]

@@ -32,9 +32,11 @@ PATIENCE_S = 90.0
 
 @dataclass
 class Satellite:
-    """What one satellite reports of itself."""
+    """What one satellite reports of itself; with layers, `block_s` is their mean over the blocks it was given last."""
 
     block_s: float = 0.01
+    layer_s: tuple[float, ...] = ()
+    emulated: bool = False
     memory_bytes: int = 10**9
     boot_id: int = 1
     silent: bool = False
@@ -55,6 +57,7 @@ class Script(Node):
         self.proposals: list[Plan] = []
         self.committed: list[Plan] = []
         self.about: PlanKey = NO_PLAN
+        self.rounds = 0
         self.diagnostics: dict[str, DiagnosticStatus] = {}
         counters = Counters()
 
@@ -72,6 +75,13 @@ class Script(Node):
     def status(self, name: str) -> m.SatelliteStatus:
         satellite = self.satellites[name]
         about = self.about[0] if self.claim is None or name != "sat1" else self.claim
+        stage = self.committed[-1].stage_of(name) if self.committed else None
+        start, stop = (0, 0) if stage is None else (stage.start, stage.stop)
+        block_s = satellite.block_s
+        if satellite.layer_s and stage is not None:
+            block_s = sum(satellite.layer_s[start:stop]) / (stop - start)
+        elif satellite.layer_s:
+            block_s = satellite.layer_s[len(satellite.layer_s) // 2]
         return m.SatelliteStatus(
             satellite=name,
             boot_id=satellite.boot_id,
@@ -80,10 +90,14 @@ class Script(Node):
             readiness=int(Readiness.REFUSED if self.refusal else Readiness.READY),
             reason=self.refusal,
             memory_budget_bytes=satellite.memory_bytes,
-            block_s=satellite.block_s * satellite.jitter(),
+            start=start,
+            stop=stop,
+            block_s=block_s * satellite.jitter(),
+            emulated=satellite.emulated,
         )
 
     def _publish(self) -> None:
+        self.rounds += 1
         self.ledgers.publish(self.ledger)
         for name, satellite in self.satellites.items():
             if not satellite.silent:

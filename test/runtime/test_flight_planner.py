@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prior_facts import NAMES, PRIOR
 
-from satllm_ros.model.spec import ModelSpec
-from satllm_ros.planning.flight import FlightFacts, LinkFacts
-from satllm_ros.planning.problem import Link, Setting
 from satllm_ros.runtime.flight_planner import FlightPlanner
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.incarnation import read_incarnation, write_incarnation
@@ -21,20 +19,7 @@ from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.signals import Report
 from satllm_ros.runtime.steady_figure import SteadyFigure
 
-NAMES = ("sat1", "sat2")
-SPEC = ModelSpec("vit", {}, (0.5,) * 3, (0.5,) * 3, ("a", "b"), "0123456789abcdef", 6, 5, 1, 8, 8, 8, (100,) * 6)
-FAST = Link(1e9)
 KEY = (Epoch(1, 1), "f" * 16)
-PRIOR = FlightFacts(
-    spec=SPEC,
-    batches=64,
-    batch_tiles=2,
-    upload_tile_bytes=0.0,
-    satellites=[],
-    links=LinkFacts(FAST, FAST, FAST),
-    settings=[Setting("raw", 1.0, 0.9), Setting("int8", 0.25, 0.89)],
-    accuracy_floor=0.0,
-)
 
 
 class Bench:

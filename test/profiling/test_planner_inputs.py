@@ -1,0 +1,146 @@
+"""The files a planner is given: what it takes from them, and what it refuses."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import yaml
+
+from satllm_ros.assets_path import artefacts_path, checkpoint_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.model.spec import read_spec
+from satllm_ros.profiling.files import BlockTimes, CodecCost, Profile, ProfileError, save_profile
+from satllm_ros.profiling.inputs import age_sentence
+from satllm_ros.profiling.planner_inputs import read_inputs
+
+SPEC = read_spec(checkpoint_path("demo"))
+ARTEFACTS = load_artefacts(artefacts_path("demo"))
+THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+LAYERS = tuple(float(i + 1) for i in range(SPEC.blocks))
+PROFILE = Profile(
+    SPEC.model_id,
+    "Some CPU, 2 cores",
+    THEN.isoformat(),
+    (BlockTimes(10, 1, LAYERS), BlockTimes(10, 4, tuple(s / 2 for s in LAYERS))),
+    codecs={"int8": CodecCost(3e-9, 1e-9, 0.2)},
+)
+ALIKE = {"int8": {"alike": {"accuracy": 0.5, "ratio": 0.2}}, "raw": {"alike": {"accuracy": 0.6, "ratio": 1.0}}}
+
+
+@pytest.fixture
+def profile_file(tmp_path):
+    save_profile(tmp_path / "a.profile.yaml", PROFILE)
+    return tmp_path / "a.profile.yaml"
+
+
+@pytest.fixture
+def calibration_file(tmp_path):
+    return write_calibration(tmp_path / "c.yaml")
+
+
+def write_calibration(path, **changes):
+    document = {"format": "satllm-calibration", "version": 1, "model_id": SPEC.model_id, "settings": ALIKE}
+    path.write_text(yaml.safe_dump(document | {"measured_at": THEN.isoformat()} | changes))
+    return path
+
+
+def read(*profiles, codecs=("int8", "raw"), **given):
+    given = {"batch_tiles": 20, "threads": 4} | given
+    return read_inputs(SPEC, ARTEFACTS, codecs, satellites=["sat1", "sat2", "sat3"], profiles=profiles, **given)
+
+
+def test_without_files_all_is_as_the_artefacts_say():
+    inputs = read()
+    assert [s.accuracy for s in inputs.settings] == [ARTEFACTS.measurements[n].accuracy for n in ("int8", "raw")]
+    assert not inputs.devices and inputs.sentences() == [] and inputs.ages() == {}
+
+
+def test_times_are_those_of_a_tile_in_batches_and_threads_as_flown(profile_file):
+    device = read(f"sat2={profile_file}").devices["sat2"]
+    assert device.layer_s == pytest.approx([s / 2 / 10 for s in LAYERS])
+    assert device.coding_s_per_byte == {"int8": (3e-9, 1e-9)}
+    assert device.start_s == pytest.approx(LAYERS[SPEC.blocks // 2] / 2 / 10), "nothing nearer to 8 tiles was measured"
+
+
+def test_what_a_satellite_measures_at_its_start_is_compared_with_small_batches(tmp_path):
+    small = BlockTimes(8, 1, tuple(s / 20 for s in LAYERS))
+    save_profile(tmp_path / "p.yaml", replace(PROFILE, blocks=(*PROFILE.blocks, small)))
+    device = read(f"sat1={tmp_path / 'p.yaml'}", batch_tiles=10, threads=1).devices["sat1"]
+    assert device.layer_s == pytest.approx([s / 10 for s in LAYERS])
+    assert device.start_s == pytest.approx(LAYERS[SPEC.blocks // 2] / 20 / 8)
+
+
+def test_a_calibration_takes_the_place_of_the_artefacts_measurements(calibration_file):
+    (int8,) = read(codecs=["int8"], calibration=str(calibration_file)).settings
+    assert (int8.name, int8.accuracy, int8.ratio) == ("int8", 0.5, 0.2)
+
+
+def test_every_file_says_its_age_once(profile_file, calibration_file):
+    inputs = read(f"sat1={profile_file}", f"sat3={profile_file}", calibration=str(calibration_file))
+    assert inputs.sentences(THEN + timedelta(days=3)) == [
+        "calibration is 3 days old",
+        "profile of sat1, sat3 is 3 days old; measured on Some CPU, 2 cores, and whether they are such cannot be seen "
+        "from here",
+    ]
+    assert inputs.ages(THEN + timedelta(hours=1)) == {"calibration": 3600.0, "profile of sat1, sat3": 3600.0}
+
+
+def test_a_measurement_from_the_future_is_told(profile_file):
+    (sentence,) = read(f"sat1={profile_file}").sentences(THEN - timedelta(hours=5))
+    assert sentence.startswith("profile of sat1 is 5 hours ahead of this computer's clock; measured on")
+    assert age_sentence("x", -59.0) == "x is 0 seconds old" and age_sentence("x", -60.0).startswith("x is 60 seconds a")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_the_ends_of_time_are_ages_too(tmp_path, moment):
+    save_profile(tmp_path / "p.yaml", replace(PROFILE, measured_at=moment))
+    calibration = write_calibration(tmp_path / "c.yaml", measured_at=moment)
+    assert len(read(f"sat1={tmp_path / 'p.yaml'}", calibration=str(calibration)).sentences()) == 2
+
+
+@pytest.mark.parametrize("entry", ["sat9={file}", "{file}", "sat1=", "={file}", "sat1"])
+def test_an_entry_that_is_no_file_for_a_satellite(profile_file, entry):
+    with pytest.raises(ValueError, match="is not one file for one satellite; allowed is NAME=FILE, once for each of"):
+        read(entry.format(file=profile_file))
+
+
+def test_two_files_for_one_satellite(profile_file):
+    with pytest.raises(ValueError, match="is not one file for one satellite"):
+        read(f"sat1={profile_file}", f"sat1={profile_file}")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model_id": "0123456789abcdef"}, "is of model '0123456789abcdef', needed is"),
+        ({"blocks": (BlockTimes(1, 1, (1.0, 2.0)),)}, "is of 2 layers; the model has 12"),
+        ({"blocks": (BlockTimes(1, 1, (0.0,) * SPEC.blocks),)}, "is damaged: ValueError layer_s 0.0 where 1e-09 to"),
+    ],
+)
+def test_profiles_that_do_not_fit(tmp_path, change, sentence):
+    save_profile(tmp_path / "p.yaml", replace(PROFILE, **change))
+    with pytest.raises(ProfileError, match=sentence):
+        read(f"sat1={tmp_path / 'p.yaml'}")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model_id": "x"}, "is of model 'x', needed is"),
+        ({"settings": {"raw": ALIKE["raw"]}}, "holds no measurement of setting 'int8'; measured: raw"),
+        ({"settings": {}}, "holds no measurement of setting 'int8'; measured: none"),
+        ({"settings": ["int8"]}, "is damaged"),
+        ({"measured_at": "2026-01-02T03:04:05"}, "measured_at has no time zone"),
+        ({"measured_at": 7}, "is damaged"),
+        ({"version": 2}, "holds no calibration of version 1"),
+    ],
+)
+def test_calibrations_that_do_not_fit(tmp_path, change, sentence):
+    with pytest.raises(ProfileError, match=sentence):
+        read(calibration=str(write_calibration(tmp_path / "c.yaml", **change)))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for given in ({"calibration": str(tmp_path / "absent.yaml")}, {"profiles": [f"sat1={tmp_path / 'absent.yaml'}"]}):
+        with pytest.raises(FileNotFoundError, match=r"absent\.yaml"):
+            read_inputs(SPEC, ARTEFACTS, ["raw"], satellites=["sat1"], **given)
