@@ -1,22 +1,20 @@
-"""Checkpoints: safetensors files of fp16 weights that say which model they are of."""
+"""Checkpoints: safetensors files of fp16 or bfloat16 weights that say which model they are of."""
 
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from satllm_ros.model.errors import ModelError, about
 from satllm_ros.model.geometry import Geometry
 from satllm_ros.model.header import FLOAT_DTYPES, Header, read_header
-from satllm_ros.model.structure import build, build_meta, measure_geometry
+from satllm_ros.model.structure import build_meta, compute_tables, measure_geometry
+from satllm_ros.model.tensors import Layout, float_dtype, read_tensors, write_tensors
 
 _NAMES_SHOWN = 3
-_DTYPE_NAMES = {torch.float16: "F16", torch.int64: "I64"}
 
 
 def save_checkpoint(
@@ -29,7 +27,9 @@ def save_checkpoint(
     classes: Sequence[str],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model's weights as fp16, whole or not at all; the same weights and texts give the same file.
+    """Write a model's weights, whole or not at all; the same weights and texts give the same file.
+
+    Those of a bfloat16 model are stored as they are, all others as fp16.
 
     Parameters
     ----------
@@ -45,29 +45,72 @@ def save_checkpoint(
     Raises
     ------
     ModelError
-        If the model is not what architecture and arguments build, or a weight does not fit fp16.
+        If the model is not what architecture and arguments build, or a weight does not fit its type.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = model.state_dict()
+    floats = {tensor.dtype for tensor in state.values() if tensor.is_floating_point()}
+    dtype = torch.bfloat16 if floats == {torch.bfloat16} else torch.float16
+    with about(path):
+        _compare(
+            {n: tuple(t.shape) for n, t in state.items()}, build_meta(architecture, arguments), architecture, arguments
+        )
+    write_checkpoint(
+        path,
+        lambda name: state[name].detach().cpu(),
+        architecture,
+        arguments,
+        mean,
+        std,
+        classes,
+        metadata,
+        dtype=dtype,
+    )
+
+
+def write_checkpoint(
+    path: Path,
+    tensor_of: Callable[[str], Tensor],
+    architecture: str,
+    arguments: Mapping[str, Any],
+    mean: Sequence[float],
+    std: Sequence[float],
+    classes: Sequence[str],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    dtype: torch.dtype,
+) -> None:
+    """As `save_checkpoint`, of a model that need not be in memory at once.
+
+    Parameters
+    ----------
+    tensor_of
+        Gives the tensor of a name in the model's state, on the CPU; called once for each.
+    dtype
+        What floating-point tensors are stored as, float16 or bfloat16.
+    """
     with about(path):
         blank = build_meta(architecture, arguments)
-        _compare({name: tuple(t.shape) for name, t in state.items()}, blank, architecture, arguments)
         _check_classes(classes, blank)
-        stored = {name: _to_stored(name, tensor) for name, tensor in state.items()}
-        geometry = measure_geometry(blank)
-    texts = {
-        **(metadata or {}),
-        **geometry.to_metadata(),
-        "architecture": architecture,
-        "model_args": json.dumps(dict(arguments)),
-        "mean": json.dumps(list(mean)),
-        "std": json.dumps(list(std)),
-        "classes": json.dumps(list(classes)),
-    }
-    _write(Path(path), stored, texts)
+        texts = {
+            **(metadata or {}),
+            **measure_geometry(blank).to_metadata(),
+            "architecture": architecture,
+            "model_args": json.dumps(dict(arguments)),
+            "mean": json.dumps(list(mean)),
+            "std": json.dumps(list(std)),
+            "classes": json.dumps(list(classes)),
+        }
+        layouts = {
+            name: Layout(dtype if tensor.is_floating_point() else torch.int64, tuple(tensor.shape))
+            for name, tensor in blank.state_dict().items()
+        }
+        write_tensors(Path(path), layouts, lambda name: _to_stored(name, tensor_of(name), layouts[name].dtype), texts)
 
 
 def load_model(checkpoint: Path) -> nn.Module:
-    """The unsplit timm model of a checkpoint: float32, eval mode, on the CPU.
+    """The unsplit timm model of a checkpoint, in eval mode, on the CPU.
+
+    It takes and gives float32; it computes in float32, or in bfloat16 if the checkpoint is of bfloat16.
 
     Raises
     ------
@@ -77,12 +120,17 @@ def load_model(checkpoint: Path) -> nn.Module:
         If it is not the checkpoint of the model it names.
     """
     checkpoint = Path(checkpoint)
+    cpu = torch.device("cpu")
     with about(checkpoint):
         header = read_header(checkpoint)
-        with torch.random.fork_rng(devices=[]):
-            model = build(header.architecture, header.arguments)
+        model = build_meta(header.architecture, header.arguments)
         verify(header, model)
-    model.load_state_dict(read_tensors(header, header.shapes, torch.device("cpu")), assign=True)
+        model.load_state_dict(read_tensors(header, header.shapes, cpu), assign=True)
+    dtype = float_dtype(header)
+    compute_tables(model, cpu, dtype)
+    if dtype != torch.float32:
+        model.register_forward_pre_hook(lambda _, images: tuple(x.to(dtype) for x in images))
+        model.register_forward_hook(lambda _, images, logits: logits.to(torch.float32))
     return model
 
 
@@ -107,18 +155,6 @@ def verify_geometry(header: Header, geometry: Geometry) -> None:
     stated = Geometry.from_metadata(header.metadata)
     if stated is not None and stated != geometry:
         raise ModelError(f"its metadata state {stated}, but {header.architecture} has {geometry}")
-
-
-def read_tensors(header: Header, names: Iterable[str], device: torch.device) -> dict[str, Tensor]:
-    """Read the named tensors alone; floating point ones become float32."""
-    tensors: dict[str, Tensor] = {}
-    with safe_open(header.path, framework="pt", device="cpu") as file:
-        for name in names:
-            stored = file.get_tensor(name)
-            dtype = torch.float32 if stored.is_floating_point() else stored.dtype
-            # A copy even when nothing changes: safetensors' own tensor keeps the whole file mapped.
-            tensors[name] = stored.to(device=device, dtype=dtype, copy=True)
-    return tensors
 
 
 def _compare(
@@ -154,35 +190,11 @@ def _check_classes(classes: Sequence[str], model: Any) -> None:
         raise ModelError(f"it names {len(classes)} classes, expected {model.num_classes} as the model's head has")
 
 
-def _to_stored(name: str, tensor: Tensor) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor.to(torch.int64)
-    stored = tensor.to(torch.float16)
-    if not torch.isfinite(stored).all():
-        raise ModelError(f"tensor {name} has values up to {tensor.abs().max():g}, expected at most 65504 (fp16)")
+def _to_stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    stored = tensor.to(dtype)
+    if stored.is_floating_point() and not torch.isfinite(stored).all():
+        greatest = torch.finfo(dtype).max
+        raise ModelError(
+            f"tensor {name} has values up to {tensor.abs().max():g}, expected at most {greatest:g} ({dtype})"
+        )
     return stored
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> None:
-    # Not by safetensors' own writer: it orders metadata at random, and a model is known by its file's hash.
-    header: dict[str, Any] = {"__metadata__": dict(sorted(texts.items()))}
-    payload = bytearray()
-    # The widest type first, as safetensors has it, so that every tensor starts at a multiple of its element.
-    for name in sorted(tensors, key=lambda name: (-tensors[name].element_size(), name)):
-        tensor = tensors[name]
-        begin = len(payload)
-        payload += tensor.numpy().tobytes()
-        header[name] = {
-            "dtype": _DTYPE_NAMES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [begin, len(payload)],
-        }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

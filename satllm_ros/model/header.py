@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from satllm_ros.model.errors import ModelError
 
-FLOAT_DTYPES = ("F16", "BF16", "F32")
+BFLOAT16 = "BF16"
+FLOAT_DTYPES = ("F16", BFLOAT16, "F32")
 REQUIRED = ("architecture", "model_args", "mean", "std", "classes")
 _HASH_CHUNK_BYTES = 1 << 20
 
@@ -44,6 +45,11 @@ class Header:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     classes: tuple[str, ...]
+
+    @property
+    def is_bfloat16(self) -> bool:
+        """Whether the model is held and computes in bfloat16, as all its floating-point tensors are; else float32."""
+        return {dtype for dtype in self.dtypes.values() if dtype in FLOAT_DTYPES} == {BFLOAT16}
 
 
 def read_header(checkpoint: Path) -> Header:

@@ -26,7 +26,7 @@ def block_seconds(stage: Stage, tiles: int, repeats: int) -> float:
     """
     if tiles < 1 or repeats < 1:
         raise ModelError(f"cannot measure {repeats} runs of {tiles} tiles; both must be at least 1")
-    x = torch.zeros(tiles, *stage.activation_shape, device=next(stage.parameters()).device)
+    x = torch.zeros(tiles, *stage.activation_shape, dtype=stage.dtype, device=next(stage.parameters()).device)
     run_s = []
     for _ in range(repeats + 1):
         begin_s = time.perf_counter()

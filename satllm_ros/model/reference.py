@@ -10,7 +10,7 @@ from satllm_ros.model.spec import ModelSpec
 
 
 class UnsplitModel:
-    """timm's own model of a checkpoint, whole and in fp32."""
+    """timm's own model of a checkpoint, whole, in fp32 or bfloat16 as the checkpoint has it."""
 
     def __init__(self, checkpoint: Path, spec: ModelSpec) -> None:
         # Only here: a process that never compares need not import torch.

@@ -13,6 +13,7 @@ from satllm_ros.model.header import FLOAT_DTYPES, Header, file_id, read_header
 from satllm_ros.model.parts import count_blocks, layers_of
 
 _FLOAT32_BYTES = 4
+_BFLOAT16_BYTES = 2
 _INTEGER_BYTES = {"I64": 8}
 
 
@@ -35,9 +36,9 @@ class ModelSpec:
     image_height, image_width
         Input size [pixels].
     layer_bytes
-        Bytes of parameters of each of the L layers as float32 in memory; the embed part counts in layer 1,
-        the head in layer L. What every block shares counts in each layer, as each stage holds it. Tables
-        that timm computes rather than stores are not counted.
+        Bytes of parameters of each of the L layers in memory, as float32, or bfloat16 if the checkpoint is of it;
+        the embed part counts in layer 1, the head in layer L. What every block shares counts in each layer, as each
+        stage holds it. Tables that timm computes rather than stores are not counted.
     shapes
         Shape of every tensor in the checkpoint, by name.
     """
@@ -101,9 +102,10 @@ def _layer_bytes(header: Header, blocks: int) -> tuple[int, ...]:
     if (found := count_blocks(header.shapes)) != blocks:
         raise ModelError(f"it has tensors of {found} blocks, expected {blocks}")
     layer_bytes = [0] * blocks
+    float_bytes = _BFLOAT16_BYTES if header.is_bfloat16 else _FLOAT32_BYTES
     for name, shape in header.shapes.items():
         dtype = header.dtypes[name]
-        element_bytes = _FLOAT32_BYTES if dtype in FLOAT_DTYPES else _INTEGER_BYTES.get(dtype)
+        element_bytes = float_bytes if dtype in FLOAT_DTYPES else _INTEGER_BYTES.get(dtype)
         if element_bytes is None:
             raise ModelError(f"tensor {name} is of type {dtype}, expected {', '.join(FLOAT_DTYPES)}")
         for layer in layers_of(name, blocks):

@@ -1,25 +1,34 @@
 """One satellite's share of a model: contiguous blocks, with the embed part or the head at the ends."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from satllm_ros.model.checkpoint import read_tensors, verify, verify_geometry
+from satllm_ros.model.checkpoint import verify, verify_geometry
 from satllm_ros.model.errors import ModelError, about
 from satllm_ros.model.geometry import Geometry
 from satllm_ros.model.header import read_header
 from satllm_ros.model.parts import EMBED, HEAD, SHARED, is_needed
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.model.structure import build_meta, is_channel_major, measure_geometry, run_head, structure_of
+from satllm_ros.model.structure import (
+    build_meta,
+    compute_tables,
+    is_channel_major,
+    measure_geometry,
+    run_head,
+    structure_of,
+)
+from satllm_ros.model.tensors import float_dtype, read_tensors
 
 
 class Stage(nn.Module):
     """Blocks (start, stop] of a model, in inference; made by `load_stage`.
 
-    Chained stages compute exactly what the unsplit model computes, bit for bit, for any cuts.
+    Chained stages compute exactly what the unsplit model computes, bit for bit, for any cuts: what a stage of bfloat16
+    gives and takes as float32 is exact in both.
 
     Attributes
     ----------
@@ -31,6 +40,8 @@ class Stage(nn.Module):
         Bytes of all parameters and buffers held.
     activation_shape
         (S, D).
+    dtype
+        Type in which the parameters are held and the blocks compute, float32 or bfloat16.
     """
 
     def __init__(
@@ -41,10 +52,12 @@ class Stage(nn.Module):
         stop: int,
         context: Tensor | None,
         channel_major: bool,
+        dtype: torch.dtype,
     ) -> None:
         super().__init__()
         self.start = start
         self.stop = stop
+        self.dtype = dtype
         self.blocks_total = geometry.blocks
         self._channel_major = channel_major
         structure = structure_of(model)
@@ -87,16 +100,17 @@ class Stage(nn.Module):
                 f"stage ({self.start}, {self.stop}] was given {x.dtype} of shape {tuple(x.shape)}, "
                 f"expected torch.float32 of shape (N, {', '.join(map(str, self._input_shape))})"
             )
+        x = x.to(self.dtype)
         if self.start == 0:
             x = self._embed(self.ends, x)
         elif self._channel_major:
             x = x.transpose(1, 2).contiguous().transpose(1, 2)
         x = self.run_blocks(x)
-        return run_head(self.ends, x) if self.stop == self.blocks_total else x
+        return (run_head(self.ends, x) if self.stop == self.blocks_total else x).to(torch.float32)
 
     @torch.inference_mode()
     def run_blocks(self, x: Tensor) -> Tensor:
-        """Run the blocks alone, neither embed part nor head: (N, S, D) -> (N, S, D)."""
+        """Run the blocks alone, neither embed part nor head: (N, S, D) -> (N, S, D), of `dtype`."""
         if self.context is None:
             for block in self.blocks:
                 x = block(x)
@@ -136,18 +150,19 @@ def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") 
     grid = model.patch_embed.grid_size
     channel_major = is_channel_major(model)
     own = [name for name in header.shapes if is_needed(name, start, stop, geometry.blocks)]
-    model.load_state_dict(read_tensors(header, own, target), strict=False, assign=True)
+    with about(checkpoint):
+        model.load_state_dict(read_tensors(header, own, target), strict=False, assign=True)
     model.requires_grad_(False)
     model.blocks = nn.ModuleList(model.blocks[start:stop])
     if stop < geometry.blocks:
         _drop(model, HEAD)
     if start > 0:
         _drop(model, EMBED)
-    _compute_buffers(model, target)
+    compute_tables(model, target, float_dtype(header))
     context = structure_of(model).context(model, grid)
     if start > 0:
         _drop(model, SHARED)
-    return Stage(model, geometry, start, stop, context, channel_major)
+    return Stage(model, geometry, start, stop, context, channel_major, float_dtype(header))
 
 
 def normalise(images: np.ndarray, spec: ModelSpec) -> Tensor:
@@ -186,16 +201,6 @@ def _drop(model: nn.Module, names: frozenset[str]) -> None:
             setattr(model, name, None)
         elif name in model._modules:
             setattr(model, name, nn.Identity())
-
-
-def _compute_buffers(model: nn.Module, device: torch.device) -> None:
-    """Fill the tables that timm computes rather than stores: rotary angles, position indices."""
-    for module in model.modules():
-        tables = {name: table for name, table in module.named_buffers(recurse=False) if table.is_meta}
-        for name, table in tables.items():
-            setattr(module, name, torch.empty_like(table, device=device))
-        if tables:
-            cast(Any, module).init_non_persistent_buffers()
 
 
 def _memory_bytes(module: nn.Module) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -126,6 +126,26 @@ def build(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         raise ModelError(f"timm cannot build {architecture!r} with arguments {dict(arguments)}: {error}") from error
     structure_of(model)
     return model.eval()
+
+
+def compute_tables(model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Fill the tables that timm computes rather than stores: rotary angles, position indices.
+
+    Parameters
+    ----------
+    dtype
+        Type of those that hold floating-point numbers; they are computed in float32 first, as timm does.
+    """
+    for module in model.modules():
+        tables = {name: table for name, table in module.named_buffers(recurse=False) if table.is_meta}
+        for name, table in tables.items():
+            setattr(module, name, torch.empty_like(table, device=device))
+        if not tables:
+            continue
+        cast(Any, module).init_non_persistent_buffers()
+        for name in tables:
+            table = getattr(module, name)
+            setattr(module, name, table.to(dtype) if table.is_floating_point() else table)
 
 
 def build_meta(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors import safe_open
 
 from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model import checkpoint as checkpoint_module
+from satllm_ros.model import tensors
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.measure import block_seconds
 from satllm_ros.model.spec import read_spec
@@ -21,23 +22,13 @@ from satllm_ros.model.stage import load_stage, normalise
 def tensors_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the tensors read from a checkpoint from now on."""
     names: list[str] = []
+    read = tensors._read
 
-    class Spy:
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            self._file = safe_open(*args, **kwargs)
+    def spy(file: BinaryIO, name: str, begin: int, layout: tensors.Layout) -> torch.Tensor:
+        names.append(name)
+        return read(file, name, begin, layout)
 
-        def __enter__(self) -> "Spy":
-            self._file.__enter__()
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            self._file.__exit__(*error)
-
-        def get_tensor(self, name: str) -> torch.Tensor:
-            names.append(name)
-            return self._file.get_tensor(name)
-
-    monkeypatch.setattr(checkpoint_module, "safe_open", Spy)
+    monkeypatch.setattr(tensors, "_read", spy)
     return names
 
 
