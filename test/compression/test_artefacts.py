@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -46,6 +48,42 @@ def test_the_id_depends_on_everything_but_the_order_of_cuts(artefacts, artefacts
     assert len(ids) == 5
 
 
+def test_tables_survive_their_file_and_are_part_of_the_id(tmp_path, full_artefacts, full_artefacts_maker):
+    path = tmp_path / "full.safetensors"
+    save_artefacts(path, full_artefacts)
+    loaded = load_artefacts(path)
+    assert loaded.artefact_id == full_artefacts.artefact_id
+    for cut, tables in full_artefacts.tables.items():
+        for name, array in tables.arrays().items():
+            np.testing.assert_array_equal(loaded.tables[cut].arrays()[name], array)
+    bare = replace(full_artefacts, tables={}, coefficients=None)
+    assert bare.artefact_id != full_artefacts.artefact_id != full_artefacts_maker(seed=1).artefact_id
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda t: t["cut2.mask_order"].__setitem__(0, t["cut2.mask_order"][1]), "each element once"),
+        (lambda t: t["cut2.mask_order"].__setitem__(0, 2**32 - 1), "each element once"),
+        (lambda t: t["cut2.token_mean"].__setitem__((0, 0), np.nan), "token_mean of cut 2"),
+        (lambda t: t["cut2.spread"].__setitem__((0, 0), -1), "spread of cut 2 holds a value below 0"),
+        (lambda t: t["cut2.std"].__setitem__((0, 0), 255), "sums to"),
+        (lambda t: t["cut2.inverse_scale"].__setitem__(0, 1e30), "gives values above"),
+        (lambda t: t["coefficients.frequencies"].__setitem__((0, 0, 63), 0), "adds up to"),
+        (lambda t: t["coefficients.shifts"].__setitem__((0, 0), 16), "of 0 to 15"),
+        (lambda t: t.pop("coefficients.shifts"), "coefficients are incomplete"),
+        (lambda t: t.pop("cut2.std"), "cut 2 are incomplete"),
+        (lambda t: t.update({"cut2.std": t["cut2.std"][:-1]}), "std of cut 2 has shape"),
+    ],
+)
+def test_unusable_tables_are_refused(tmp_path, full_artefacts, change, sentence):
+    path = tmp_path / "full.safetensors"
+    save_artefacts(path, full_artefacts)
+    rewrite(path, lambda tensors, metadata: change(tensors))
+    with pytest.raises(ArtefactError, match=sentence):
+        load_artefacts(path)
+
+
 def test_artefacts_without_cuts_serve_raw(tmp_path):
     path = tmp_path / "raw.safetensors"
     save_artefacts(path, Artefacts("0" * 16, 1, 8, {}))
@@ -67,7 +105,7 @@ def test_artefacts_of_another_model_are_refused_with_both_names(saved):
     ("change", "sentence"),
     [
         (lambda t, m: m.pop("format"), "no codec artefacts"),
-        (lambda t, m: m.update(format_version="2"), "no codec artefacts of version 1"),
+        (lambda t, m: m.update(format_version="3"), "no codec artefacts of version 1 or 2"),
         (lambda t, m: m.pop("model_id"), "lack 'model_id'"),
         (lambda t, m: m.pop("artefact_id"), "lack 'artefact_id'"),
         (lambda t, m: m.update(prefix_tokens="-1"), "'-1' where a count"),
