@@ -39,7 +39,7 @@ def find_range(values: np.ndarray) -> tuple[np.float32, np.float32]:
 
 
 def quantize(values: np.ndarray, low: np.float32, high: np.float32, bits: int) -> np.ndarray:
-    """Symbols (uint8) of `bounded` float32 values whose magnitudes lie in [low, high]; a range of 0 gives magnitude 0."""
+    """Symbols (uint8) of `bounded` values with magnitudes in [low, high]; a range without width gives magnitude 0."""
     step = _step(low, high, bits)
     negative = np.signbit(values)
     magnitudes = np.abs(values)
