@@ -15,7 +15,7 @@ from satllm_ros.compression.coefficient_tables import CoefficientTables
 from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.setting import WITH_TABLES, WITHOUT_SCALES, CodecSetting
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,20 @@ class Artefacts:
             known = ", ".join(map(str, self.tables)) or "none"
             raise ArtefactError(f"artefacts {self.artefact_id} have no tables for cut {cut}; cuts with tables: {known}")
         return self.tables[cut]
+
+    def check_can_code(self, setting: CodecSetting) -> None:
+        """Refuse a setting whose codec needs scales or tables that these artefacts do not hold.
+
+        Raises
+        ------
+        ArtefactError
+            The message names what is missing.
+        """
+        codec = setting.codec
+        if codec in WITH_TABLES and not self.tables:
+            raise ArtefactError(f"setting {setting} needs masks and transforms; artefacts {self.artefact_id} have none")
+        if codec not in WITHOUT_SCALES and not self.scales:
+            raise ArtefactError(f"setting {setting} needs scales; artefacts {self.artefact_id} have none")
 
     def measured(self, setting: CodecSetting) -> Measurement:
         """What calibration found of a setting.

@@ -13,10 +13,7 @@ from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.errors import EncodeError, FrameError, FrameFault
 from satllm_ros.compression.frame import FrameHeader, pack_frame, read_header, split_sections
 from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.setting import Codec, CodecSetting
-
-_WITHOUT_SCALES = (Codec.RAW, Codec.FP16)
-_WITH_TABLES = (Codec.MASK, Codec.MASK_DYNAMIC, Codec.KLT)
+from satllm_ros.compression.setting import WITH_TABLES, WITHOUT_SCALES, Codec, CodecSetting
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +113,7 @@ def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artef
     scales = artefacts.scales_of(cut)
     if codec is Codec.INT8:
         return int8.encode_body(activation, scales)
-    if codec not in _WITH_TABLES:
+    if codec not in WITH_TABLES:
         return topk.encode_body(activation, setting, scales)
     tables = artefacts.tables_of(cut)
     if activation.shape[1] != tables.tokens:
@@ -130,11 +127,11 @@ def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artef
 
 def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts) -> np.ndarray:
     codec = header.setting.codec
-    if codec in _WITHOUT_SCALES:
+    if codec in WITHOUT_SCALES:
         sections = split_sections(frame, header)
         return raw.decode_body(header, sections) if codec is Codec.RAW else fp16.decode_body(header, sections)
     scales = _known(artefacts.scales, header.cut, "scales")
-    tables = _known(artefacts.tables, header.cut, "tables") if codec in _WITH_TABLES else None
+    tables = _known(artefacts.tables, header.cut, "tables") if codec in WITH_TABLES else None
     if tables is not None and header.shape[1] != tables.tokens:
         raise FrameError(
             FrameFault.SHAPE, f"frame has {header.shape[1]} tokens, tables of cut {header.cut} are for {tables.tokens}"

@@ -24,6 +24,11 @@ class Codec(IntEnum):
     KLT = 7
 
 
+# What the codecs need of the artefacts; those in neither need scales only.
+WITHOUT_SCALES = (Codec.RAW, Codec.FP16)
+WITH_TABLES = (Codec.MASK, Codec.MASK_DYNAMIC, Codec.KLT)
+
+
 @dataclass(frozen=True)
 class _Offer:
     """What a codec lets one choose: `keeps`, a keep ratio below 1; `bits`, from `low` to `high`."""

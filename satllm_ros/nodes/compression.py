@@ -13,7 +13,7 @@ from satllm_ros.assets_path import artefacts_path
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode
@@ -42,8 +42,8 @@ class CompressionNode(FlightNode):
         Parameter(
             "codec",
             AS_PLANNED,
-            "Codec of this satellite's output: 'plan' obeys the plan, any other pins it until set back to 'plan'",
-            choices=(AS_PLANNED, *(codec.name.lower() for codec in Codec)),
+            "Codec of this satellite's output: 'plan' obeys the plan, a setting such as raw, int8, mask:0.2:8 or klt:16 "
+            "pins it until set back to 'plan'",
             read_only=False,
         ),
         Parameter(
@@ -279,6 +279,8 @@ class CompressionNode(FlightNode):
         if candidate["codec"] == AS_PLANNED:
             return None
         setting = CodecSetting.parse(candidate["codec"])
+        if self._artefacts is not None:
+            self._artefacts.check_can_code(setting)
         floor = self._onboard.accuracy_floor
         if self._artefacts is None or floor == 0.0:
             return None

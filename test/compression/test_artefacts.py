@@ -7,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts, save_artefacts
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.scales import CutScales
+from satllm_ros.compression.setting import CodecSetting
 
 
 @pytest.fixture
@@ -164,3 +165,17 @@ def test_unusable_sizes_are_refused(artefacts, model_id, prefix_tokens, width, c
 def test_scales_cannot_be_changed_under_their_id(artefacts):
     with pytest.raises(ValueError, match="read-only"):
         artefacts.scales[2].step[0] = 1
+
+
+def test_what_artefacts_cannot_code_is_said_beforehand(artefacts, full_artefacts):
+    empty = Artefacts("0" * 16, 1, 8, {})
+    for name in ("raw", "fp16"):
+        empty.check_can_code(CodecSetting.parse(name))
+    for name in ("int8", "topk"):
+        artefacts.check_can_code(CodecSetting.parse(name))
+        with pytest.raises(ArtefactError, match=f"{name}.* needs scales"):
+            empty.check_can_code(CodecSetting.parse(name))
+    for name in ("mask", "mask_dynamic", "klt"):
+        full_artefacts.check_can_code(CodecSetting.parse(name))
+        with pytest.raises(ArtefactError, match=f"{name}.* needs masks and transforms"):
+            artefacts.check_can_code(CodecSetting.parse(name))
