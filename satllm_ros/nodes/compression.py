@@ -42,7 +42,7 @@ class CompressionNode(FlightNode):
         Parameter(
             "codec",
             AS_PLANNED,
-            "Codec of this satellite's output: 'plan' obeys the plan, a setting such as raw, int8, mask:0.2:8 or klt:16 "
+            "Codec of this satellite's output: 'plan' obeys the plan, a setting such as int8, mask:0.2:8 or klt:16 "
             "pins it until set back to 'plan'",
             read_only=False,
         ),
