@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean distclean
+.PHONY: help setup demo test bench fuzz lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -22,6 +22,12 @@ lint: setup ## ruff: rules and format
 test: setup ## lint and all tests, the flights over DDS included
 	@tools/lint.sh
 	@tools/test.sh $(ARGS)
+
+bench: setup ## speed and size of the codecs, beside memcpy
+	@tools/satllm.sh bench codec $(ARGS)
+
+fuzz: setup ## a million corrupted frames through every codec
+	@tools/fuzz.sh $(ARGS)
 
 clean: ## remove what building and testing left, keep .venv and runs/
 	rm -rf build install log .pytest_cache .ruff_cache .hypothesis *.egg-info

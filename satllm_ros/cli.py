@@ -6,7 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import satllm_ros.compression.bench_command
 import satllm_ros.compression.command
+import satllm_ros.compression.files_command
 import satllm_ros.data.command
 import satllm_ros.planning.command
 import satllm_ros.report.command
@@ -22,6 +24,8 @@ _SUBCOMMANDS = (
     satllm_ros.training.command,
     satllm_ros.data.command,
     satllm_ros.compression.command,
+    satllm_ros.compression.files_command,
+    satllm_ros.compression.bench_command,
 )
 EXIT_BAD_INPUT = 2
 

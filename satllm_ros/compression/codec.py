@@ -80,7 +80,13 @@ def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, 
     return pack_frame(header, body.prefix, body.chunks)
 
 
-def decode(frame: bytes | memoryview | np.ndarray, artefacts: Artefacts, *, max_elements: int) -> Decoded:
+def decode(
+    frame: bytes | memoryview | np.ndarray,
+    artefacts: Artefacts,
+    *,
+    max_elements: int,
+    out: np.ndarray | None = None,
+) -> Decoded:
     """Decode a frame that may be damaged or forged.
 
     Parameters
@@ -91,6 +97,9 @@ def decode(frame: bytes | memoryview | np.ndarray, artefacts: Artefacts, *, max_
         Of the receiver's model.
     max_elements : int
         Largest N * S * D to accept; memory use stays within a small multiple of it.
+    out : ndarray float32 (N, S, D), optional
+        Written to and returned if the frame has its shape; fresh memory costs more than decoding into it. Left in
+        any state by a frame that is refused.
 
     Raises
     ------
@@ -100,7 +109,7 @@ def decode(frame: bytes | memoryview | np.ndarray, artefacts: Artefacts, *, max_
     view = memoryview(frame).cast("B")
     header = read_header(view, max_elements=max_elements)
     _check_model(header, artefacts)
-    activation = _decode_body(view, header, artefacts)
+    activation = _decode_body(view, header, artefacts, out)
     return Decoded(activation, header.cut, header.setting, header.replaced)
 
 
@@ -125,11 +134,11 @@ def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artef
     return mask.encode_body(activation, setting, scales, tables)
 
 
-def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts) -> np.ndarray:
+def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts, out: np.ndarray | None) -> np.ndarray:
     codec = header.setting.codec
     if codec in WITHOUT_SCALES:
         sections = split_sections(frame, header)
-        return raw.decode_body(header, sections) if codec is Codec.RAW else fp16.decode_body(header, sections)
+        return (raw if codec is Codec.RAW else fp16).decode_body(header, sections, out)
     scales = _known(artefacts.scales, header.cut, "scales")
     tables = _known(artefacts.tables, header.cut, "tables") if codec in WITH_TABLES else None
     if tables is not None and header.shape[1] != tables.tokens:
@@ -138,12 +147,12 @@ def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts) -
         )
     sections = split_sections(frame, header)
     if codec is Codec.INT8:
-        return int8.decode_body(header, sections, scales)
+        return int8.decode_body(header, sections, scales, out)
     if tables is None:
-        return topk.decode_body(header, sections, scales)
+        return topk.decode_body(header, sections, scales, out)
     if codec is Codec.KLT:
-        return klt.decode_body(header, sections, tables, artefacts.coefficients)
-    return mask.decode_body(header, sections, scales, tables)
+        return klt.decode_body(header, sections, tables, artefacts.coefficients, out)
+    return mask.decode_body(header, sections, scales, tables, out)
 
 
 _Held = TypeVar("_Held", CutScales, CutTables)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from satllm_ros.compression.body import Body
+from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.entropy import compress, decompress
 from satllm_ros.compression.frame import FrameHeader, Sections
 from satllm_ros.compression.prefix import decode_prefix, encode_prefix, quantize, rebuild
@@ -30,7 +30,9 @@ def encode_body(activation: np.ndarray, scales: CutScales) -> Body:
     return Body(prefix, chunks, replaced)
 
 
-def decode_body(header: FrameHeader, sections: Sections, scales: CutScales) -> np.ndarray:
+def decode_body(
+    header: FrameHeader, sections: Sections, scales: CutScales, out: np.ndarray | None = None
+) -> np.ndarray:
     """Rebuild a (N, S, D) float32 activation: `x = mean + q * step`, product and sum each rounded to float32.
 
     Raises
@@ -44,7 +46,7 @@ def decode_body(header: FrameHeader, sections: Sections, scales: CutScales) -> n
     patches = tokens - prefix_tokens
     # All sections are decompressed before the activation exists: a forged frame fails while it is small.
     chunks = [decompress(chunk, patches * width) for chunk in sections.chunks]
-    activation = np.empty((images, tokens, width), np.float32)
+    activation = room(header.shape, out)
     activation[:, :prefix_tokens] = prefix
     for image, chunk in enumerate(chunks):
         symbols = np.frombuffer(chunk, np.int8).reshape(patches, width)

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from satllm_ros.compression import native
-from satllm_ros.compression.body import Body
+from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.coefficient_tables import CoefficientTables
 from satllm_ros.compression.cut_tables import LEVELS_PER_STEP, TOKEN_UNIT, CutTables
 from satllm_ros.compression.errors import FrameError, FrameFault
@@ -28,8 +28,18 @@ _CLIP_SPREADS = np.float32(2)
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """The coefficients of a token group that a step sends, by class: `places` (n,), and how each is coded."""
+    """The coefficients of a group of tokens that a step sends, by class, and how each is coded.
 
+    Attributes
+    ----------
+    rows, columns
+        Token coefficients (t,) and channel coefficients (k,) of which anything is sent.
+    places
+        (n,) indices into the (t, k) grid of those.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
     places: np.ndarray
     classes: np.ndarray
     low_bits: np.ndarray
@@ -60,24 +70,27 @@ def encode_body(activation: np.ndarray, step: int, tables: CutTables, coefficien
     What is further from the mean than twice what calibration saw is brought there, infinities too; NaN becomes the
     mean; NaN and infinities are counted.
     """
-    patches = len(tables.token_transform)
-    prefix_tokens = tables.tokens - patches
+    prefix_tokens = tables.tokens - len(tables.token_transform)
     centred, replaced = _centre(activation, tables)
     finer = np.float32(1) / step_scale(step)
     prefix = b""
     if prefix_tokens:
-        values = centred[:, :prefix_tokens] @ _matrix(tables.prefix_forward, tables.prefix_forward_scale * finer)
         order = prefix_order(tables, coefficients, step)
+        values = centred[:, order.rows] @ _matrix(tables.prefix_forward, tables.prefix_forward_scale * finer, order)
         symbols = _symbols(values, order).reshape(1, -1)
         prefix = native.encode(symbols, np.tile(order.classes, len(activation)), coefficients.prefix)[0]
-    values = centred[:, prefix_tokens:] @ _matrix(tables.forward, tables.forward_scale * finer)
-    values = np.matmul(tables.token_transform.astype(np.float32) / np.float32(TOKEN_UNIT), values)
     order = patch_order(tables, coefficients, step)
+    values = centred[:, prefix_tokens:] @ _matrix(tables.forward, tables.forward_scale * finer, order)
+    values = np.matmul(tables.token_transform[order.rows].astype(np.float32) / np.float32(TOKEN_UNIT), values)
     return Body(prefix, native.encode(_symbols(values, order), order.classes, coefficients.patch), replaced)
 
 
 def decode_body(
-    header: FrameHeader, sections: Sections, tables: CutTables, coefficients: CoefficientTables
+    header: FrameHeader,
+    sections: Sections,
+    tables: CutTables,
+    coefficients: CoefficientTables,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rebuild a (N, S, D) float32 activation.
 
@@ -86,41 +99,45 @@ def decode_body(
     FrameError
         With fault PAYLOAD if a section is no stream of as many symbols as it should hold.
     """
-    images, tokens, width = header.shape
-    prefix_tokens, step = header.prefix_tokens, header.setting.bits
+    images, prefix_tokens, step = header.shape[0], header.prefix_tokens, header.setting.bits
     order = prefix_order(tables, coefficients, step)
+    prefix_symbols = np.empty((images, 0), np.int32)
     if prefix_tokens:
         classes = np.tile(order.classes, images)
-        symbols = native.decode([sections.prefix], classes, coefficients.prefix).reshape(images, -1)
-        prefix = _levels(symbols, order, tables.prefix_std.shape) @ tables.prefix_inverse.astype(np.float64)
-        # In units of the token transform, which these tokens do not go through.
-        prefix *= TOKEN_UNIT
+        prefix_symbols = native.decode([sections.prefix], classes, coefficients.prefix).reshape(images, -1)
     elif len(sections.prefix):
         raise FrameError(FrameFault.PAYLOAD, f"prefix section has {len(sections.prefix)} bytes but no tokens")
-    order = patch_order(tables, coefficients, step)
-    symbols = native.decode(sections.chunks, order.classes, coefficients.patch)
-    activation = np.empty((images, tokens, width), np.float32)
-    mean = tables.token_mean.astype(np.float32)
+    patch = patch_order(tables, coefficients, step)
+    symbols = native.decode(sections.chunks, patch.classes, coefficients.patch)
+    # What follows is exact in float64 whatever the order of the sums: artefacts keep all of them below 2^53.
+    activation = room(header.shape, out)
     if prefix_tokens:
-        np.multiply(
-            prefix.astype(np.float32), tables.prefix_inverse_scale * step_scale(step), out=activation[:, :prefix_tokens]
+        # In units of the token transform, which these tokens do not go through.
+        sums = np.zeros((images, prefix_tokens, header.shape[2]))
+        sums[:, order.rows] = TOKEN_UNIT * (
+            _levels(prefix_symbols, order) @ _integers(tables.prefix_inverse[order.columns])
         )
-    # Exact in float64 whatever the order of the sums: the artefacts' bounds keep all of them below 2^53.
-    patches = _levels(symbols, order, tables.std.shape) @ tables.inverse.astype(np.float64)
-    patches = np.matmul(tables.token_transform.astype(np.float64).T, patches)
-    np.multiply(patches.astype(np.float32), tables.inverse_scale * step_scale(step), out=activation[:, prefix_tokens:])
-    activation += mean
+        scale = tables.prefix_inverse_scale * step_scale(step)
+        np.multiply(sums.astype(np.float32), scale, out=activation[:, :prefix_tokens])
+    sums = np.matmul(_integers(tables.token_transform[patch.rows]).T, _levels(symbols, patch))
+    sums = sums @ _integers(tables.inverse[patch.columns])
+    np.multiply(sums.astype(np.float32), tables.inverse_scale * step_scale(step), out=activation[:, prefix_tokens:])
+    activation += tables.token_mean.astype(np.float32)
     return activation
 
 
 def _order(std: np.ndarray, tables: SymbolTables, shift: np.ndarray, step: int) -> Order:
-    quarter_octaves = std.reshape(-1).astype(np.int64) - 1 - step
-    classes = np.where(quarter_octaves < 0, CLASSES, np.minimum(quarter_octaves >> 1, CLASSES - 1))
+    quarter_octaves = std.astype(np.int64) - 1 - step
+    sent = quarter_octaves >= 0
+    rows, columns = np.flatnonzero(sent.any(axis=1)), np.flatnonzero(sent.any(axis=0))
+    classes = np.where(sent, np.minimum(quarter_octaves >> 1, CLASSES - 1), CLASSES)[np.ix_(rows, columns)].reshape(-1)
     # By class, so that the coder stays with one table for long.
     places = np.argsort(classes, kind="stable")[: np.count_nonzero(classes < CLASSES)]
     classes = classes[places].astype(np.uint8)
     table, low_bits = table_of(classes)
     return Order(
+        rows,
+        columns,
         places,
         classes,
         low_bits,
@@ -143,8 +160,12 @@ def _centre(activation: np.ndarray, tables: CutTables) -> tuple[np.ndarray, int]
     return np.clip(centred, -limit, limit, out=centred), replaced
 
 
-def _matrix(integers: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return integers.astype(np.float32) * scale
+def _matrix(integers: np.ndarray, scale: np.ndarray, order: Order) -> np.ndarray:
+    return integers[:, order.columns].astype(np.float32) * scale[order.columns]
+
+
+def _integers(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64)
 
 
 def quantize(values: np.ndarray, low_bits: np.ndarray, limits: np.ndarray | np.float32) -> np.ndarray:
@@ -162,9 +183,10 @@ def _symbols(values: np.ndarray, order: Order) -> np.ndarray:
     return quantize(values.reshape(len(values), -1)[:, order.places], order.low_bits, order.limits)
 
 
-def _levels(symbols: np.ndarray, order: Order, shape: tuple[int, int]) -> np.ndarray:
-    """Reconstruction points (N, tokens, coefficients), whole numbers of sixteenths of a step, as float64."""
-    levels = np.zeros((len(symbols), shape[0] * shape[1]))
+def _levels(symbols: np.ndarray, order: Order) -> np.ndarray:
+    """Reconstruction points (N, t, k), whole numbers of sixteenths of a step, as float64."""
+    grid = order.rows.size * order.columns.size
+    levels = np.zeros((len(symbols), grid))
     magnitudes = np.abs(symbols.astype(np.int64)) * LEVELS_PER_STEP - order.shifts
     levels[:, order.places] = np.sign(symbols) * magnitudes
-    return levels.reshape(-1, *shape)
+    return levels.reshape(len(symbols), order.rows.size, order.columns.size)

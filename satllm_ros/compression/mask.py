@@ -11,7 +11,7 @@ import numpy as np
 
 from satllm_ros.compression import native
 from satllm_ros.compression import signed_magnitude as paper
-from satllm_ros.compression.body import Body
+from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.entropy import compress
 from satllm_ros.compression.frame import FrameHeader, Sections
@@ -69,7 +69,9 @@ def encode_body(activation: np.ndarray, setting: CodecSetting, scales: CutScales
     return Body(prefix, chunks, replaced + lost)
 
 
-def decode_body(header: FrameHeader, sections: Sections, scales: CutScales, tables: CutTables) -> np.ndarray:
+def decode_body(
+    header: FrameHeader, sections: Sections, scales: CutScales, tables: CutTables, out: np.ndarray | None = None
+) -> np.ndarray:
     """Rebuild a (N, S, D) float32 activation.
 
     Raises
@@ -84,7 +86,7 @@ def decode_body(header: FrameHeader, sections: Sections, scales: CutScales, tabl
     decode = _symbols if setting.codec is Codec.MASK else _dynamic_values
     # All sections are decompressed before the activation exists: a forged frame fails while it is small.
     decoded = [decode(chunk, choice, setting.bits) for chunk in sections.chunks]
-    activation = np.empty((images, tokens, width), np.float32)
+    activation = room(header.shape, out)
     activation[:, :prefix_tokens] = prefix
     for image, found in zip(activation[:, prefix_tokens:], decoded, strict=True):
         if setting.codec is Codec.MASK:

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from satllm_ros.compression import signed_magnitude as paper
-from satllm_ros.compression.body import Body
+from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.entropy import compress, decompress
 from satllm_ros.compression.errors import FrameError, FrameFault
 from satllm_ros.compression.frame import FrameHeader, Sections
@@ -43,7 +43,9 @@ def encode_body(activation: np.ndarray, setting: CodecSetting, scales: CutScales
     return Body(prefix, chunks, replaced)
 
 
-def decode_body(header: FrameHeader, sections: Sections, scales: CutScales) -> np.ndarray:
+def decode_body(
+    header: FrameHeader, sections: Sections, scales: CutScales, out: np.ndarray | None = None
+) -> np.ndarray:
     """Rebuild a (N, S, D) float32 activation, 0 where nothing was sent.
 
     Raises
@@ -56,7 +58,8 @@ def decode_body(header: FrameHeader, sections: Sections, scales: CutScales) -> n
     prefix = decode_prefix(sections.prefix, (images, prefix_tokens, width), scales)
     elements = (tokens - prefix_tokens) * width
     decoded = [_decode_chunk(chunk, elements, header.setting) for chunk in sections.chunks]
-    activation = np.zeros((images, tokens, width), np.float32)
+    activation = room(header.shape, out)
+    activation[:, prefix_tokens:] = 0
     activation[:, :prefix_tokens] = prefix
     for image, (chosen, values) in enumerate(decoded):
         activation[image, prefix_tokens:].reshape(-1)[chosen] = values
