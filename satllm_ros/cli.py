@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import satllm_ros.compression.bench_command
 import satllm_ros.compression.command
 import satllm_ros.compression.files_command
+import satllm_ros.compression.measure_command
 import satllm_ros.data.command
 import satllm_ros.planning.command
 import satllm_ros.report.command
@@ -24,6 +25,7 @@ _SUBCOMMANDS = (
     satllm_ros.training.command,
     satllm_ros.data.command,
     satllm_ros.compression.command,
+    satllm_ros.compression.measure_command,
     satllm_ros.compression.files_command,
     satllm_ros.compression.bench_command,
 )

@@ -13,15 +13,21 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 def measure(
-    steps: Sequence[Step], batches: Iterable[tuple[np.ndarray, np.ndarray]], setting: CodecSetting, artefacts: Artefacts
+    steps: Sequence[Step],
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    setting: CodecSetting,
+    artefacts: Artefacts,
+    cuts: Sequence[int] | None = None,
 ) -> Measurement:
-    """Run images through a model that is cut after every block, compressing each activation on its way.
+    """Run images through a model that is cut, compressing each activation on its way.
 
     Parameters
     ----------
     steps
-        L functions; the first takes images, those between map activations, float32 (N, S, D) to (N, S, D), the
-        last returns logits (N, E). Cut c lies after `steps[c - 1]`.
+        At least two functions; the first takes images, those between map activations, float32 (N, S, D) to
+        (N, S, D), the last returns logits (N, E).
+    cuts
+        The cut after each step but the last; without it, every step is one block.
     batches
         Pairs of the first step's input and the true classes, (N,) integers; at least one.
 
@@ -35,7 +41,7 @@ def measure(
     encode_s = decode_s = 0.0
     for inputs, labels in batches:
         values = inputs
-        for cut, step in enumerate(steps[:-1], start=1):
+        for cut, step in zip(cuts or range(1, len(steps)), steps[:-1], strict=True):
             activation = step(values)
             start_s = perf_counter()
             frame = encode(activation, setting, artefacts, cut)
