@@ -29,7 +29,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     codec = what.add_parser(
         "codec",
         help="the codecs, one thread, beside memcpy and general compressors",
-        description="Medians over interleaved rounds on made-up activations; GB/s of the fp32 tensor.",
+        description="Medians over interleaved rounds on made-up activations; GB of the fp32 tensor per second of "
+        "processor time.",
     )
     codec.add_argument("--settings", nargs="+", default=_SETTINGS, metavar="SETTING", help="(default: %(default)s)")
     codec.add_argument("--rounds", type=int, default=7, help="(default: %(default)s)")

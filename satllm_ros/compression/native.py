@@ -6,7 +6,7 @@ CMake puts the library beside this file. It is called through ctypes, which lets
 import ctypes
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -79,21 +79,45 @@ def gather(image: np.ndarray, choice: "Choice", symbols: np.ndarray) -> int | No
     """Quantize what a mask sends of an image; gives how many values were not finite, None if nothing is compiled."""
     if _library is None or not image.flags.c_contiguous:
         return None
+    held = _held(choice)
     return _library.satllm_mask_gather(
-        *_pointers(image, choice.places), ctypes.c_size_t(choice.places.size),
-        *_pointers(choice.mean, choice.inverse_step), ctypes.c_float(choice.largest), *_pointers(symbols),
-    )  # fmt: skip
+        *_pointers(image), held.places, held.count, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
+    )
 
 
 def scatter(symbols: np.ndarray, choice: "Choice", image: np.ndarray) -> bool:
     """Rebuild an image of what a mask sent; False if nothing is compiled."""
     if _library is None or not image.flags.c_contiguous:
         return False
+    held = _held(choice)
     _library.satllm_mask_scatter(
-        *_pointers(symbols, choice.places), ctypes.c_size_t(choice.places.size),
-        *_pointers(choice.mean, choice.step, choice.fill), ctypes.c_size_t(image.size), *_pointers(image),
-    )  # fmt: skip
+        *_pointers(symbols), held.places, held.count, held.mean, held.step, held.fill, held.elements, *_pointers(image)
+    )
     return True
+
+
+class _Held(NamedTuple):
+    """A choice as the library takes it; making these numbers costs more than a small image."""
+
+    places: ctypes.c_void_p
+    mean: ctypes.c_void_p
+    step: ctypes.c_void_p
+    inverse_step: ctypes.c_void_p
+    fill: ctypes.c_void_p
+    count: ctypes.c_size_t
+    elements: ctypes.c_size_t
+    largest: ctypes.c_float
+
+
+# Keeps the choices, whose memory the pointers are into, as long as the pointers.
+@lru_cache(maxsize=32)
+def _held(choice: "Choice") -> _Held:
+    return _Held(
+        *_pointers(choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill),
+        ctypes.c_size_t(choice.places.size),
+        ctypes.c_size_t(choice.fill.size),
+        ctypes.c_float(choice.largest),
+    )
 
 
 @lru_cache(maxsize=16)

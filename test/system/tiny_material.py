@@ -76,7 +76,7 @@ def save_codec(path: Path, checkpoint: Path, images: Path) -> Path:
     from satllm_ros.compression.artefacts import Measurement, load_artefacts, save_artefacts
 
     arguments = ["calibrate-codec", "--checkpoint", checkpoint, "--data", images, "--out", path]
-    assert main([*map(str, arguments), "--images", "20", "--measure-images", "20"]) == 0
+    assert main([*map(str, arguments), "--images", "20", "--measure-images", "20", "--settings", *ACCURACY]) == 0
     artefacts = load_artefacts(path)
     stated = {name: Measurement(ACCURACY[name], m.ratio) for name, m in artefacts.measurements.items()}
     save_artefacts(path, replace(artefacts, measurements=stated))
