@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench fuzz lint clean distclean
+.PHONY: help setup demo test chaos soak bench fuzz lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -22,6 +22,12 @@ lint: setup ## ruff: rules and format
 test: setup ## lint and all tests, the flights over DDS included
 	@tools/lint.sh
 	@tools/test.sh $(ARGS)
+
+chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
+	@tools/chaos.sh run $(ARGS)
+
+soak: setup ## 100,000 batches without a fault: what grows? table in docs/reliability.md
+	@tools/chaos.sh soak $(ARGS)
 
 bench: setup ## speed and size of the codecs, beside memcpy
 	@tools/satllm.sh bench codec $(ARGS)

@@ -1,5 +1,6 @@
-"""Time the exact planner over (K, L): python benchmarks/planner_speed.py"""
+"""Time the planner over (K, L), in CPU time of its one thread: python benchmarks/planner_speed.py [--scaling]"""
 
+import argparse
 import time
 from collections.abc import Callable
 from statistics import median
@@ -7,13 +8,16 @@ from statistics import median
 import numpy as np
 
 from satllm_ros.planning.bound import bottleneck_floor_s
-from satllm_ros.planning.costs import tabulate, undominated, usable_settings
-from satllm_ros.planning.exact import minimise_exact
+from satllm_ros.planning.costs import tabulate
+from satllm_ros.planning.losses import loss_levels
+from satllm_ros.planning.optimum import minimise
 from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.solve import OBJECTIVES, solve
 
-SIZES = ((1, 12), (4, 12), (5, 48), (12, 96), (50, 500))
-INSTANCES = 20
+SIZES = {
+    "exact": ((1, 12), (4, 12), (5, 48), (12, 96), (50, 500)),
+    "paper": ((4, 12), (5, 48), (12, 96)),
+}
 
 
 def random_problem(satellites: int, layers: int, settings: bool, rng: np.random.Generator) -> Problem:
@@ -47,28 +51,48 @@ def random_problem(satellites: int, layers: int, settings: bool, rng: np.random.
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     call()
-    return (time.perf_counter() - start) * 1e3
+    return (time.thread_time() - start) * 1e3
+
+
+def _row(satellites: int, layers: int, costly: bool, objective: str, instances: int) -> None:
+    solver, whole = [], []
+    for seed in range(instances):
+        problem = random_problem(satellites, layers, costly, np.random.default_rng(seed))
+        costs = tabulate(problem, paper=objective == "paper")
+        floor_s = bottleneck_floor_s(problem, costs)
+        levels = loss_levels(costs, "down")
+        solver.append(_milliseconds(lambda c=costs, n=levels, f=floor_s: minimise(c, n, f)))
+        whole.append(_milliseconds(lambda p=problem: solve(p, objective)))
+    kind = "5 costly" if costly else "20 ratios"
+    print(
+        f"{objective:>9} {satellites:>4} {layers:>4} {kind:>10} {median(solver):>10.2f} {max(solver):>8.2f} "
+        f"{median(whole):>26.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Print the table."""
-    print(f"{'K':>4} {'L':>4} {'settings':>10} {'solver ms':>10} {'worst':>8} {'with tables and report ms':>26}")
-    for satellites, layers in SIZES:
-        for costly in (False, True):
-            solver, whole = [], []
-            for seed in range(INSTANCES):
-                problem = random_problem(satellites, layers, costly, np.random.default_rng(seed))
-                costs = tabulate(problem, undominated(usable_settings(problem)))
-                floor_s = bottleneck_floor_s(problem, costs)
-                solver.append(_milliseconds(lambda c=costs, f=floor_s: minimise_exact(c, f)))
-                whole.append(_milliseconds(lambda p=problem: solve(p)))
-            kind = "5 costly" if costly else "20 ratios"
-            print(
-                f"{satellites:>4} {layers:>4} {kind:>10} {median(solver):>10.2f} {max(solver):>8.2f} "
-                f"{median(whole):>26.2f}"
-            )
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instances", type=int, default=20, help="random problems of each size (default: 20)")
+    parser.add_argument("--scaling", action="store_true", help="also double K, then L, one at a time")
+    arguments = parser.parse_args()
+    print(
+        f"{'objective':>9} {'K':>4} {'L':>4} {'settings':>10} {'solver ms':>10} {'worst':>8} "
+        f"{'with tables and report ms':>26}"
+    )
+    for objective in OBJECTIVES:
+        for satellites, layers in SIZES[objective]:
+            for costly in (False, True):
+                _row(satellites, layers, costly, objective, arguments.instances)
+    if arguments.scaling:
+        for objective in OBJECTIVES:
+            for satellites in (2, 4, 8, 16, 32):
+                _row(satellites, 96, False, objective, arguments.instances)
+            for layers in (24, 48, 96, 192, 384):
+                _row(8, layers, False, objective, arguments.instances)
 
 
 if __name__ == "__main__":

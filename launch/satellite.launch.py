@@ -17,4 +17,4 @@ def start(arguments: Arguments) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the process."""
-    return description(("satellite",), start)
+    return description((), start, required=("satellite",))

@@ -12,7 +12,9 @@ import satllm_ros.compression.files_command
 import satllm_ros.compression.measure_command
 import satllm_ros.data.command
 import satllm_ros.planning.command
+import satllm_ros.profiling.command
 import satllm_ros.report.command
+import satllm_ros.runtime.command
 import satllm_ros.simulation.command
 import satllm_ros.training.command
 from satllm_ros import up
@@ -21,6 +23,7 @@ _SUBCOMMANDS = (
     up,
     satllm_ros.report.command,
     satllm_ros.planning.command,
+    satllm_ros.runtime.command,
     satllm_ros.simulation.command,
     satllm_ros.training.command,
     satllm_ros.data.command,
@@ -28,6 +31,7 @@ _SUBCOMMANDS = (
     satllm_ros.compression.measure_command,
     satllm_ros.compression.files_command,
     satllm_ros.compression.bench_command,
+    satllm_ros.profiling.command,
 )
 EXIT_BAD_INPUT = 2
 

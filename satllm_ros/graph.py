@@ -5,20 +5,23 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from satllm_ros.document import ConstellationError, Section
+
+__all__ = [
+    *("Constellation", "ConstellationError", "LinkConfig", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
+    *("load_constellation", "new_run_directory", "processes"),
+]
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
 LINK_KINDS = ("upload", "isl", "s2g")
-
-
-class ConstellationError(ValueError):
-    """A constellation file that cannot fly; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,24 @@ class LinkConfig:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """Where images come from: `kind` is bag, folder or topic; `image_topic` chooses inside a bag."""
+    """Where images come from: `kind` is bag, folder or topic; `image_topic` chooses inside a bag.
+
+    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it.
+    """
 
     kind: str
     path: str = ""
     image_topic: str = ""
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
 class Constellation:
-    """A constellation file, checked."""
+    """A constellation file, checked.
+
+    `public_key` is an Ed25519 key, 64 hexadecimal digits, and `private_key` the file of its other half, which the
+    planner signs with; both are empty where plans are not signed. With `durable_custody`, batches outlive sensing.
+    """
 
     checkpoint: str
     artefacts: str
@@ -66,6 +77,9 @@ class Constellation:
     emulate_links: bool
     satellites: tuple[SatelliteConfig, ...]
     links: Mapping[str, LinkConfig]
+    public_key: str = ""
+    private_key: str = ""
+    durable_custody: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -88,6 +102,8 @@ class ProcessSpec:
         By node name relative to the root, e.g. "sat1/compression".
     required
         Whether the graph ends with it.
+    without
+        How the graph goes on when it has died, in words; empty if it cannot.
     """
 
     name: str
@@ -95,6 +111,7 @@ class ProcessSpec:
     namespace: str
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: bool = False
+    without: str = ""
 
     def write_parameters(self, run_directory: Path, root: str) -> Path:
         """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
@@ -135,13 +152,14 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConstellationError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    top = _Section(path.name, document)
+    top = Section(path.name, document)
     model, emulate, links = top.section("model"), top.section("emulate"), top.section("links")
-    read_source = top.section("source")
+    read_source, signing = top.section("source"), top.section("signing", {})
     own_source = SourceConfig(
         read_source.choice("kind", ("bag", "folder", "topic")),
         read_source.text("path", ""),
         read_source.text("image_topic", ""),
+        read_source.number("rate", 0.0, 1e6, 0.0),
     )
     source = source or own_source
     if source.kind != "topic" and not source.path:
@@ -160,16 +178,24 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         emulate_links=emulate.flag("links"),
         satellites=tuple(_satellite(s) for s in top.sections("satellites")),
         links={kind: _link(links.section(kind)) for kind in LINK_KINDS},
+        public_key=signing.text("public_key", ""),
+        private_key=signing.text("private_key", ""),
+        durable_custody=top.flag("durable_custody", False),
     )
-    for section in (top, model, emulate, links, read_source):
+    for section in (top, model, emulate, links, read_source, signing):
         section.refuse_unknown()
     if len(set(constellation.names)) != len(constellation.names):
         raise ConstellationError(f"{path.name}: satellites have the same name twice: {', '.join(constellation.names)}")
     return constellation
 
 
-def processes(constellation: Constellation, run_directory: Path, *, exit_when_done: bool) -> list[ProcessSpec]:
-    """The processes of a graph, in starting order: satellites first, since importing torch takes longest."""
+def processes(
+    constellation: Constellation, run_directory: Path, *, exit_when_done: bool, use_sim_time: bool = False
+) -> list[ProcessSpec]:
+    """The processes of a graph, in starting order: satellites first, since importing torch takes longest.
+
+    With `use_sim_time`, ROS time is what somebody publishes on /clock.
+    """
     names = constellation.names
     model = {"checkpoint": constellation.checkpoint}
     coded = {"artefacts": constellation.artefacts}
@@ -187,6 +213,8 @@ def processes(constellation: Constellation, run_directory: Path, *, exit_when_do
         for quantity in ("rate_bps", "propagation_s")
     }
     directory = {"run_directory": str(run_directory)}
+    state = {"state_directory": str(run_directory)}
+    signed = {"plan_public_key": constellation.public_key}
     specs = [
         ProcessSpec(
             satellite.name,
@@ -194,7 +222,9 @@ def processes(constellation: Constellation, run_directory: Path, *, exit_when_do
             satellite.name,
             {
                 f"{satellite.name}/stage": model
+                | coded
                 | chain
+                | signed
                 | {
                     "memory_budget_bytes": satellite.memory_bytes,
                     "threads": constellation.threads,
@@ -205,22 +235,28 @@ def processes(constellation: Constellation, run_directory: Path, *, exit_when_do
                 f"{satellite.name}/compression": coded | chain | emulated | tiles,
                 f"{satellite.name}/downlink": chain | emulated | {"store_directory": str(run_directory)},
             },
+            without="the others go on without it",
         )
         for satellite in constellation.satellites
     ]
     if constellation.emulate_links:
         specs.append(ProcessSpec("link", "links", "", {"link": chain | links}))
-    sensing = model | chain | emulated | tiles | source
+    sensing = model | chain | emulated | tiles | source | signed | state
     sensing |= {"window_batches": constellation.window_batches, "upload_encoding": constellation.upload_encoding}
-    planner = model | coded | chain | tiles | links
+    sensing |= {"rate": constellation.source.rate, "durable": constellation.durable_custody}
+    planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
-    recorder = model | chain | tiles | source | directory | {"exit_when_done": exit_when_done}
+    recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
     specs += [
-        ProcessSpec("planner", "planner", "", {"planner": planner}),
-        ProcessSpec("ground", "ground", "", {"ground": directory, "recorder": recorder}, required=True),
+        ProcessSpec("planner", "planner", "", {"planner": planner}, without="the graph flies on under the active plan"),
+        ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]
-    return specs
+    return [_under_simulated_time(spec) for spec in specs] if use_sim_time else specs
+
+
+def _under_simulated_time(spec: ProcessSpec) -> ProcessSpec:
+    return replace(spec, parameters={n: {**p, "use_sim_time": True} for n, p in spec.parameters.items()})
 
 
 def new_run_directory(runs: Path) -> Path:
@@ -242,7 +278,7 @@ def new_run_directory(runs: Path) -> Path:
     return runs / name
 
 
-def _satellite(section: _Section) -> SatelliteConfig:
+def _satellite(section: Section) -> SatelliteConfig:
     name = section.text("name")
     if not _NAME.match(name) or name in _RESERVED:
         raise ConstellationError(
@@ -258,78 +294,7 @@ def _satellite(section: _Section) -> SatelliteConfig:
     return made
 
 
-def _link(section: _Section) -> LinkConfig:
+def _link(section: Section) -> LinkConfig:
     made = LinkConfig(section.number("rate_bps", 1.0, 1e15), section.number("propagation_s", 0.0, 60.0))
     section.refuse_unknown()
     return made
-
-
-class _Section:
-    """One mapping of the file; every getter names the field it complains about."""
-
-    def __init__(self, where: str, value: Any) -> None:
-        if not isinstance(value, dict):
-            raise ConstellationError(f"{where} is {type(value).__name__}; a mapping is needed")
-        self.where = where
-        self._value = value
-        self._read: set[str] = set()
-
-    def section(self, key: str) -> _Section:
-        return _Section(f"{self.where}: {key}", self._get(key))
-
-    def sections(self, key: str) -> list[_Section]:
-        value = self._get(key)
-        if not isinstance(value, list) or not value:
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of at least one is needed")
-        return [_Section(f"{self.where}: {key}[{i}]", item) for i, item in enumerate(value)]
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._get(key, default)
-        if not isinstance(value, str):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a string is needed")
-        return value
-
-    def texts(self, key: str) -> list[str]:
-        value = self._get(key)
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of strings is needed")
-        return value
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        value = self._get(key)
-        if value not in allowed:
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; allowed are {', '.join(allowed)}")
-        return value
-
-    def flag(self, key: str, default: bool | None = None) -> bool:
-        value = self._get(key, default)
-        if not isinstance(value, bool):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; true or false is needed")
-        return value
-
-    def number(self, key: str, low: float, high: float) -> float:
-        value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
-        return float(value)
-
-    def integer(self, key: str, low: int, high: int) -> int:
-        value = self.number(key, low, high)
-        if value != int(value):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a whole number is needed")
-        return int(value)
-
-    def refuse_unknown(self) -> None:
-        unknown = sorted(set(self._value) - self._read, key=str)
-        if unknown:
-            raise ConstellationError(
-                f"{self.where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(self._read))}"
-            )
-
-    def _get(self, key: str, default: Any = None) -> Any:
-        self._read.add(key)
-        if key not in self._value:
-            if default is None:
-                raise ConstellationError(f"{self.where}: {key} is missing")
-            return default
-        return self._value[key]

@@ -10,11 +10,12 @@ from satllm_ros.data.bag import count_messages, image_topic
 from satllm_ros.data.folder import read_folder
 from satllm_ros.graph import Constellation
 from satllm_ros.model.spec import read_spec
-from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
+from satllm_ros.planning.crew import best_crew
+from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
 from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
-from satllm_ros.planning.solve import solve
+from satllm_ros.runtime.signing import parse_public_key
 
 
 class NoPlanError(ValueError):
@@ -31,6 +32,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
     NoPlanError
         If no plan exists; memory and the number of blocks are the usual causes.
     """
+    parse_public_key(constellation.public_key)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
     if source_is_here:
@@ -46,7 +48,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True) -> None:
         settings=offered_settings(artefacts, constellation.codecs),
         accuracy_floor=constellation.accuracy_floor,
     )
-    outcome = solve(flight_problem(facts))
+    _, outcome = best_crew(facts)
     if isinstance(outcome, Infeasible):
         raise NoPlanError("; ".join(f"{r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons))
 

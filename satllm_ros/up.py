@@ -33,15 +33,28 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--image-topic", default="", metavar="TOPIC", help="image topic inside the bag, if it has several"
     )
     parser.add_argument("--namespace", default="", metavar="NS", help="namespace the whole graph lives in")
-    parser.add_argument(
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--run",
+        dest="run_directory",
+        default="",
+        metavar="DIR",
+        help="folder of the run; one that is there is gone on with (default: a new one below --runs)",
+    )
+    kept.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
+    parser.add_argument("--respawn", action="store_true", help="start a process again that dies")
+    parser.add_argument(
+        "--use-sim-time", action="store_true", help="take the time from the topic /clock, as a bag player publishes it"
     )
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     from satllm_ros import preflight
-    from satllm_ros.graph import SourceConfig, load_constellation, new_run_directory, processes
+    from satllm_ros.graph import SourceConfig, load_constellation, processes
+    from satllm_ros.runtime.run_directory import run_directory_of
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
@@ -64,10 +77,11 @@ def _run(args: argparse.Namespace) -> int:
     except preflight.NoPlanError as error:
         print(f"satllm: no plan: {error}", file=sys.stderr)
         return EXIT_INFEASIBLE
-    run_directory = new_run_directory(args.runs).resolve()
-    specs = processes(constellation, run_directory, exit_when_done=constellation.source.kind != "topic")
+    run_directory = run_directory_of(args.run_directory, args.runs)
+    endless = constellation.source.kind == "topic"
+    specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
     print(
         f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
         flush=True,
     )
-    return run_graph(specs, root=args.namespace, run_directory=run_directory)
+    return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -38,7 +39,7 @@ def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]
             node.destroy_timer(timer)
             callback([node.get_parameter(p.name) for p in parameters])
 
-        timer = node.create_timer(0.0, apply)
+        timer = node.create_timer(0.0, apply, clock=Clock(clock_type=ClockType.STEADY_TIME))
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(on_set)

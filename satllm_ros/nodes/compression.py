@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,22 @@ from satllm_ros.assets_path import artefacts_path
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError
+from satllm_ros.compression.floor import below_floor
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.downlink import DownlinkNode
+from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
 from satllm_ros.runtime.custody import Cause, Verdict
+from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
-from satllm_ros.runtime.plan_switch import Entry
-from satllm_ros.runtime.submodels import ExternalBlocks
+from satllm_ros.runtime.satellite_protocol import Ignore, Refuse, Serve
+from satllm_ros.runtime.signals import Ack
+from satllm_ros.runtime.submodels import NotLoadedError, SubModels
 from satllm_ros.runtime.tiles import TileError, decode_tiles
 
 AS_PLANNED = "plan"
@@ -57,8 +61,8 @@ class CompressionNode(FlightNode):
         Parameter("external_timeout_s", 30.0, "Patience with an external stage, per batch", "s", 0.1, 3600.0),
     )
 
-    def __init__(self, onboard: Onboard, downlink: DownlinkNode) -> None:
-        super().__init__("compression", depth_below_root=1)
+    def __init__(self, onboard: Onboard, downlink: DownlinkNode, **kwargs: Any) -> None:
+        super().__init__("compression", depth_below_root=1, **kwargs)
         self._onboard = onboard
         self._downlink = downlink
         self._satellite = self.get_namespace().split("/")[-1]
@@ -93,7 +97,8 @@ class CompressionNode(FlightNode):
             inbox_depth=self.value("inbox_batches"),
         )
         self._abandon = self._pipeline.abandon
-        self._onboard.waiting = lambda: self._pipeline.waiting if self._pipeline is not None else 0
+        # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
+        self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
         self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
         self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
 
@@ -118,26 +123,30 @@ class CompressionNode(FlightNode):
             self.counters.add("malformed")
             self._complain(str(error))
             return
-        if envelope.destination != self._satellite:
-            self.counters.add("misrouted")
+        decision = self._onboard.on_batch(envelope, cut)
+        if isinstance(decision, Ignore):
+            self.counters.add(decision.reason)
+            return
+        if isinstance(decision, Refuse):
+            self._refuse(envelope, decision.cause)
             return
         if envelope.tiles > self.value("batch_tiles"):
             self._complain(f"{envelope.batch} has {envelope.tiles} tiles; allowed are {self.value('batch_tiles')}")
             self._refuse(envelope, Cause.MALFORMED)
             return
-        entry = self._onboard.entry(envelope.epoch, envelope.plan_hash, envelope.low_water)
-        if entry is None:
-            self._refuse(envelope, Cause.UNKNOWN_EPOCH)
-            return
-        if entry.stage is None or entry.stage.start != cut or envelope.model_id != self._spec.model_id:
-            self._refuse(envelope, Cause.MALFORMED)
-            return
-        job = Job(envelope, cut, message.header, message, context=entry)
+        job = Job(envelope, cut, message.header, message, context=decision)
         job.times.received_s = time.monotonic()
         if not self._pipeline.offer(job):
             self._refuse(envelope, Cause.FULL)
 
     # Steps (worker threads)
+
+    @property
+    def _blocks(self) -> SubModels | ExternalBlocks:
+        submodels = self._onboard.submodels
+        if submodels is None:
+            raise NotLoadedError("the stage was cleaned up while the batch waited")
+        return submodels
 
     def _decode(self, job: Job) -> None:
         start_s = time.monotonic()
@@ -152,7 +161,7 @@ class CompressionNode(FlightNode):
                 self._spec.image_width,
                 jpeg=message.encoding == m.ImageBatch.ENCODING_JPEG,
             )
-            job.content = self._onboard.submodels.prepare_images(images)
+            job.content = self._blocks.prepare_images(images)
         else:
             convert.check_seal(job.envelope, job.cut, message.payload, message.crc32)
             expected = (job.envelope.tiles, self._spec.tokens, self._spec.width)
@@ -176,22 +185,22 @@ class CompressionNode(FlightNode):
             shape = (tiles, len(self._spec.classes)) if last else (tiles, self._spec.tokens, self._spec.width)
             job.content, job.times.compute_real_s = self._external.run(job, stage.stop, shape, self._abandon)
         else:
-            job.content, job.times.compute_real_s = self._onboard.submodels.run(
+            job.content, job.times.compute_real_s = self._blocks.run(
                 stage.start, stage.stop, job.content, self._abandon
             )
         job.times.compute_stop_s = time.monotonic()
 
     def _encode(self, job: Job) -> None:
-        entry: Entry = job.context
-        next_hop = entry.plan.next_hop(self._satellite)
-        setting = self._onboard.setting_for(entry)
+        serve: Serve = job.context
+        next_hop = serve.plan.next_hop(self._satellite)
+        setting = self._onboard.setting_for(serve.plan, serve.stage)
         fp32_bytes = frame_bytes = wire_bytes = 0
         start_s = time.monotonic()
         if next_hop is None:
             published_from_s = start_s
-            wire_bytes = self._downlink.take(job.envelope, job.acquired, job.content, entry.plan.downlink)
+            wire_bytes = self._downlink.take(job.envelope, job.acquired, job.content, serve.plan.downlink)
         else:
-            frame = encode(job.content, setting, self._artefacts, entry.stage.stop)
+            frame = encode(job.content, setting, self._artefacts, serve.stage.stop)
             published_from_s = time.monotonic()
             job.times.encode_s = published_from_s - start_s
             fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
@@ -254,6 +263,9 @@ class CompressionNode(FlightNode):
             cause = Cause.MALFORMED
         elif isinstance(error, TileError):
             cause = Cause.MALFORMED
+        elif isinstance(error, NotLoadedError | NotActiveError | TimeoutError):
+            # They say something of this satellite, nothing of the batch.
+            cause = Cause.FULL
         else:
             cause = Cause.INTERNAL
         self._complain(f"{job.envelope.batch} of {job.envelope.sender} refused: {error!r}")
@@ -261,14 +273,8 @@ class CompressionNode(FlightNode):
 
     def _refuse(self, envelope: Envelope, cause: Cause) -> None:
         self.counters.add(f"refused_{cause.name.lower()}")
-        message = m.BatchAck(
-            batch=convert.batch_to(envelope.batch),
-            sender=self._satellite,
-            verdict=int(Verdict.REFUSED),
-            cause=int(cause),
-        )
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._ack.publish(message)
+        ack = Ack(envelope.batch, self._satellite, Verdict.REFUSED, cause)
+        self._ack.publish(convert.ack_to(ack, self.get_clock().now().to_msg()))
 
     def _complain(self, sentence: str) -> None:
         self.get_logger().warning(sentence, throttle_duration_sec=1.0)
@@ -279,15 +285,10 @@ class CompressionNode(FlightNode):
         if candidate["codec"] == AS_PLANNED:
             return None
         setting = CodecSetting.parse(candidate["codec"])
-        if self._artefacts is not None:
-            self._artefacts.check_can_code(setting)
-        floor = self._onboard.accuracy_floor
-        if self._artefacts is None or floor == 0.0:
+        if self._artefacts is None:
             return None
-        accuracy = self._artefacts.measured(setting).accuracy
-        if accuracy < floor:
-            return f"setting {setting} has accuracy {accuracy:.4f}, the plan asks for at least {floor:.4f}"
-        return None
+        self._artefacts.check_can_code(setting)
+        return below_floor(setting, self._onboard.accuracy_floor, self._artefacts) or None
 
     def parameters_changed(self, names: set[str]) -> None:
         if "codec" in names:

@@ -239,9 +239,7 @@ def ack_from(message: m.BatchAck) -> Ack:
 
 
 def ack_to(ack: Ack, stamp: Time) -> m.BatchAck:
-    message = m.BatchAck(
-        batch=batch_to(ack.batch), sender=ack.sender, verdict=int(ack.verdict), cause=int(ack.cause)
-    )
+    message = m.BatchAck(batch=batch_to(ack.batch), sender=ack.sender, verdict=int(ack.verdict), cause=int(ack.cause))
     message.header.stamp = stamp
     return message
 

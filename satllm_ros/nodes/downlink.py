@@ -5,26 +5,47 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.arrivals import accepted
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import EMULATE_LINKS, SATELLITES, Parameter
-from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.identity import Envelope
-from satllm_ros.runtime.store import PredictionStore, StoredTile
+from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
+from satllm_ros.runtime.custody import Verdict
+from satllm_ros.runtime.delivery import (
+    REMEMBERED_DELIVERIES,
+    MarkDelivered,
+    SendToGround,
+    StoreAction,
+    StoreProtocol,
+    Write,
+)
+from satllm_ros.runtime.identity import BatchId, Envelope
 
-RESEND_PERIOD_S = 1.0
+TICK_PERIOD_S = 1.0
+# The link node says every second that a link is down; a word that nobody repeats is forgotten.
+LINK_DOWN_S = 5.0
+
+
+class NotActiveError(RuntimeError):
+    """Predictions came while the downlink node was not active."""
 
 
 class DownlinkNode(FlightNode):
-    """Custodian between the last stage and the ground; idle on satellites that the plan does not name for it."""
+    """Custodian between the last stage and the ground; idle on satellites that the plan does not name for it.
+
+    In contact is a satellite while the ground listens and nobody said within `LINK_DOWN_S` that the link to it is down.
+    Only a node called `ground` in the root namespace counts as the ground, not who else listens to its inbox. The store is opened at configuration and holds all that earlier lives of this satellite were acknowledged for.
+    """
 
     PARAMETERS = (
         SATELLITES,
@@ -44,108 +65,205 @@ class DownlinkNode(FlightNode):
     def __init__(self) -> None:
         super().__init__("downlink", depth_below_root=1)
         self._satellite = self.get_namespace().split("/")[-1]
-        self._store: PredictionStore | None = None
+        # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
-        # Stored here and not yet acknowledged by the ground: message and when it was last sent (steady clock).
-        self._undelivered: dict[tuple[int, int], tuple[m.Predictions, float]] = {}
-        self.every(RESEND_PERIOD_S, self._resend)
+        self._store: BatchStore | None = None
+        self._protocol: StoreProtocol[bytes] | None = None
+        self._outlet: Outlet | None = None
+        # On the steady clock [s]; and subscriptions of the ground at the last look.
+        self._link_down_until_s = 0.0
+        self._listening = False
+        self._grounds: set[bytes] = set()
+        self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
         folder = Path(self.value("store_directory") or ".")
-        self._store = PredictionStore(folder / f"{self._satellite}.predictions.sqlite")
+        self._store = BatchStore(folder / f"{self._satellite}.predictions.sqlite")
+        satellites = len(self.value("satellites"))
+        self._protocol = StoreProtocol(
+            self._satellite,
+            restored=self._store.restore(),
+            resend_s=self.value("resend_s"),
+            # All of them may send at once into one inbox of that depth.
+            window_batches=max(1, graph.MAX_CREDITS // max(1, satellites)),
+        )
+        self._protocol.on_contact(False, time.monotonic())
+        if self._protocol.undelivered:
+            self.get_logger().info(f"{self._protocol.undelivered} batches of an earlier life wait for the ground")
 
     def activate(self) -> None:
-        emulated = self.value("emulate_links")
         others = [name for name in self.value("satellites") if name != self._satellite]
+        self._ack = self.publish_on(graph.BATCH_ACK)
+        self._link_down_until_s, self._listening, self._grounds = 0.0, False, set()
         self._outlet = Outlet(
             self,
             graph.PREDICTIONS_INBOX,
             graph.PREDICTIONS_OUTBOX,
             self._satellite,
             [*others, graph.GROUND],
-            emulated=emulated,
+            emulated=self.value("emulate_links"),
         )
-        self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, self._satellite)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
+        self.listen_to(graph.CUSTODY_QUERY, self._on_query)
+        self.listen_to(graph.LINK_STATE, self._on_link_state)
+
+    def deactivate(self) -> None:
+        with self._lock:
+            self._outlet = None
+            self._protocol.on_contact(False, time.monotonic())
 
     def cleanup(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        with self._lock:
+            self._protocol = None
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def parameters_changed(self, names: set[str]) -> None:
+        with self._lock:
+            if self._protocol is not None:
+                self._protocol.resend_s = self.value("resend_s")
 
     def take(self, envelope: Envelope, header: Any, logits: np.ndarray, custodian: str) -> int:
         """Take the last stage's logits, float32 (tiles, classes): store them here or send them to the custodian.
 
-        Returns the length of the message that was sent to the custodian or the ground [byte]. Called from the
-        encode worker of this process.
+        Returns the length of the message for the custodian or the ground [byte]; 0 if it could not be stored, of
+        which sensing is told. Called from the encode worker of this process.
+
+        Raises
+        ------
+        NotActiveError
+            If this node is not active.
         """
-        if self.state != "active":
-            raise RuntimeError("the downlink node is not active")
         message = convert.predictions_to(envelope, header, logits)
-        message.envelope.sender, message.envelope.destination = self._satellite, custodian
-        if custodian != self._satellite:
-            return self._outlet.send(message, custodian)
-        return self._keep(message, envelope)
+        with self._lock:
+            if self._outlet is None:
+                raise NotActiveError("the downlink node is not active")
+            if custodian != self._satellite:
+                message.envelope.sender, message.envelope.destination = self._satellite, custodian
+                return self._outlet.send(message, custodian)
+            return self._keep(message, envelope.batch)
+
+    # What is heard
 
     def _on_predictions(self, message: m.Predictions) -> None:
-        self.counters.add("received")
-        try:
-            envelope = convert.envelope_from(message.envelope)
-            convert.predictions_logits(message, envelope)
-        except convert.WireError as error:
-            self.counters.add(f"refused_{error.cause.name.lower()}")
-            self.get_logger().warning(f"predictions refused: {error}", throttle_duration_sec=1.0)
-            return
-        if envelope.destination != self._satellite:
-            self.counters.add("misrouted")
-            return
-        try:
-            self._keep(message, envelope)
-        except sqlite3.Error as error:
-            self.counters.add("store_failed")
-            self.get_logger().error(f"{envelope.batch} cannot be written: {error}", throttle_duration_sec=1.0)
-
-    def _keep(self, message: m.Predictions, envelope: Envelope) -> int:
-        acquired_s, now_s = convert.seconds(message.header.stamp), self.now_s()
-        new = self._store.write(
-            StoredTile(key, label, acquired_s, now_s)
-            for key, label in zip(envelope.keys(), message.labels, strict=True)
-        )
-        self.counters.add("stored_tiles", new)
-        self.counters.add("duplicate_tiles", envelope.tiles - new)
-        self._ack.publish(self._ack_message(message.envelope.batch, Verdict.STORED))
-        message.envelope.sender, message.envelope.destination = self._satellite, graph.GROUND
-        with self._lock:
-            self._undelivered[(envelope.batch.boot_id, envelope.batch.sequence)] = (message, time.monotonic())
-        self.counters.add("sent")
-        return self._outlet.send(message, graph.GROUND)
+        envelope = accepted(self, message, self._satellite)
+        if envelope is not None:
+            with self._lock:
+                self._keep(message, envelope.batch)
 
     def _on_ack(self, message: m.BatchAck) -> None:
-        if message.verdict == Verdict.DELIVERED:
+        # Only the ground can say that the ground has it.
+        if message.verdict == Verdict.DELIVERED and message.sender == graph.GROUND:
             with self._lock:
-                if self._undelivered.pop((message.batch.boot_id, message.batch.sequence), None) is not None:
-                    self.counters.add("delivered")
+                self._carry_out(self._protocol.on_delivered(convert.batch_from(message.batch), time.monotonic()))
 
-    def _resend(self) -> None:
+    def _on_query(self, message: m.CustodyQuery) -> None:
+        if message.store != self._satellite:
+            return
+        if len(message.batches) > REMEMBERED_DELIVERIES:
+            self.counters.add("refused_malformed")
+            return
+        self.counters.add("queries")
+        with self._lock:
+            self._carry_out(self._protocol.on_query(convert.query_from(message).batches))
+
+    def _on_link_state(self, message: m.LinkState) -> None:
+        if (message.sender, message.receiver) == (self._satellite, graph.GROUND):
+            self._link_down_until_s = 0.0 if message.up else time.monotonic() + LINK_DOWN_S
+            self._tell_contact()
+
+    def _tick(self) -> None:
         if self.state != "active":
             return
-        now_s, patience_s = time.monotonic(), self.value("resend_s")
+        self._look_for_the_ground()
+        self._tell_contact()
         with self._lock:
-            due = [key for key, (_, sent_s) in self._undelivered.items() if now_s - sent_s > patience_s]
-            messages = [self._undelivered[key][0] for key in due]
-            for key, message in zip(due, messages, strict=True):
-                self._undelivered[key] = (message, now_s)
-        for message in messages:
-            self.counters.add("resent")
-            self._outlet.send(message, graph.GROUND)
+            self._carry_out(self._protocol.on_tick(time.monotonic()))
 
-    def _ack_message(self, batch: m.BatchId, verdict: Verdict) -> m.BatchAck:
-        message = m.BatchAck(batch=batch, sender=self._satellite, verdict=int(verdict), cause=int(Cause.NONE))
-        message.header.stamp = self.get_clock().now().to_msg()
-        return message
+    def _look_for_the_ground(self) -> None:
+        # The outbox has a reader whether or not the ground lives, so that both are asked for.
+        inbox = f"{self.root}/{graph.PREDICTIONS_INBOX.of(graph.GROUND)}"
+        ground = (graph.GROUND, self.root or "/")
+        grounds = {
+            bytes(info.endpoint_gid)
+            for info in self.get_subscriptions_info_by_topic(inbox)
+            if (info.node_name, info.node_namespace) == ground
+        }
+        # One that was killed is still there for a while. A new one is sent all again, from the next look on: until then
+        # those between us discover it too.
+        is_new = bool(grounds - self._grounds)
+        self._grounds = grounds
+        self._listening = bool(grounds) and not is_new and self._outlet.connected(graph.GROUND)
+
+    def _tell_contact(self) -> None:
+        now_s = time.monotonic()
+        in_contact = self._listening and now_s >= self._link_down_until_s
+        with self._lock:
+            self._carry_out(self._protocol.on_contact(in_contact, now_s))
+
+    # What follows; all with the lock held
+
+    def _keep(self, message: m.Predictions, batch: BatchId) -> int:
+        message.envelope.sender, message.envelope.destination = self._satellite, graph.GROUND
+        payload = serialize_message(message)
+        return len(payload) if self._carry_out(self._protocol.on_predictions(batch, payload, time.monotonic())) else 0
+
+    def _carry_out(self, actions: Sequence[StoreAction[bytes]]) -> bool:
+        """Whether all of it could be done."""
+        done = True
+        for action in actions:
+            if isinstance(action, Write):
+                done &= self._write(action.batch, action.payload)
+            elif isinstance(action, MarkDelivered):
+                self._mark_delivered(action.batch)
+            elif isinstance(action, SendToGround):
+                self._send(action.batch)
+            else:
+                self._ack.publish(convert.ack_to(action.ack, self.get_clock().now().to_msg()))
+        return done
+
+    def _write(self, batch: BatchId, payload: bytes) -> bool:
+        try:
+            self._store.write(batch, payload)
+        except sqlite3.Error as error:
+            self._complain("store_failed", f"{batch} cannot be written: {error}")
+            self._carry_out(self._protocol.on_write_failed(batch))
+            return False
+        self.counters.add("stored")
+        self._carry_out(self._protocol.on_written(batch, ON_DISK, time.monotonic()))
+        return True
+
+    def _mark_delivered(self, batch: BatchId) -> None:
+        self.counters.add("delivered")
+        try:
+            self._store.mark_delivered(batch)
+        except sqlite3.Error as error:
+            self._complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
+
+    def _send(self, batch: BatchId) -> None:
+        try:
+            payload = self._store.message(batch)
+        except sqlite3.Error as error:
+            # The disk may recover: it is tried again like a message that was lost.
+            self._complain("read_failed", f"{batch} cannot be read: {error}")
+            return
+        if payload is None:
+            self._complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
+            self._protocol.on_spoilt(batch)
+            return
+        self.counters.add("sent")
+        self._outlet.send_serialized(payload, graph.GROUND)
+
+    def _complain(self, cause: str, sentence: str) -> None:
+        self.counters.add(cause)
+        self.get_logger().error(sentence, throttle_duration_sec=1.0)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
         with self._lock:
-            return level, message, {**values, "undelivered": len(self._undelivered)}
+            if self._protocol is None:
+                return level, message, values
+            known = {"undelivered": self._protocol.undelivered, "in_contact": self._protocol.in_contact}
+            return level, message, {**values, **known, **self._protocol.causes}

@@ -28,11 +28,6 @@ class ExternalStage:
         self._request = node.publish_on(graph.ACTIVATION_IN, satellite)
         node.listen_to(graph.ACTIVATION_OUT, self._on_reply, satellite)
 
-    @property
-    def connected(self) -> bool:
-        """Whether a stage listens."""
-        return self._request.get_subscription_count() > 0
-
     def run(self, job: Job, stop: int, shape: tuple[int, ...], abandon: threading.Event) -> tuple[np.ndarray, float]:
         """Output of blocks (job.cut, stop], float32 of the given shape, and the seconds it took.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,15 @@ _BRIDGE = CvBridge()
 
 @dataclass(frozen=True)
 class Frame:
-    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where it came as one."""
+    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where it came as one.
+
+    `recorded_ns` is when a bag recorded it [ns since 1970]; None for images that are in no bag.
+    """
 
     number: int
     rgb: np.ndarray
     jpeg: bytes | None
+    recorded_ns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class UnreadableFrame:
 
     number: int
     reason: str
+    recorded_ns: int | None = None
 
 
 def stamp_ns(message: Any) -> int:
@@ -87,9 +92,9 @@ def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFram
         try:
             message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
         except RuntimeError as error:
-            yield UnreadableFrame(place, f"the record is no {recorded.type_name}: {error}")
+            yield UnreadableFrame(place, f"the record is no {recorded.type_name}: {error}", recorded.stamp_ns)
         else:
-            yield frame_from(message, place)
+            yield replace(frame_from(message, place), recorded_ns=recorded.stamp_ns)
 
 
 def count_bag_frames(path: Path, topic: str | None) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
@@ -16,25 +18,41 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from satllm_ros import preflight
-from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, new_run_directory, processes
+from satllm_ros.assets_path import DEMO, bag_path
+from satllm_ros.data.bag import bag_topics, image_topic
+from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
+from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
+from satllm_ros.runtime.run_directory import run_directory_of
 
 ARGUMENTS = {
     "namespace": "Namespace the whole graph lives in",
+    "run": "Folder of the run; one that is there is gone on with; empty: a new one below `runs`",
     "runs": "Where runs are kept",
     "bag": "rosbag2 bag to replay instead of the file's source",
     "images": "Folder of images to read instead of the file's source",
     "camera": "true: listen to the topics image and image/compressed instead of the file's source",
     "image_topic": "Image topic inside the bag, if it has several",
     "satellite": "Name of the satellite that this computer is",
+    "respawn": "true: start a process again that dies",
+    "use_sim_time": "true: take the time from the topic /clock",
+    "topic": "Image topic inside the bag, if it has several",
+    "rate": "Speed against the recorded times; empty: as recorded with play, else as fast as the chain takes it",
+    "play": "true: let `ros2 bag play` publish the bag and /clock; false: sensing reads it, which loses no image",
 }
-_DEFAULTS = {"runs": "runs"}
-_REQUIRED = ("satellite",)
+_COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
+_DEFAULTS = {"runs": "runs", "respawn": "false", "use_sim_time": "false", "play": "false"}
+_SWITCHES = ("camera", "respawn", "use_sim_time", "play")
+# A process that dies at once shall not keep the computer busy with starting it.
+RESPAWN_DELAY_S = 2.0
+CLOCK_HZ = "100"
 Arguments = dict[str, str]
 
 
-def description(arguments: tuple[str, ...], start: Callable[[Arguments], list[Action]]) -> LaunchDescription:
-    """A launch description with `config`, `namespace`, `runs` and further arguments; `start` makes its actions."""
-    names = ("namespace", "runs", *arguments)
+def description(
+    arguments: tuple[str, ...], start: Callable[[Arguments], list[Action]], *, required: tuple[str, ...] = ()
+) -> LaunchDescription:
+    """A launch description with the arguments that all have and further ones; `start` makes its actions."""
+    names = (*_COMMON, *arguments, *required)
     declared: list[Action] = [
         DeclareLaunchArgument(
             "config",
@@ -43,30 +61,39 @@ def description(arguments: tuple[str, ...], start: Callable[[Arguments], list[Ac
         )
     ]
     for name in names:
-        default = None if name in _REQUIRED else _DEFAULTS.get(name, "")
+        default = None if name in required else _DEFAULTS.get(name, "")
         declared.append(DeclareLaunchArgument(name, default_value=default, description=ARGUMENTS[name]))
 
     def perform(context: LaunchContext) -> list[Action]:
-        return start({name: LaunchConfiguration(name).perform(context) for name in ("config", *names)})
+        given = {name: LaunchConfiguration(name).perform(context) for name in ("config", *names)}
+        for name in _SWITCHES:
+            if given.get(name, "").lower() not in ("", "true", "false"):
+                raise ValueError(f"{name} is {given[name]!r}; allowed are true and false")
+        return start(given)
 
     return LaunchDescription([*declared, OpaqueFunction(function=perform)])
 
 
-def constellation_of(arguments: Arguments, *, on_one_computer: bool = False) -> Constellation:
-    """The checked constellation of a launch, with the source that the arguments give.
+def is_on(arguments: Arguments, name: str) -> bool:
+    """Whether a launch argument is true."""
+    return arguments.get(name, "").lower() == "true"
+
+
+def constellation_of(
+    arguments: Arguments, *, on_one_computer: bool = False, source: SourceConfig | None = None
+) -> Constellation:
+    """The checked constellation of a launch, with the source given here or by the arguments.
 
     Raises
     ------
     OSError, ValueError
         With a sentence that names what cannot fly.
     """
-    source = None
-    if arguments.get("bag"):
-        bag = arguments["bag"]
-        source = SourceConfig("bag", bag if bag == "demo" else str(Path(bag).resolve()), arguments["image_topic"])
-    elif arguments.get("images"):
+    if source is None and arguments.get("bag"):
+        source = SourceConfig("bag", resolved_bag(arguments["bag"]), arguments["image_topic"])
+    elif source is None and arguments.get("images"):
         source = SourceConfig("folder", str(Path(arguments["images"]).resolve()))
-    elif arguments.get("camera") == "true":
+    elif source is None and is_on(arguments, "camera"):
         source = SourceConfig("topic")
     constellation = load_constellation(Path(arguments["config"]), source=source)
     preflight.check(constellation, source_is_here="bag" in arguments)
@@ -77,12 +104,37 @@ def constellation_of(arguments: Arguments, *, on_one_computer: bool = False) -> 
     return constellation
 
 
+def resolved_bag(bag: str) -> str:
+    """A bag as nodes take it, wherever they run: absolute, or the shipped one's name."""
+    return bag if bag == DEMO else str(Path(bag).resolve())
+
+
+def replay_rate(arguments: Arguments) -> float:
+    """Speed of a replay against the recorded times; 0: as fast as the chain takes it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such number, or 0 with a player, which has no such speed.
+    """
+    is_played = is_on(arguments, "play")
+    text = arguments["rate"] or ("1" if is_played else "0")
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0.0 <= rate <= 1e6 or (is_played and rate == 0.0):
+        raise ValueError(f"rate is {text!r}; a number {'above 0 and' if is_played else 'from 0'} up to 1e6 is needed")
+    return rate
+
+
 def actions(constellation: Constellation, arguments: Arguments, wanted: Callable[[ProcessSpec], bool]) -> list[Action]:
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
-    endless = constellation.source.kind == "topic"
-    run_directory = new_run_directory(Path(arguments["runs"])).resolve()
+    endless, respawn = constellation.source.kind == "topic", is_on(arguments, "respawn")
+    use_sim_time = is_on(arguments, "use_sim_time")
+    run_directory = run_directory_of(arguments["run"], Path(arguments["runs"]))
     made: list[Action] = []
-    for spec in processes(constellation, run_directory, exit_when_done=not endless):
+    for spec in processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=use_sim_time):
         if not wanted(spec):
             continue
         # Without `name`, which would rename every node of a process that holds several.
@@ -94,15 +146,50 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             output="screen",
             # Time to finish the batch under way and close what torch holds.
             sigterm_timeout="15",
+            respawn=respawn,
+            respawn_delay=RESPAWN_DELAY_S,
         )
         made.append(node)
         if spec.required:
-            made.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end)))
+            made.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=partial(_end, respawn))))
     return made
 
 
-def _end(event: ProcessExited, _: LaunchContext) -> EmitEvent:
+def player(arguments: Arguments, rate: float) -> list[Action]:
+    """`ros2 bag play` of a bag's images, onto the camera's topic of the graph and with /clock.
+
+    The launch ends if it fails, and goes on when the bag is through: images may still be under way.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the bag cannot be read, or has no such topic.
+    """
+    path = bag_path(resolved_bag(arguments["bag"]))
+    topic = image_topic(path, arguments["topic"] or None)
+    is_compressed = bag_topics(path)[topic] == IMAGE_COMPRESSED.type
+    name = (IMAGE_COMPRESSED if is_compressed else IMAGE).of()
+    target = "/" + "/".join(part for part in (arguments["namespace"].strip("/"), name) if part)
+    command = ["ros2", "bag", "play", str(path), "--clock", CLOCK_HZ, "--rate", f"{rate:g}"]
+    command += ["--disable-keyboard-controls", "--topics", topic, "--remap", f"{topic}:={target}"]
+    played = ExecuteProcess(cmd=command, output="screen")
+    return [played, RegisterEventHandler(OnProcessExit(target_action=played, on_exit=_end_if_failed))]
+
+
+def _end(respawn: bool, event: ProcessExited, _: LaunchContext) -> EmitEvent | None:
+    if respawn and event.returncode < 0:
+        return None
+    _refuse_failure(event)
+    return EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))
+
+
+def _end_if_failed(event: ProcessExited, context: LaunchContext) -> None:
+    # Ctrl-C ends it with a code of its own, and is no failure.
+    if not context.is_shutdown:
+        _refuse_failure(event)
+
+
+def _refuse_failure(event: ProcessExited) -> None:
     # An exception is the only way to make `ros2 launch` end with another code than 0.
     if event.returncode:
         raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}: see its output")
-    return EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))

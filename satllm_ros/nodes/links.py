@@ -1,11 +1,14 @@
-"""Link node: emulates the network between the nodes of the graph; not part of a flight."""
+"""Link node: emulates the network between the nodes of the graph, faults included; not part of a flight."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterable
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 from rclpy.publisher import Publisher
@@ -18,9 +21,12 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import SATELLITES, Parameter
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.qos import message_class
-from satllm_ros.runtime.link_queue import LinkQueue, LinkRates, Transfer
+from satllm_ros.runtime.link_faults import Arrival, FaultShares, FaultyLink
+from satllm_ros.runtime.link_queue import LinkRates
 
 STATE_PERIOD_S = 1.0
+Pair = tuple[str, str]
+Carried = tuple[bytes, m.BatchId, Publisher]
 
 
 def _rate(kind: str, what: str) -> Parameter:
@@ -31,6 +37,14 @@ def _propagation(kind: str, what: str) -> Parameter:
     return Parameter(f"{kind}_propagation_s", 0.0, f"Propagation delay of {what}", "s", 0.0, 60.0, read_only=False)
 
 
+def _up(kind: str, what: str) -> Parameter:
+    return Parameter(f"{kind}_up", True, f"Whether {what} exists at the moment", read_only=False)
+
+
+def _share(name: str, what: str) -> Parameter:
+    return Parameter(name, 0.0, f"Share of messages {what}", "-", 0.0, 1.0, read_only=False)
+
+
 KINDS = {
     "upload": "the link from sensing to the first satellite",
     "isl": "each inter-satellite link",
@@ -38,15 +52,32 @@ KINDS = {
 }
 
 
+def kind_of(sender: str, receiver: str) -> str:
+    """Kind of a directed link, a key of `KINDS`."""
+    return "upload" if sender == graph.SENSING else "s2g" if receiver == graph.GROUND else "isl"
+
+
 class LinkNode(FlightNode):
     """Carries each outbox message to the inbox it names: first in first out, at a rate, after a propagation delay.
 
-    A message occupies its link for its serialized length; it is passed on as the bytes it came in.
+    A message occupies its link for its serialized length; it is passed on as the bytes it came in. A link that is down
+    loses what is on the wire; what waits for the wire waits until it is up again, up to `queue_batches`.
     """
 
     PARAMETERS = (
         SATELLITES,
-        *(make(kind, what) for kind, what in KINDS.items() for make in (_rate, _propagation)),
+        *(make(kind, what) for kind, what in KINDS.items() for make in (_rate, _propagation, _up)),
+        Parameter(
+            "down",
+            [],
+            "Single links that do not exist at the moment, in both directions: 'sat2-sat3', 'sensing-sat1', "
+            "'sat4-ground'; an empty string names none, so [''] brings all back",
+            read_only=False,
+        ),
+        _share("loss", "that are lost after they crossed"),
+        _share("duplicate", "that arrive twice"),
+        _share("reorder", "that are held back for one to four times their time on the link, so that others overtake"),
+        Parameter("seed", 0, "Which messages the shares hit: the same seed, the same messages of each link", "-", 0),
         Parameter(
             "queue_batches", graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1
         ),
@@ -54,9 +85,10 @@ class LinkNode(FlightNode):
 
     def __init__(self) -> None:
         super().__init__("link")
-        self._queues: dict[tuple[str, str], LinkQueue[tuple[bytes, Any, Publisher]]] = {}
-        self._sent: dict[tuple[str, str], tuple[int, int]] = {}
-        self._dropped: dict[tuple[str, str], int] = {}
+        self._links: dict[Pair, FaultyLink[Carried]] = {}
+        self._sent: dict[Pair, tuple[int, int]] = {}
+        # Links whose state is worth telling: those to the ground, and any that carried something or was ever down.
+        self._told: set[Pair] = set()
         self._changed = threading.Condition()
         self._courier: threading.Thread | None = None
         self._stopping = False
@@ -70,6 +102,11 @@ class LinkNode(FlightNode):
         images = {name: self.publish_on(graph.IMAGES_INBOX, name) for name in satellites}
         activations = {name: self.publish_on(graph.ACTIVATION_INBOX, name) for name in satellites}
         predictions = ground | {name: self.publish_on(graph.PREDICTIONS_INBOX, name) for name in satellites}
+        pairs = self._pairs(satellites)
+        self._links = {pair: self._link(pair) for pair in pairs}
+        self._sent = dict.fromkeys(pairs, (0, 0))
+        self._told = {pair for pair in pairs if kind_of(*pair) == "s2g"}
+        self._apply_parameters()
         self._carry(graph.IMAGES_OUTBOX, graph.SENSING, images)
         for name in satellites:
             self._carry(graph.ACTIVATION_OUTBOX, name, activations)
@@ -86,14 +123,45 @@ class LinkNode(FlightNode):
         if self._courier is not None:
             self._courier.join()
             self._courier = None
-        self._queues.clear()
+        self._links.clear()
+
+    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
+        ends = {graph.SENSING, graph.GROUND, *self.value("satellites")}
+        for name in candidate["down"] or ():
+            pair = name.split("-")
+            if name and (len(pair) != 2 or not ends.issuperset(pair) or pair[0] == pair[1]):
+                return f"parameter down has {name!r}; allowed are two of {', '.join(sorted(ends))}, joined by -"
+        return None
 
     def parameters_changed(self, names: set[str]) -> None:
+        self._publish_states(self._apply_parameters())
+
+    @staticmethod
+    def _pairs(satellites: list[str]) -> list[Pair]:
+        """Every directed link that some plan of this constellation could use."""
+        upload = [(graph.SENSING, name) for name in satellites]
+        return [*upload, *permutations(satellites, 2), *((name, graph.GROUND) for name in satellites)]
+
+    def _link(self, pair: Pair) -> FaultyLink[Carried]:
+        return FaultyLink(self._rates(*pair), self.value("queue_batches"), f"{self.value('seed')}:{'-'.join(pair)}")
+
+    def _apply_parameters(self) -> list[Pair]:
+        """Put all parameters in force on all links; gives the links whose state others should be told."""
+        down = {frozenset(name.split("-")) for name in self.value("down")}
+        shares = FaultShares(self.value("loss"), self.value("duplicate"), self.value("reorder"))
+        changed = []
         with self._changed:
-            for (sender, receiver), link in self._queues.items():
-                link.set_rates(self._rates(sender, receiver), time.monotonic())
+            now_s = time.monotonic()
+            for pair, link in self._links.items():
+                link.shares = shares
+                rates = self._rates(*pair)
+                is_told = pair in self._told and rates != link.rates
+                link.set_rates(rates, now_s)
+                if link.set_up(self.value(f"{kind_of(*pair)}_up") and frozenset(pair) not in down, now_s) or is_told:
+                    changed.append(pair)
+            self._told.update(changed)
             self._changed.notify()
-        self._publish_states()
+        return changed
 
     def _carry(self, outbox: Topic, sender: str, receivers: dict[str, Publisher]) -> None:
         callback = partial(self._on_outbox, message_class(outbox.type), sender, receivers)
@@ -106,18 +174,15 @@ class LinkNode(FlightNode):
         except RuntimeError:
             self.counters.add("malformed")
             return
-        publisher = receivers.get(envelope.destination)
-        if publisher is None:
+        pair = (sender, envelope.destination)
+        if envelope.destination not in receivers or pair not in self._links:
             self.counters.add("unknown_destination")
             return
-        pair = (sender, envelope.destination)
+        message = (serialized, envelope.batch, receivers[envelope.destination])
         with self._changed:
-            link = self._queues.setdefault(pair, LinkQueue(self._rates(*pair), self.value("queue_batches")))
-            taken = link.offer((serialized, envelope.batch, publisher), len(serialized), time.monotonic())
+            self._links[pair].offer(message, len(serialized), time.monotonic())
+            self._told.add(pair)
             self._changed.notify()
-        if not taken:
-            self.counters.add("queue_full")
-            self._dropped[pair] = self._dropped.get(pair, 0) + 1
 
     def _deliver(self) -> None:
         """Courier thread: publishes each message when its last bit has arrived."""
@@ -126,59 +191,70 @@ class LinkNode(FlightNode):
                 if self._stopping:
                     return
                 now_s = time.monotonic()
-                arrived = [(pair, transfer) for pair, link in self._queues.items() for transfer in link.due(now_s)]
+                arrived = [(pair, arrival) for pair, link in self._links.items() for arrival in link.due(now_s)]
                 if not arrived:
-                    arrivals = [t for link in self._queues.values() if (t := link.next_arrival_s) is not None]
-                    self._changed.wait(timeout=min(arrivals) - now_s if arrivals else None)
+                    arrivals = [t for link in self._links.values() if (t := link.next_arrival_s) is not None]
+                    self._changed.wait(timeout=max(0.0, min(arrivals) - now_s) if arrivals else None)
                     continue
-            for pair, transfer in arrived:
-                self._hand_over(pair, transfer)
+            self._hand_over(arrived)
 
-    def _hand_over(self, pair: tuple[str, str], transfer: Transfer[Any]) -> None:
-        serialized, batch, publisher = transfer.message
-        publisher.publish(serialized)
-        messages, total = self._sent.get(pair, (0, 0))
-        self._sent[pair] = (messages + 1, total + transfer.wire_bytes)
-        self.counters.add("carried")
-        self._report(pair, batch, transfer)
+    def _hand_over(self, arrived: Iterable[tuple[Pair, Arrival[Carried]]]) -> None:
+        for pair, arrival in arrived:
+            serialized, batch, publisher = arrival.transfer.message
+            publisher.publish(serialized)
+            messages, total = self._sent[pair]
+            self._sent[pair] = (messages + 1, total + arrival.transfer.wire_bytes)
+            self.counters.add("carried")
+            if arrival.first:
+                self._report(pair, batch, arrival)
 
-    def _report(self, pair: tuple[str, str], batch: m.BatchId, transfer: Transfer[Any]) -> None:
+    def _report(self, pair: Pair, batch: m.BatchId, arrival: Arrival[Carried]) -> None:
         self._transfers.publish(
             m.LinkTransfer(
                 sender=pair[0],
                 receiver=pair[1],
                 batch=batch,
-                wire_bytes=transfer.wire_bytes,
-                start_s=transfer.start_s,
-                stop_s=transfer.stop_s,
+                wire_bytes=arrival.transfer.wire_bytes,
+                start_s=arrival.transfer.start_s,
+                stop_s=arrival.transfer.stop_s,
             )
         )
 
     def _rates(self, sender: str, receiver: str) -> LinkRates:
-        kind = "upload" if sender == graph.SENSING else "s2g" if receiver == graph.GROUND else "isl"
+        kind = kind_of(sender, receiver)
         return LinkRates(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s"))
 
-    def _publish_states(self) -> None:
+    def _publish_states(self, pairs: Iterable[Pair] | None = None) -> None:
         if self.state != "active":
             return
         with self._changed:
-            links = list(self._queues.items())
-        for pair, link in links:
-            messages, total = self._sent.get(pair, (0, 0))
-            state = m.LinkState(
-                sender=pair[0],
-                receiver=pair[1],
-                up=True,
-                rate_bps=link.rates.rate_bps,
-                propagation_s=link.rates.propagation_s,
-                queued_messages=link.queued_messages,
-                queued_bytes=link.queued_bytes,
-                sent_messages=messages,
-                sent_bytes=total,
-                dropped_messages=self._dropped.get(pair, 0),
-            )
-            state.header.stamp = self.get_clock().now().to_msg()
+            states = [self._state(pair) for pair in (sorted(self._told) if pairs is None else pairs)]
+        for state in states:
             self._states.publish(state)
+
+    def _state(self, pair: Pair) -> m.LinkState:
+        link, (messages, total) = self._links[pair], self._sent[pair]
+        state = m.LinkState(
+            sender=pair[0],
+            receiver=pair[1],
+            up=link.up,
+            rate_bps=link.rates.rate_bps,
+            propagation_s=link.rates.propagation_s,
+            queued_messages=link.queued_messages,
+            queued_bytes=link.queued_bytes,
+            sent_messages=messages,
+            sent_bytes=total,
+            dropped_messages=link.dropped_messages,
+        )
+        state.header.stamp = self.get_clock().now().to_msg()
+        return state
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
+        level, message, values = super().diagnose()
+        with self._changed:
+            causes: Counter[str] = sum((link.counts for link in self._links.values()), Counter())
+            down = sorted("-".join(pair) for pair, link in self._links.items() if not link.up)
+        return level, message, {**values, **causes, "down": ", ".join(down)}
 
 
 def main() -> int:

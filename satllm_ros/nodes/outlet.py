@@ -31,8 +31,12 @@ class Outlet:
     def send(self, message: Any, destination: str) -> int:
         """Publish to a destination; returns the length of the serialized message [byte]."""
         serialized = serialize_message(message)
-        self._publishers[destination].publish(serialized)
+        self.send_serialized(serialized, destination)
         return len(serialized)
+
+    def send_serialized(self, serialized: bytes, destination: str) -> None:
+        """Publish a message that is already in its serialized form."""
+        self._publishers[destination].publish(serialized)
 
     def connected(self, destination: str) -> bool:
         """Whether somebody listens at the other end."""

@@ -86,5 +86,13 @@ SATELLITES = Parameter("satellites", [], "Names of all satellites of the constel
 EMULATE_LINKS = Parameter(
     "emulate_links", False, "Send to the outbox, for the link node to carry, instead of straight to the next inbox"
 )
+PLAN_PUBLIC_KEY = Parameter(
+    "plan_public_key",
+    "",
+    "Ed25519 key, 64 hexadecimal digits: plans that it did not sign are refused; empty: unsigned plans fly",
+)
+STATE_DIRECTORY = Parameter(
+    "state_directory", "", "Folder of what the next life of this node must know; empty: the working directory"
+)
 AUTOSTART = Parameter("autostart", True, "Configure and activate without waiting for a lifecycle manager")
 BATCH_TILES = Parameter("batch_tiles", 10, "Tiles N that travel together", "tile", 1, 4096)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -15,211 +16,284 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import artefacts_path, checkpoint_path
 from satllm_ros.compression.artefacts import load_artefacts
-from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.links import KINDS
-from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
+from satllm_ros.nodes.planner_parameters import PARAMETERS
 from satllm_ros.nodes.process import run
-from satllm_ros.planning.explain import explain
-from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
+from satllm_ros.planning.flight import FlightFacts, LinkFacts
 from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Link
-from satllm_ros.planning.solution import Infeasible, Solution
-from satllm_ros.planning.solve import solve
-from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.plan import Plan, PlanError, Stage, check_plan
+from satllm_ros.runtime.flight_planner import FlightPlanner
+from satllm_ros.runtime.incarnation import read_incarnation, write_incarnation
+from satllm_ros.runtime.load_rates import LoadRates
+from satllm_ros.runtime.observed import NonsenseError, Observed, Stream
+from satllm_ros.runtime.plan import Plan, PlanError, check_plan
+from satllm_ros.runtime.plan_keys import PlanKeys
+from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.planner_protocol import Action, PersistIncarnation, PlannerLimits, PlannerProtocol
+from satllm_ros.runtime.signals import Report
 
-CHECK_PERIOD_S = 0.25
-# A satellite that is still silent this long after activation is named in the log.
-PATIENCE_S = 10.0
+TICK_PERIOD_S = 0.25
 
 
 class PlannerNode(FlightNode):
-    """Proposes one plan when every satellite has reported, and again when asked to; sensing commits it."""
+    """Proposes a plan when the satellites have reported, and another one when it pays; sensing commits them.
 
-    PARAMETERS = (
-        CHECKPOINT,
-        ARTEFACTS,
-        SATELLITES,
-        BATCH_TILES,
-        Parameter("codecs", ["int8", "raw"], "Codec settings the planner may choose from"),
-        Parameter("accuracy_floor", 0.0, "Least accuracy that a codec setting may have", "share", 0.0, 1.0),
-        Parameter("batches", 64, "Batches B to plan for when sensing does not know how many will come", "batch", 1),
-        *(
-            parameter
-            for kind, what in KINDS.items()
-            for parameter in (
-                Parameter(f"{kind}_rate_bps", 5e8, f"Rate of {what} before any measurement", "bit/s", 1.0, 1e15),
-                Parameter(f"{kind}_propagation_s", 0.0, f"Propagation delay of {what}", "s", 0.0, 60.0),
-            )
-        ),
-    )
+    A shell around `PlannerProtocol` (when, under which epoch) and `FlightPlanner` (what, and whether it pays).
+    """
 
-    def __init__(self) -> None:
-        super().__init__("planner")
-        self._statuses: dict[str, m.SatelliteStatus] = {}
-        self._rates: dict[str, Link] = {}
-        self._ledger: m.Ledger | None = None
-        self._highest = Epoch()
-        self._own: Epoch | None = None
-        self._wanted = True
-        self._problem_sentence = ""
+    PARAMETERS = PARAMETERS
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("planner", **kwargs)
+        self._problem_sentence = self._waiting_sentence = ""
         self.create_service(Trigger, graph.REPLAN_SERVICE, self._on_replan)
-        self.every(CHECK_PERIOD_S, self._check)
+        self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
         artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=self._spec.model_id)
         self._settings = offered_settings(artefacts, self.value("codecs"))
-        self._rates = {
-            kind: Link(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s")) for kind in KINDS
-        }
+        self._keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
+        self._state_file = Path(self.value("state_directory") or ".") / f"{self.get_name()}.incarnation"
+        self._persisted = read_incarnation(self._state_file)
 
     def activate(self) -> None:
-        self._statuses.clear()
+        satellites = self.value("satellites")
+        self._observed = Observed(self._prior())
+        self._rates = LoadRates(self.value("load_rate_bps") / 8)
+        self._flight = FlightPlanner(
+            self._observed, self._rates, source=graph.SENSING, say=lambda text: self.get_logger().info(text)
+        )
+        self._protocol = PlannerProtocol(
+            self.get_fully_qualified_name(),
+            satellites,
+            self._flight.split,
+            PlannerLimits(start_s=self.value("start_s")),
+            persisted=self._persisted,
+            judge=self._flight.is_worth_it,
+        )
+        self._boot_ids: dict[str, int] = {}
+        self._problem_sentence = self._waiting_sentence = self._refusal = ""
         self._active_since_s = time.monotonic()
         self._proposed = self.publish_on(graph.PLAN_PROPOSED)
-        for satellite in self.value("satellites"):
-            self.listen_to(graph.STATUS, self._on_status, satellite)
+        for satellite in satellites:
+            self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
+            self.listen_to(graph.HEARTBEAT, partial(self._on_heartbeat, satellite), satellite)
         self.listen_to(graph.LEDGER, self._on_ledger)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
         self.listen_to(graph.PLAN_ACTIVE, self._on_plan_active)
+        self.listen_to(graph.PLAN_PROPOSED, self._on_plan_proposed)
 
-    def _on_status(self, message: m.SatelliteStatus) -> None:
-        if not 0.0 <= message.block_s < math.inf:
-            self.counters.add("malformed_status")
-            return
-        # Epochs that anyone holds are taken, even those of a planner that died before its plan was committed.
-        known = [convert.epoch_from(epoch) for epoch in (message.proposed, *message.loaded)]
-        self._highest = max(self._highest, *known)
-        previous = self._statuses.get(message.satellite)
-        self._statuses[message.satellite] = message
-        refused = message.readiness == m.SatelliteStatus.READINESS_REFUSED
-        if refused and self._own is not None and convert.epoch_from(message.proposed) == self._own:
-            if previous is None or previous.reason != message.reason:
-                self.get_logger().error(f"{message.satellite} refuses plan {self._own}: {message.reason}")
-            self._problem_sentence = f"{message.satellite} refuses plan {self._own}: {message.reason}"
-
-    def _on_ledger(self, message: m.Ledger) -> None:
-        if not 0.0 <= message.tile_bytes < math.inf:
-            self.counters.add("malformed_ledger")
-            return
-        self._ledger = message
-
-    def _on_link_state(self, message: m.LinkState) -> None:
-        kind = "upload" if message.sender == graph.SENSING else "s2g" if message.receiver == graph.GROUND else "isl"
-        if not (0.0 < message.rate_bps < math.inf and 0.0 <= message.propagation_s < math.inf):
-            self.counters.add("malformed_link_state")
-            return
-        self._rates[kind] = Link(message.rate_bps, message.propagation_s)
-
-    def _on_plan_active(self, message: m.Plan) -> None:
-        try:
-            plan = convert.plan_from(message)
-            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
-        except PlanError:
-            self.counters.add("bad_plan")
-            return
-        self._highest = max(self._highest, plan.epoch)
-
-    def _on_replan(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        missing = self._missing()
-        if self.state != "active" or missing:
-            response.message = f"no plan: the planner is {self.state}" if self.state != "active" else missing
-            return response
-        outcome = self._propose()
-        response.success = isinstance(outcome, Solution)
-        response.message = (
-            f"plan {self._own} proposed: {outcome.delay_s:.1f} s"
-            if isinstance(outcome, Solution)
-            else " ".join(r.sentence for r in outcome.reasons)
-        )
-        return response
-
-    def _missing(self) -> str:
-        silent = [name for name in self.value("satellites") if name not in self._statuses]
-        if silent:
-            return f"no status yet from {', '.join(silent)}"
-        return "sensing has not reported yet" if self._ledger is None else ""
-
-    def _check(self) -> None:
-        if self.state != "active" or not self._wanted:
-            return
-        missing = self._missing()
-        if not missing:
-            self._wanted = False
-            self._propose()
-        elif missing != self._problem_sentence and time.monotonic() - self._active_since_s > PATIENCE_S:
-            self._problem_sentence = missing
-            self.get_logger().warning(f"cannot plan: {missing}")
-
-    def _propose(self) -> Solution | Infeasible:
-        problem = flight_problem(self._facts())
-        outcome = solve(problem)
-        lines = explain(problem, outcome)
-        self._problem_sentence = ""
-        if isinstance(outcome, Infeasible):
-            self._problem_sentence = "; ".join(lines)
-            for line in lines:
-                self.get_logger().error(line)
-            return outcome
-        for line in lines:
-            self.get_logger().info(line)
-        plan = self._plan(outcome, "\n".join(lines))
-        self._proposed.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
-        self.counters.add("plans_proposed")
-        return outcome
-
-    def _facts(self) -> FlightFacts:
-        ledger = self._ledger
+    def _prior(self) -> FlightFacts:
+        links = {kind: Link(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s")) for kind in KINDS}
         return FlightFacts(
             spec=self._spec,
-            batches=ledger.expected_batches or self.value("batches"),
+            batches=self.value("batches"),
             batch_tiles=self.value("batch_tiles"),
-            upload_tile_bytes=ledger.tile_bytes,
-            satellites=[
-                SatelliteFacts(name, self._statuses[name].block_s, self._statuses[name].memory_budget_bytes)
-                for name in self.value("satellites")
-            ],
-            links=LinkFacts(self._rates["upload"], self._rates["isl"], self._rates["s2g"]),
+            upload_tile_bytes=0.0,
+            satellites=[],
+            links=LinkFacts(**links),
             settings=self._settings,
             accuracy_floor=self.value("accuracy_floor"),
         )
 
-    def _plan(self, solution: Solution, explanation: str) -> Plan:
-        # The first plan of this life starts a new incarnation above every one it has seen.
-        self._own = (
-            Epoch(self._highest.incarnation + 1, 1)
-            if self._own is None
-            else Epoch(self._own.incarnation, self._own.counter + 1)
+    # What is heard
+
+    def _on_status(self, satellite: str, message: m.SatelliteStatus) -> None:
+        now_s = time.monotonic()
+        try:
+            report = convert.report_from(message)
+            pinned = str(convert.setting_from(message.setting)) if message.setting_pinned else None
+            if message.satellite != satellite:
+                raise NonsenseError(f"status of {message.satellite!r} on the topic of {satellite}")
+            self._observed.on_satellite(satellite, message.block_s, float(message.memory_budget_bytes), pinned, now_s)
+        except ValueError as error:
+            self._count("malformed_status", error)
+            return
+        self._boot_ids[satellite] = report.boot_id
+        self._rates.on_report(report, now_s)
+        self._note_refusal(report)
+        self._carry_out(self._protocol.on_report(report, now_s))
+
+    def _on_heartbeat(self, satellite: str, message: m.Heartbeat) -> None:
+        # Only of whom enough is known to plan with: the first status of a life comes before its first heartbeat.
+        if message.satellite == satellite and message.boot_id == self._boot_ids.get(satellite):
+            self._carry_out(self._protocol.on_heartbeat(satellite, message.boot_id, time.monotonic()))
+
+    def _on_ledger(self, message: m.Ledger) -> None:
+        settled = message.stored_tiles + message.delivered_tiles + message.dropped_tiles
+        first = not self._observed.has_stream
+        try:
+            self._observed.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
+        except NonsenseError as error:
+            self._count("malformed_ledger", error)
+            return
+        if first:
+            self._carry_out(self._protocol.start(self._active_since_s))
+
+    def _on_link_state(self, message: m.LinkState) -> None:
+        sender = "" if message.sender == graph.SENSING else message.sender
+        receiver = "" if message.receiver == graph.GROUND else message.receiver
+        try:
+            if not {sender, receiver} <= {"", *self.value("satellites")}:
+                raise NonsenseError(f"no link is known from {message.sender!r} to {message.receiver!r}")
+            self._observed.on_link(sender, receiver, (message.rate_bps, message.propagation_s), time.monotonic())
+        except NonsenseError as error:
+            self._count("malformed_link_state", error)
+
+    def _on_plan_active(self, message: m.Plan) -> None:
+        plan = self._believable(message)
+        if plan is not None:
+            self._carry_out(self._protocol.on_active(plan, time.monotonic()))
+
+    def _on_plan_proposed(self, message: m.Plan) -> None:
+        plan = self._believable(message)
+        if plan is not None:
+            self._carry_out(self._protocol.on_proposal_seen(plan, time.monotonic()))
+
+    def _believable(self, message: m.Plan) -> Plan | None:
+        """A plan whose epoch may drive this planner's own; None for others, which are counted."""
+        try:
+            plan = convert.plan_from(message)
+            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
+        except PlanError as error:
+            self._count("bad_plan", error)
+            return None
+        try:
+            self._keys.check(plan)
+        except PlanError as error:
+            self._count("plan_forged", error)
+            return None
+        return plan
+
+    def _count(self, cause: str, error: Exception) -> None:
+        self.counters.add(cause)
+        self.get_logger().warning(f"ignored: {error}", throttle_duration_sec=10.0)
+
+    def _note_refusal(self, report: Report) -> None:
+        pending = self._protocol.pending
+        if pending is None or report.about != (pending.epoch, pending.plan_hash):
+            return
+        refusal = f"{report.satellite} refuses plan {pending.epoch}: {report.reason}"
+        if report.readiness is Readiness.REFUSED and refusal != self._refusal:
+            self._refusal = refusal
+            self.counters.add("refused_proposals")
+
+    def _on_replan(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self.state != "active":
+            response.message = f"no plan: the planner is {self.state}"
+            return response
+        if not self._observed.has_stream:
+            response.message = f"no plan: {self._missing()}"
+            return response
+        proposed = self._carry_out(self._protocol.on_replan("an operator asks for it", time.monotonic()))
+        response.success = proposed is not None
+        response.message = (
+            f"plan {proposed.epoch} proposed: {proposed.predicted_makespan_s:.1f} s"
+            if proposed is not None
+            else self._trouble() or f"no plan yet: {self._missing()}"
         )
-        settings = [*map(CodecSetting.parse, solution.settings), CodecSetting.parse("raw")]
-        plan = Plan(
-            epoch=self._own,
-            planner_id=self.get_fully_qualified_name(),
-            model_id=self._spec.model_id,
-            source=graph.SENSING,
-            stages=tuple(
-                Stage(stage.satellite, stage.start, stage.stop, setting)
-                for stage, setting in zip(solution.stages, settings, strict=True)
-            ),
-            downlink=solution.stages[-1].satellite,
-            accuracy_floor=self.value("accuracy_floor"),
-        )
-        return replace(
-            plan,
-            predicted_makespan_s=solution.predicted.exact_s,
-            predicted_paper_s=solution.predicted.paper_s,
-            predicted_cycle_s=solution.bottleneck.seconds,
-            explanation=explanation,
-        ).sealed()
+        return response
+
+    # What follows
+
+    def _tick(self) -> None:
+        if self.state != "active":
+            return
+        now_s, protocol = time.monotonic(), self._protocol
+        if protocol.unheard:
+            protocol.on_starting(self._started_satellites())
+        self._carry_out(protocol.on_tick(now_s))
+        if protocol.active is not None and (reason := self._flight.reason(protocol.active, protocol.alive)):
+            self._carry_out(protocol.on_costs(reason, now_s))
+        if protocol.pending is None:
+            self._refusal = ""
+        self._tell(self._trouble(), now_s)
+
+    def _tell(self, trouble: str, now_s: float) -> None:
+        """Log what keeps it from planning, once; /diagnostics go on saying it."""
+        late = now_s - self._active_since_s > self.value("start_s") and self._protocol.active is None
+        waiting = f"waiting to plan: {missing}" if late and not trouble and (missing := self._missing()) else ""
+        if (trouble, waiting) == (self._problem_sentence, self._waiting_sentence):
+            return
+        self._problem_sentence, self._waiting_sentence = trouble, waiting
+        if trouble:
+            self.get_logger().error(trouble)
+        elif waiting:
+            self.get_logger().warning(waiting)
+
+    def _started_satellites(self) -> list[str]:
+        """Satellites whose stage node is in the graph: a model takes long to import, and is silent meanwhile."""
+        nodes = set(self.get_node_names_and_namespaces())
+        return [name for name in self.value("satellites") if ("stage", f"{self.root}/{name}") in nodes]
+
+    def _trouble(self) -> str:
+        """Why there is no plan for the satellites alive, or why it is not flown; empty if all is well."""
+        if self._protocol.exhausted:
+            return (
+                "no plan: the last epoch was used, so none can follow; sign plans, and start sensing and planner anew"
+            )
+        return self._flight.why_not if self._protocol.infeasible else self._refusal
+
+    def _missing(self) -> str:
+        silent = "".join(f", {name}" for name in self._protocol.unheard)
+        if not self._observed.has_stream:
+            return "sensing has not reported yet"
+        return f"no status yet from {silent[2:]}" if silent else ""
+
+    def _carry_out(self, actions: Sequence[Action]) -> Plan | None:
+        """Do what the machine says, in order; returns the plan that was proposed, if one was."""
+        published = None
+        for action in actions:
+            if isinstance(action, PersistIncarnation):
+                self._persist(action.incarnation)
+            elif action.plan.epoch.incarnation == self._persisted or self._persist(action.plan.epoch.incarnation):
+                published = self._publish(action.plan, action.reason)
+        return published
+
+    def _persist(self, incarnation: int) -> bool:
+        try:
+            write_incarnation(self._state_file, incarnation)
+        except OSError as error:
+            # An epoch that is not on disk could be used twice: no plan without.
+            self.counters.add("state_not_written")
+            self.get_logger().error(f"cannot propose: {error}")
+            return False
+        self._persisted = incarnation
+        return True
+
+    def _publish(self, plan: Plan, reason: str) -> Plan:
+        plan, lines = self._flight.explained(plan)
+        plan = self._keys.sign(plan)
+        if silent := self._protocol.unheard:
+            self.get_logger().warning(f"plan {plan.epoch} does without {', '.join(silent)}: not heard of yet")
+        self.get_logger().info(f"propose plan {plan.epoch}: {reason}")
+        for line in lines:
+            self.get_logger().info(line)
+        self._refusal = ""
+        self._proposed.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        self.counters.add("plans_proposed")
+        return plan
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
-        if self.state == "active" and self._problem_sentence:
-            return DiagnosticStatus.ERROR, self._problem_sentence, {}
-        return super().diagnose()
+        level, sentence, values = super().diagnose()
+        if self.state != "active":
+            return level, sentence, values
+        active, pending = self._protocol.active, self._protocol.pending
+        values = {
+            "alive": ", ".join(self._protocol.alive),
+            "active": str(active.epoch) if active is not None else "",
+            "proposed": str(pending.epoch) if pending is not None else "",
+            "decision": self._flight.decision,
+        }
+        if self._problem_sentence:
+            return DiagnosticStatus.ERROR, self._problem_sentence, values
+        if self._waiting_sentence:
+            return DiagnosticStatus.WARN, self._waiting_sentence, values
+        return level, sentence, values
 
 
 def main() -> int:

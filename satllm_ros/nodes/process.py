@@ -16,11 +16,11 @@ from rclpy.signals import SignalHandlerOptions
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.compat import PROFILE_VARIABLE
 from satllm_ros.runtime.memory import keep_pages
+from satllm_ros.runtime.parent import EXIT_BAD_INPUT, end_with_parent
 from satllm_ros.share import share_directory
 
 # How long a signal may go unnoticed: the executor waits in C, where Python's handlers do not run.
 SPIN_PERIOD_S = 0.1
-EXIT_BAD_INPUT = 2
 
 
 class Stop:
@@ -45,10 +45,11 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         could not be configured or activated at start.
     """
     keep_pages()
-    _use_shared_memory_profile()
+    use_shared_memory_profile()
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.request())
+    end_with_parent()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         nodes = make_nodes(stop)
@@ -73,6 +74,9 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+    # A second Ctrl-C may come while the interpreter takes its own handlers down, and must not change the exit code.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     if threading.active_count() > 1:
         # A thread that is still importing torch would abort the interpreter on its way out. DDS gives its shared memory
         # back when the last of these is gone.
@@ -84,7 +88,7 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     return stop.exit_code
 
 
-def _use_shared_memory_profile() -> None:
+def use_shared_memory_profile() -> None:
     # Must be in the environment before the first participant exists; a profile of the user's own wins.
     if PROFILE_VARIABLE in os.environ or "FASTDDS_BUILTIN_TRANSPORTS" in os.environ:
         return

@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import traceback
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
-from rclpy.serialization import deserialize_message
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
-from satllm_ros.data.bag import label_topic, read_messages
-from satllm_ros.model.reference import UnsplitModel
-from satllm_ros.model.spec import ModelSpec, read_spec
+from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import records
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.frames import Frame, UnreadableFrame, source_frames, stamp_ns
-from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, SATELLITES, Parameter
+from satllm_ros.nodes.comparison import bag_truth, unsplit_labels
+from satllm_ros.nodes.frames import source_frames
+from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
-from satllm_ros.nodes.sensing import DROP_CAUSES, NEVER_SENT
+from satllm_ros.report.lives import Lives
 from satllm_ros.report.progress import Progress
-from satllm_ros.report.record import (
-    LinkRecord,
-    PlanRecord,
-    RunRecord,
-    SatelliteRecord,
-    StageRecord,
-    TileRecord,
-    TransferRecord,
-)
+from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord, TileRecord
 from satllm_ros.report.tables import print_report, report_console
 from satllm_ros.report.write import write_run
 from satllm_ros.runtime.plan import PlanError, check_plan
-from satllm_ros.runtime.tiles import TileError, cut_tiles
+from satllm_ros.runtime.signing import check_signature, parse_public_key
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.ground import GroundNode
@@ -48,18 +36,25 @@ Item = TypeVar("Item")
 CHECK_PERIOD_S = 0.2
 # Timings of the last batch travel beside its predictions and may come a little later.
 SETTLE_S = 1.0
-REFERENCE_BATCH = 64
-# A camera flies for days: the report then covers its last records.
+# A camera flies for days: the report then covers its last records and tiles.
 MAX_RECORDS = 100_000
+MAX_TILES = 500_000
+# Different places that tiles can be at are a few per satellite.
+MAX_PLACES = 100
 
 
 class RecorderNode(FlightNode):
-    """Observes; nothing in the graph depends on it."""
+    """Observes; nothing in the graph depends on it.
+
+    Started again with the ground's process, it knows the tiles in the ground's store and what it hears from then on;
+    its report says what it missed. In memory it keeps `MAX_RECORDS` records of a kind, and reports `MAX_TILES` tiles.
+    """
 
     PARAMETERS = (
         CHECKPOINT,
         SATELLITES,
         BATCH_TILES,
+        PLAN_PUBLIC_KEY,
         Parameter("run_directory", "", "Folder the report is written to; empty: the working directory"),
         Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
@@ -82,14 +77,17 @@ class RecorderNode(FlightNode):
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
+        self._public_key = parse_public_key(self.value("plan_public_key"))
         self._run = RunRecord(
             source=graph.SENSING,
             ground=graph.GROUND,
             classes=self._spec.classes,
             tiles_per_batch=self.value("batch_tiles"),
         )
+        self._lives = Lives(rereads=self.value("source") != "topic")
         self._satellites: dict[str, SatelliteRecord] = {}
         self._links: dict[tuple[str, str], LinkRecord] = {}
+        self._missed_batches: int | None = None
 
     def activate(self) -> None:
         for satellite in self.value("satellites"):
@@ -103,78 +101,38 @@ class RecorderNode(FlightNode):
 
     def deactivate(self) -> None:
         self._end_progress()
-        if not self._reported and self._run.stages:
+        if not self._reported and (self._run.stages or self._stored_tiles()):
             self._report()
 
     # What is heard
 
     def _on_status(self, message: m.SatelliteStatus) -> None:
-        self._satellites[message.satellite] = SatelliteRecord(
-            name=message.satellite,
-            memory_bytes=message.memory_bytes,
-            memory_budget_bytes=message.memory_budget_bytes,
-            block_s=message.block_s,
-            block_real_s=message.block_real_s,
-            emulated=message.emulated,
-        )
+        if self._is_known(message.satellite):
+            try:
+                self._satellites[message.satellite] = records.satellite_record(message)
+            except ValueError:
+                self.counters.add("malformed_status")
 
     def _on_timing(self, message: m.BatchTiming) -> None:
-        try:
-            setting = str(convert.setting_from(message.setting))
-        except ValueError:
-            self.counters.add("malformed_timing")
-            return
-        self._keep(
-            self._run.stages,
-            StageRecord(
-                satellite=message.satellite,
-                boot_id=message.batch.boot_id,
-                sequence=message.batch.sequence,
-                attempt=message.batch.attempt,
-                start=message.start,
-                stop=message.stop,
-                tiles=message.tiles,
-                received_s=message.received_s,
-                compute_start_s=message.compute_start_s,
-                compute_stop_s=message.compute_stop_s,
-                sent_s=message.sent_s,
-                wait_s=message.wait_s,
-                decode_s=message.decode_s,
-                compute_s=message.compute_s,
-                compute_real_s=message.compute_real_s,
-                encode_s=message.encode_s,
-                publish_s=message.publish_s,
-                fp32_bytes=message.fp32_bytes,
-                frame_bytes=message.frame_bytes,
-                wire_bytes=message.wire_bytes,
-                setting=setting,
-            ),
-        )
-
-    def _keep(self, records: list[Item], record: Item) -> None:
-        records.append(record)
-        if len(records) > MAX_RECORDS:
-            self.counters.add("records_dropped", MAX_RECORDS // 10)
-            del records[: MAX_RECORDS // 10]
+        if self._is_known(message.satellite):
+            try:
+                self._keep(self._run.stages, records.stage_record(message))
+            except ValueError:
+                self.counters.add("malformed_timing")
 
     def _on_transfer(self, message: m.LinkTransfer) -> None:
-        self._keep(
-            self._run.transfers,
-            TransferRecord(
-                sender=message.sender,
-                receiver=message.receiver,
-                boot_id=message.batch.boot_id,
-                sequence=message.batch.sequence,
-                attempt=message.batch.attempt,
-                wire_bytes=message.wire_bytes,
-                start_s=message.start_s,
-                stop_s=message.stop_s,
-            ),
-        )
+        if self._is_known(message.sender, message.receiver):
+            try:
+                self._keep(self._run.transfers, records.transfer_record(message))
+            except ValueError:
+                self.counters.add("malformed_transfer")
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        pair = (message.sender, message.receiver)
-        self._links[pair] = LinkRecord(*pair, message.rate_bps, message.propagation_s)
+        if self._is_known(message.sender, message.receiver):
+            try:
+                self._links[message.sender, message.receiver] = records.link_record(message)
+            except ValueError:
+                self.counters.add("malformed_link_state")
 
     def _on_plan(self, message: m.Plan) -> None:
         try:
@@ -183,23 +141,23 @@ class RecorderNode(FlightNode):
         except PlanError:
             self.counters.add("bad_plan")
             return
-        if any(known.plan_hash == plan.plan_hash for known in self._run.plans):
+        try:
+            check_signature(plan, self._public_key)
+        except PlanError:
+            self.counters.add("plan_forged")
             return
-        self._run.plans.append(
-            PlanRecord(
-                epoch=(plan.epoch.incarnation, plan.epoch.counter),
-                plan_hash=plan.plan_hash,
-                stages=tuple((s.satellite, s.start, s.stop, str(s.setting)) for s in plan.stages),
-                downlink=plan.downlink,
-                explanation=plan.explanation,
-                predicted_exact_s=plan.predicted_makespan_s or None,
-                predicted_paper_s=plan.predicted_paper_s or None,
-            )
-        )
+        record = records.plan_record(plan)
+        # A sensing node that was started again announces its plan again.
+        if any((known.epoch, known.plan_hash) == (record.epoch, record.plan_hash) for known in self._run.plans):
+            return
+        self._keep(self._run.plans, record)
         if self._progress is not None:
             self._progress.console.print(plan.explanation, highlight=False, markup=False, soft_wrap=True)
 
     def _on_ledger(self, message: m.Ledger) -> None:
+        self._lives.note(records.account(message))
+        if self._missed_batches is None:
+            self._missed_batches = message.sent_batches
         self._ledger = message
         if self._progress is not None and message.sent_batches:
             tiles_per_batch = self.value("batch_tiles")
@@ -210,11 +168,25 @@ class RecorderNode(FlightNode):
                 tiles_done=message.delivered_tiles,
             )
 
+    def _is_known(self, *names: str) -> bool:
+        """Whether all are of this graph; records of others would only fill the memory."""
+        known = {graph.SENSING, graph.GROUND, *self.value("satellites")}.issuperset(names)
+        if not known:
+            self.counters.add("unknown_name")
+        return known
+
+    def _keep(self, kept: list[Item], record: Item) -> None:
+        kept.append(record)
+        if len(kept) > MAX_RECORDS:
+            self.counters.add("records_dropped", MAX_RECORDS // 10)
+            del kept[: MAX_RECORDS // 10]
+
     # What is told
 
     def _check(self) -> None:
         ledger = self._ledger
         if self.state != "active" or self._reported or ledger is None or not ledger.end_of_stream:
+            self._settled_s = 0.0
             return
         if ledger.delivered_tiles + ledger.dropped_tiles < ledger.acquired_tiles:
             self._settled_s = 0.0
@@ -228,25 +200,60 @@ class RecorderNode(FlightNode):
             self._stop.request(exit_code)
 
     def _report(self) -> int:
+        """Exit code of the process: 1 if the run, or its report, is not complete."""
         self._reported = True
+        try:
+            return self._write_report()
+        except Exception:
+            # The ground is in this process, and a flight is worth more than its report.
+            self.counters.add("report_failed")
+            self.get_logger().error(f"no report: {traceback.format_exc()}")
+            return 1
+
+    def _write_report(self) -> int:
         run, ledger = self._run, self._ledger
         run.satellites = [self._satellites[name] for name in self.value("satellites") if name in self._satellites]
         run.links = list(self._links.values())
+        self._add_tiles()
+        run.dropped, run.sent_tiles = self._lives.dropped(), self._lives.sent()
+        if self._lives.restarted and self.value("source") == "topic":
+            # A life that died may have sent more than it last said.
+            run.sent_tiles = max(run.sent_tiles, len(run.tiles) + run.older_tiles)
         if ledger is not None:
-            counts = dict(zip(ledger.causes, ledger.cause_counts, strict=False))
-            run.dropped = {cause: counts[cause] for cause in DROP_CAUSES if cause in counts}
-            run.sent_tiles = ledger.acquired_tiles - sum(counts.get(cause, 0) for cause in NEVER_SENT)
+            run.in_custody = dict(zip(ledger.places[:MAX_PLACES], ledger.place_tiles[:MAX_PLACES], strict=False))
             if not ledger.end_of_stream:
                 # Predictions are for a whole bag or folder: a camera, or a run that was interrupted, is not one.
                 run.plans = [replace(p, predicted_exact_s=None, predicted_paper_s=None) for p in run.plans]
-        if self._ground.store is not None:
-            run.tiles = [
-                TileRecord(*t.key, t.label, t.acquired_s, t.written_s, t.copies) for t in self._ground.store.read()
-            ]
+        run.gaps = tuple(self._gaps())
         self._add_truth()
-        summary, files = write_run(run, Path(self.value("run_directory") or "."))
+        summary, files, failures = write_run(run, Path(self.value("run_directory") or "."))
         print_report(summary, report_console(), files)
-        return 0 if summary.exit_ok else 1
+        for failure in failures:
+            self.get_logger().error(failure)
+        return 0 if summary.exit_ok and not failures else 1
+
+    def _gaps(self) -> Iterator[str]:
+        if self._ledger is None:
+            yield "sensing was never heard: what it sent and dropped is not known"
+        if self._missed_batches:
+            yield f"the recorder started after {self._missed_batches} batches were sent: it knows no times of these"
+        if self.counters["records_dropped"]:
+            yield f"of timings and transfers, the oldest {self.counters['records_dropped']} were dropped"
+        if self._run.older_tiles:
+            yield f"of the oldest {self._run.older_tiles} tiles only the number is reported"
+
+    def _stored_tiles(self) -> int:
+        return self._ground.store.count() if self._ground.store is not None else 0
+
+    def _add_tiles(self) -> None:
+        """What the ground has, of earlier lives of its process too."""
+        if self._ground.store is None:
+            return
+        self._run.tiles = [
+            TileRecord(*tile.key, tile.label, tile.acquired_s, tile.written_s, tile.copies)
+            for tile in self._ground.store.read(MAX_TILES)
+        ]
+        self._run.older_tiles = max(0, self._stored_tiles() - len(self._run.tiles))
 
     def _add_truth(self) -> None:
         kind, path = self.value("source"), self._source_path()
@@ -258,7 +265,9 @@ class RecorderNode(FlightNode):
                 self._run.truth = bag_truth(path, len(self._spec.classes))
             if self.value("reference") and not self._stop.requested:
                 self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
-                self._run.reference = self._reference(kind, path)
+                frames = source_frames(kind, path, self.value("image_topic"))
+                checkpoint = checkpoint_path(self.value("checkpoint"))
+                self._run.reference = unsplit_labels(checkpoint, self._spec, frames, lambda: self._stop.requested)
         except (ValueError, OSError) as error:
             # A source that breaks off is no reason to go without a report of what flew.
             self.get_logger().error(f"no comparison with the source: {error}")
@@ -267,52 +276,7 @@ class RecorderNode(FlightNode):
         path = self.value("path")
         return bag_path(path) if self.value("source") == "bag" else Path(path)
 
-    def _reference(self, kind: str, path: Path) -> dict[tuple[int, int], int]:
-        """Class of every (frame, tile) by the unsplit model; empty if the process is asked to stop meanwhile."""
-        classify = UnsplitModel(checkpoint_path(self.value("checkpoint")), self._spec)
-        labels: dict[tuple[int, int], int] = {}
-        for tiles in batched(_tiles(source_frames(kind, path, self.value("image_topic")), self._spec), REFERENCE_BATCH):
-            if self._stop.requested:
-                return {}
-            best = classify(np.stack([image for _, image in tiles]))
-            labels |= zip((key for key, _ in tiles), best, strict=True)
-        return labels
-
     def _end_progress(self) -> None:
         progress, self._progress = self._progress, None
         if progress is not None:
             progress.__exit__(None, None, None)
-
-
-def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of `size` items, the last one shorter; itertools has it from Python 3.12 on."""
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
-
-
-def _tiles(frames: Iterable[Frame | UnreadableFrame], spec: ModelSpec) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    for frame in frames:
-        if isinstance(frame, UnreadableFrame):
-            continue
-        try:
-            tiles = cut_tiles(frame.rgb, spec.image_height, spec.image_width)
-        except TileError:
-            continue
-        for index, tile in enumerate(tiles):
-            yield (frame.number, index), tile
-
-
-def bag_truth(path: Path, classes: int) -> dict[tuple[int, int], int]:
-    """True class of (frame, tile 0) from a bag's label topic; empty if it has none."""
-    topic = label_topic(path)
-    if topic is None:
-        return {}
-    truth = {}
-    for recorded in read_messages(path, [topic]):
-        # A damaged record ends in rmw's own error, a RuntimeError: that class stays unknown.
-        with suppress(RuntimeError):
-            label = deserialize_message(recorded.cdr, m.SceneLabel)
-            if label.label < classes:
-                truth[(stamp_ns(label), 0)] = label.label
-    return truth

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
-import threading
 import time
 from array import array
-from collections import Counter, deque
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
 from std_msgs.msg import Header
 
@@ -22,49 +22,60 @@ from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import qos
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.frames import (
-    Frame,
-    UnreadableFrame,
-    count_source_frames,
-    encoded_tiles,
-    frame_from,
-    source_frames,
-    stamp_ns,
-)
+from satllm_ros.nodes.image_source import NEVER_SENT, ImageSource, SourceKind
+from satllm_ros.nodes.ledger import ledger_message
 from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import (
+    BATCH_TILES,
+    CHECKPOINT,
+    EMULATE_LINKS,
+    PLAN_PUBLIC_KEY,
+    SATELLITES,
+    STATE_DIRECTORY,
+    Parameter,
+)
 from satllm_ros.nodes.process import run
-from satllm_ros.runtime.custody import Cause, Custody, CustodyLimits, Send, Verdict
-from satllm_ros.runtime.identity import Envelope, new_boot_id
-from satllm_ros.runtime.plan import Plan, PlanError
-from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
-from satllm_ros.runtime.tiles import Tile, TileError
+from satllm_ros.runtime import sensing_protocol as act
+from satllm_ros.runtime.custody import CustodyLimits, Verdict
+from satllm_ros.runtime.custody_store import CustodyStore
+from satllm_ros.runtime.durable import read_if_there, write_durably
+from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
+from satllm_ros.runtime.loss_journal import LossJournal
+from satllm_ros.runtime.plan import Plan, PlanError, check_plan
+from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
+from satllm_ros.runtime.signing import check_signature, parse_public_key
+from satllm_ros.runtime.source_buffer import SourceBuffer
+from satllm_ros.runtime.tiles import Tile
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
-NEVER_SENT = ("unreadable_image", "frame_too_small", "source_damaged", "camera_overflow")
 DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted")
-# Peers on this computer are discovered well within this.
+# Peers on this computer are discovered well within this, and a graph that lives publishes its ledger twice.
 DISCOVERY_S = 2.0
-# Far more than the frames that can arrive between the two versions of one.
-RECENT_STAMPS = 64
 TICK_PERIOD_S = 0.1
 LEDGER_PERIOD_S = 1.0
-# Frames looked at before the run, for the size of an upload that the planner needs.
-PEEKED_FRAMES = 20
 
 
 class SensingNode(FlightNode):
-    """Reads a bag, a folder or a camera topic, sends batches to the first satellite, answers for every tile."""
+    """Reads a bag, a folder or a camera topic, sends batches to the first satellite, answers for every tile.
+
+    A shell around `SensingProtocol`: what is heard goes in, what it answers is carried out in order.
+    """
 
     PARAMETERS = (
         CHECKPOINT,
         SATELLITES,
         EMULATE_LINKS,
         BATCH_TILES,
+        PLAN_PUBLIC_KEY,
+        STATE_DIRECTORY,
         Parameter("source", "topic", "Where images come from", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder to read; 'demo' is the bag shipped here"),
         Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
+        Parameter(
+            "rate", 0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
+        ),
         Parameter("source_id", "", "Name that tiles carry as their source; empty: the path's or topic's own"),
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
         Parameter("window_batches", 6, "Batches W in flight, sent and not yet stored", "batch", 1, graph.MAX_CREDITS),
@@ -75,6 +86,7 @@ class SensingNode(FlightNode):
             "batch",
             1,
         ),
+        Parameter("durable", False, "Keep a camera's batches on disk too, so that they outlive this process"),
         Parameter(
             "camera_tiles", 1024, "Tiles of a camera that may wait to be sent; the oldest are dropped", "tile", 1
         ),
@@ -82,207 +94,327 @@ class SensingNode(FlightNode):
         Parameter(
             "stall_s", 20.0, "With no acknowledgement for so long, the oldest batch is sent again", "s", 0.1, 86400.0
         ),
+        Parameter(
+            "delivery_s",
+            60.0,
+            "With no delivery and no word from its store for so long, a stored batch is sent again",
+            "s",
+            1.0,
+            86400.0,
+        ),
+        Parameter(
+            "drain_s", 30.0, "The stream is paused no longer than this for a plan that needs memory", "s", 1.0, 3600.0
+        ),
     )
 
-    def __init__(self) -> None:
-        super().__init__("sensing")
-        self._since_s = time.monotonic()
-        self._reader: threading.Thread | None = None
-        self._stop_reader = threading.Event()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("sensing", **kwargs)
         self._pump_wanted = self.create_guard_condition(self._pump)
         self._ledger_dirty = False
         self._ledger: Any = None
+        self._rival_check: Any = None
+        self._store: CustodyStore | None = None
+        self._journal: LossJournal | None = None
         self.every(TICK_PERIOD_S, self._tick)
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
     def configure(self) -> None:
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        self._model_id, self._height, self._width = spec.model_id, spec.image_height, spec.image_width
-        self._committer = PlanCommitter(model_id=spec.model_id, blocks=spec.blocks, known=self.value("satellites"))
+        self._model_id, self._blocks = spec.model_id, spec.blocks
+        self._height, self._width = spec.image_height, spec.image_width
+        self._satellites = self.value("satellites")
+        self._public_key = parse_public_key(self.value("plan_public_key"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
+        self._state_directory = Path(self.value("state_directory") or ".")
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         self._boot_id = new_boot_id()
-        limits = CustodyLimits(self.value("window_batches"), self.value("copies_batches"), self.value("stall_s"))
-        self._custody: Custody[list[Tile]] = Custody(self._boot_id, limits)
-        self._lock = threading.Lock()
-        self._fresh: deque[Tile] = deque()
-        self._last_fresh_s = 0.0
-        self._frames_read = 0
-        self._recent_stamps: deque[int] = deque(maxlen=RECENT_STAMPS)
-        self._acquired_tiles = 0
-        self._uploaded_bytes = 0
-        self._drops: Counter[str] = Counter()
-        self._end_of_stream = False
-        self._expected_batches = 0
-        self._peeked_tile_bytes = 0.0
-        self._path = bag_path(self.value("path")) if self.value("source") == "bag" else Path(self.value("path"))
-        self._source_id = self.value("source_id") or (
-            self.root + "/image" if self.value("source") == "topic" else self._path.resolve().name
+        custody = CustodyLimits(
+            self.value("window_batches"),
+            self.value("copies_batches"),
+            self.value("stall_s"),
+            delivery_s=self.value("delivery_s"),
         )
-        if self.value("source") != "topic":
-            self._peek()
+        self._protocol: SensingProtocol[list[Tile]] = SensingProtocol(
+            self._boot_id,
+            SensingLimits(custody, drain_s=self.value("drain_s")),
+            model_id=spec.model_id,
+            blocks=spec.blocks,
+            known=self._satellites,
+            persisted=self._persisted_plan(),
+        )
+        self._started = False
+        self._told_obstacles: dict[str, str] = {}
+        self._open_source()
+        # A bag or folder is read again.
+        self._restored_tiles = self._restore() if self.value("durable") and self._what.is_live else 0
+        if self._what.is_live:
+            self._journal = LossJournal(self._state_directory / "sensing.journal")
+            if self._journal.lost_tiles:
+                self.get_logger().warning(f"{self._journal.lost_tiles} tiles were lost with earlier lives of this node")
+        self._configured_s = time.monotonic()
+        self._rival = False
+        self._rival_check = qos.subscription(
+            self, self.counters, graph.LEDGER, f"{self.root}/{graph.LEDGER.of()}", self._on_other_ledger
+        )
+
+    def _open_source(self) -> None:
+        kind, path = self.value("source"), self.value("path")
+        self._what = SourceKind(
+            kind, bag_path(path) if kind == "bag" else Path(path), self.value("image_topic"), self.value("rate")
+        )
+        self._source_id = self.value("source_id") or (
+            self.root + "/image" if self._what.is_live else self._what.path.resolve().name
+        )
+        live_tiles = self.value("camera_tiles") if self._what.is_live else None
+        self._source = ImageSource(
+            self,
+            self._what,
+            self._source_id,
+            SourceBuffer(self.value("batch_tiles"), live_tiles=live_tiles, flush_s=self.value("flush_s")),
+            height=self._height,
+            width=self._width,
+            jpeg=self._jpeg,
+            # A reader has a thread of its own; everything else happens on the executor's.
+            on_tiles=self._pump if self._what.is_live else self._pump_wanted.trigger,
+        )
+        if not self._what.is_live:
+            self._source.peek()
 
     def activate(self) -> None:
         self._refuse_a_second_graph()
         emulated = self.value("emulate_links")
-        satellites = self.value("satellites")
         self._outlet = Outlet(
-            self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, satellites, emulated=emulated
+            self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, self._satellites, emulated=emulated
         )
         self._plan_active = self.publish_on(graph.PLAN_ACTIVE)
+        self._switch_state = self.publish_on(graph.SWITCH_STATE)
+        self._custody_query = self.publish_on(graph.CUSTODY_QUERY)
         self._ledger = self.publish_on(graph.LEDGER)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.PLAN_PROPOSED, self._on_plan)
-        for satellite in satellites:
-            self.listen_to(graph.STATUS, self._on_status, satellite)
-        if self.value("source") == "topic":
-            self.listen_to(graph.IMAGE, self._on_image)
-            self.listen_to(graph.IMAGE_COMPRESSED, self._on_image)
-        if self._committer.active is not None:
-            self._announce(self._committer.active)
+        for satellite in self._satellites:
+            self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
+            self.listen_to(graph.HEARTBEAT, partial(self._on_heartbeat, satellite), satellite)
+            self.listen_to(graph.TIMING, partial(self._on_timing, satellite), satellite)
+        if self._what.is_live:
+            self.listen_to(graph.IMAGE, self._source.on_image)
+            self.listen_to(graph.IMAGE_COMPRESSED, self._source.on_image)
+        now_s = time.monotonic()
+        if not self._started:
+            self._started = True
+            self._protocol.on_connections(self._unconnected(), now_s)
+            self._carry_out(self._protocol.start(now_s))
+        else:
+            # The publishers are new ones: what was latched on the old ones is gone.
+            plan = self._protocol.active
+            self._carry_out([act.Tell(self._protocol.switch), *([act.Announce(plan)] if plan is not None else [])])
         self._publish_ledger()
 
     def _refuse_a_second_graph(self) -> None:
         """Two graphs of one name in one domain would mix their tiles, and each report the other's."""
-        if time.monotonic() - self._since_s < DISCOVERY_S:
+        if time.monotonic() - self._configured_s < DISCOVERY_S:
             raise NotReadyError("looking whether another graph of this name is running")
-        if self.count_publishers(f"{self.root}/{graph.LEDGER.of()}"):
+        if self._rival:
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
             raise ValueError(
                 f"another graph runs in namespace {self.root or '/'} of ROS domain {domain}: choose another namespace"
-                " or ROS_DOMAIN_ID; one that was killed is forgotten after 20 s"
+                " or ROS_DOMAIN_ID"
             )
+
+    def _on_other_ledger(self, message: m.Ledger) -> None:
+        # Heard, not merely seen: DDS lists a publisher that was killed for another 20 s.
+        self._rival = self._rival or message.boot_id != self._boot_id
 
     def deactivate(self) -> None:
-        self._stop_reader.set()
-        if self._reader is not None:
-            self._reader.join()
-            self._reader = None
-        self._stop_reader.clear()
+        self._source.stop()
         self._ledger = None
 
-    # Images in
+    def cleanup(self) -> None:
+        if self._rival_check is not None:
+            self.destroy_subscription(self._rival_check)
+            self._rival_check = None
+        for kept in (self._store, self._journal):
+            if kept is not None:
+                kept.close()
+        self._store = self._journal = None
 
-    def _peek(self) -> None:
-        """Look at the first frames: how many batches there will be, and how large a tile is when uploaded."""
-        kind, topic = self.value("source"), self.value("image_topic")
-        frames = count_source_frames(kind, self._path, topic)
-        sizes: list[int] = []
-        for frame in islice(source_frames(kind, self._path, topic), PEEKED_FRAMES):
-            if isinstance(frame, Frame):
-                # Small frames are dropped in their turn.
-                with suppress(TileError):
-                    sizes += map(len, encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg))
-        if not sizes:
-            raise TileError(
-                f"none of the first {min(frames, PEEKED_FRAMES)} frames of {self._path} can be read and is at least"
-                f" {self._width}x{self._height} pixels"
-            )
-        self._peeked_tile_bytes = sum(sizes) / len(sizes)
-        tiles = frames * len(sizes) / min(frames, PEEKED_FRAMES)
-        self._expected_batches = -(-round(tiles) // self.value("batch_tiles"))
+    # What the next life must know
 
-    def _read(self) -> None:
-        """Reader thread of a bag or folder: as fast as custody has room, never faster."""
+    def _persisted_plan(self) -> Plan | None:
+        """The plan that an earlier life committed; None if there is none that this one could fly."""
+        content = read_if_there(self._plan_file)
+        if content is None:
+            return None
         try:
-            frames = source_frames(self.value("source"), self._path, self.value("image_topic"))
-            # Activated again, it goes on where it stopped.
-            for frame in islice(frames, self._frames_read, None):
-                self._frames_read += 1
-                self._acquire(frame, self.get_clock().now().nanoseconds)
-                while self._is_full() and not self._stop_reader.wait(0.005):
-                    pass
-                if self._stop_reader.is_set():
-                    return
-        except (ValueError, OSError) as error:
-            self.get_logger().error(f"reading stops: {error}")
-            self._drop("source_damaged", 1)
-        with self._lock:
-            self._end_of_stream = True
-        self._pump_wanted.trigger()
+            plan = convert.plan_from(deserialize_message(content, m.Plan))
+            check_plan(plan, model_id=self._model_id, blocks=self._blocks, known=self._satellites)
+            check_signature(plan, self._public_key)
+        # Bytes that are no message end in rmw's own error, a RuntimeError.
+        except (PlanError, RuntimeError) as error:
+            self.get_logger().warning(f"the plan kept in {self._plan_file} is not flown: {error}")
+            return None
+        return plan
 
-    def _is_full(self) -> bool:
-        # One batch read ahead hides the reading; more would only age.
-        with self._lock:
-            return len(self._fresh) >= self.value("batch_tiles")
+    @property
+    def _plan_file(self) -> Path:
+        return self._state_directory / "sensing.plan"
 
-    def _on_image(self, message: Any) -> None:
-        stamp = stamp_ns(message)
-        # Camera drivers publish each image twice, raw and compressed, under one stamp.
-        if stamp and stamp in self._recent_stamps:
-            self.counters.add("same_stamp")
-            return
-        self._recent_stamps.append(stamp)
-        acquired_ns = stamp or self.get_clock().now().nanoseconds
-        self._acquire(frame_from(message, self._acquired_tiles + 1), acquired_ns)
-        with self._lock:
-            excess = len(self._fresh) - self.value("camera_tiles")
-            for _ in range(excess):
-                self._fresh.popleft()
-        if excess > 0:
-            self._drop("camera_overflow", excess, acquired=False)
+    def _restore(self) -> int:
+        """Take up what the store holds; returns how many tiles."""
+        self._store = CustodyStore(self._state_directory / "sensing.custody.sqlite")
+        batches = self._store.read()
+        allowed = self.value("copies_batches")
+        if len(batches) > allowed:
+            raise ValueError(f"the store holds {len(batches)} batches of earlier lives, copies_batches is {allowed}")
+        ids = [self._protocol.custody.accept(tiles, len(tiles)).sequence for tiles in batches]
+        self._store.restart(self._boot_id, list(zip(ids, batches, strict=True)))
+        return sum(map(len, batches))
 
-    def _acquire(self, frame: Frame | UnreadableFrame, acquired_ns: int) -> None:
-        if isinstance(frame, UnreadableFrame):
-            self._drop("unreadable_image", 1)
-            self.get_logger().error(f"frame {frame.number} of {self._source_id} is unreadable: {frame.reason}")
-            return
+    # What is heard
+
+    def _on_plan(self, message: m.Plan) -> None:
         try:
-            pieces = encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg)
-        except TileError as error:
-            self._drop("frame_too_small", 1)
-            self.get_logger().error(f"frame {frame.number} of {self._source_id}: {error}")
+            plan = convert.plan_from(message)
+            check_signature(plan, self._public_key)
+            actions = self._protocol.on_proposal(plan, time.monotonic())
+        except PlanError as error:
+            self.counters.add("plan_refused")
+            self.get_logger().warning(f"plan refused: {error}", throttle_duration_sec=1.0)
             return
-        with self._lock:
-            self._fresh.extend(Tile(frame.number, i, acquired_ns, piece) for i, piece in enumerate(pieces))
-            self._acquired_tiles += len(pieces)
-            self._uploaded_bytes += sum(map(len, pieces))
-            self._last_fresh_s = time.monotonic()
-        self._pump_wanted.trigger()
+        self._carry_out(actions)
+        self._pump()
 
-    def _drop(self, cause: str, tiles: int, *, acquired: bool = True) -> None:
-        self.counters.add(cause, tiles)
-        with self._lock:
-            self._drops[cause] += tiles
-            self._acquired_tiles += tiles if acquired else 0
-        self._ledger_dirty = True
+    def _on_status(self, satellite: str, message: m.SatelliteStatus) -> None:
+        try:
+            report = convert.report_from(message)
+        except convert.WireError:
+            self.counters.add("malformed_status")
+            return
+        if report.satellite != satellite:
+            self.counters.add("malformed_status")
+            return
+        self._carry_out(self._protocol.on_report(report, time.monotonic()))
 
-    # Batches out
+    def _on_heartbeat(self, satellite: str, message: m.Heartbeat) -> None:
+        if message.satellite != satellite:
+            self.counters.add("malformed_heartbeat")
+            return
+        self._carry_out(self._protocol.on_heartbeat(satellite, message.boot_id, time.monotonic()))
 
-    def _pump(self) -> None:
-        """Hand complete batches to custody, and send what the window allows."""
+    def _on_timing(self, satellite: str, message: m.BatchTiming) -> None:
+        self._protocol.custody.on_passed(convert.batch_from(message.batch), satellite)
+
+    def _on_ack(self, message: m.BatchAck) -> None:
+        try:
+            ack = convert.ack_from(message)
+        except convert.WireError:
+            self.counters.add("malformed_ack")
+            return
+        # Delivered says the ground, or a store that heard it from the ground; all else only satellites say.
+        speakers = (*self._satellites, graph.GROUND) if ack.verdict is Verdict.DELIVERED else self._satellites
+        if ack.sender not in speakers:
+            self.counters.add("malformed_ack")
+            return
+        self._carry_out(self._protocol.on_ack(ack, time.monotonic()))
+        self._pump()
+
+    def _tick(self) -> None:
         if self.state != "active":
             return
         now_s = time.monotonic()
-        while self._custody.has_room and (tiles := self._next_batch(now_s)):
-            self._custody.accept(tiles, len(tiles))
+        self._carry_out(self._protocol.on_connections(self._unconnected(), now_s))
+        self._carry_out(self._protocol.on_tick(now_s))
+        self._pump()
+        self._tell_obstacles()
+        if self._ledger_dirty:
+            self._publish_ledger()
+
+    def _unconnected(self) -> list[str]:
+        return [name for name in self._satellites if not self._outlet.connected(name)]
+
+    # What is done
+
+    def _carry_out(self, actions: Sequence[act.Action[list[Tile]]]) -> None:
+        for action in actions:
             self._ledger_dirty = True
-        plan = self._committer.active
-        if plan is None or not self._outlet.connected(plan.satellites[0]):
+            if isinstance(action, act.SendBatch):
+                self._send(action)
+            elif isinstance(action, act.Persist):
+                self._persist(action.plan)
+            elif isinstance(action, act.Announce):
+                self._announce(action.plan)
+            elif isinstance(action, act.Tell):
+                self._switch_state.publish(convert.switch_to(action.state, self.get_clock().now().to_msg()))
+            else:
+                self.counters.add("asked", len(action.query.batches))
+                self._custody_query.publish(convert.query_to(action.query, self.get_clock().now().to_msg()))
+
+    def _persist(self, plan: Plan) -> None:
+        self.counters.add("plans_committed")
+        try:
+            write_durably(self._plan_file, serialize_message(convert.plan_to(plan, Time().to_msg())))
+        except OSError as error:
+            # This life can fly without; the next one will wait for a planner.
+            self._complain("persist_failed", f"plan {plan.epoch} is not kept for the next life of this node: {error}")
+
+    def _complain(self, cause: str, sentence: str) -> None:
+        self.counters.add(cause)
+        self.get_logger().error(sentence, throttle_duration_sec=1.0)
+
+    def _announce(self, plan: Plan) -> None:
+        """Tell all of the active plan, and let images flow."""
+        # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
+        self._protocol.custody.be_patient(2 * (2 * len(plan.stages) + 1) * plan.predicted_cycle_s)
+        chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
+        self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
+        self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        self._source.start()
+
+    def _pump(self) -> None:
+        """Hand complete batches to custody, as long as nothing older waits to be sent."""
+        if self.state != "active":
             return
-        for send in self._custody.sendable(plan.epoch, now_s):
-            self._send(send, plan)
+        now_s = time.monotonic()
+        custody = self._protocol.custody
+        while custody.has_room and not custody.waiting_batches and (tiles := self._source.take(now_s)):
+            batch = custody.accept(tiles, len(tiles))
+            self._keep(batch, tiles)
             self._ledger_dirty = True
+            self._carry_out(self._protocol.on_accepted(now_s))
+        if self._journal is not None:
+            self._journal.note(self._at_risk_tiles())
 
-    def _next_batch(self, now_s: float) -> list[Tile]:
-        size = self.value("batch_tiles")
-        if self._custody.has_ready(now_s):
-            return []
-        with self._lock:
-            stale = self.value("source") == "topic" and now_s - self._last_fresh_s > self.value("flush_s")
-            if len(self._fresh) >= size or (self._fresh and (self._end_of_stream or stale)):
-                return [self._fresh.popleft() for _ in range(min(size, len(self._fresh)))]
-        return []
+    def _keep(self, batch: BatchId, tiles: list[Tile]) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.add(self._boot_id, batch.sequence, tiles)
+        except sqlite3.Error as error:
+            # Flown all the same: a copy in memory is better than none.
+            self._complain("store_failed", f"{batch} is not kept for the next life of this node: {error}")
 
-    def _send(self, send: Send[list[Tile]], plan: Plan) -> None:
-        tiles = send.payload
+    def _forget_delivered(self) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.keep_only({place.batch.sequence for place in self._protocol.custody.places()})
+        except sqlite3.Error as error:
+            self._complain("store_failed", f"delivered batches are not forgotten: {error}")
+
+    def _at_risk_tiles(self) -> int:
+        """Tiles of a camera that would die with this process."""
+        tally = self._protocol.custody.tally()
+        return self._source.counts().waiting_tiles + (tally.waiting + tally.in_flight if self._store is None else 0)
+
+    def _send(self, send: SendBatch[list[Tile]]) -> None:
+        tiles, plan = send.payload, send.plan
         envelope = Envelope(
             batch=send.batch,
             sender=graph.SENSING,
             destination=plan.satellites[0],
             epoch=plan.epoch,
             plan_hash=plan.plan_hash,
-            low_water=self._custody.low_water(plan.epoch),
+            low_water=send.low_water,
             model_id=self._model_id,
             source_id=self._source_id,
             frames=tuple(tile.frame for tile in tiles),
@@ -306,117 +438,67 @@ class SensingNode(FlightNode):
         self._outlet.send(message, envelope.destination)
         self.counters.add("sent")
 
-    def _on_ack(self, message: m.BatchAck) -> None:
-        try:
-            verdict, cause = Verdict(message.verdict), Cause(message.cause)
-        except ValueError:
-            self.counters.add("malformed_ack")
-            return
-        # Only the ground can say that the ground has it.
-        if verdict is Verdict.DELIVERED and message.sender != graph.GROUND:
-            self.counters.add("malformed_ack")
-            return
-        self._custody.on_ack(convert.batch_from(message.batch), verdict, cause, time.monotonic(), message.sender)
-        self._ledger_dirty = True
-        self._pump()
-
-    # Plans
-
-    def _on_plan(self, message: m.Plan) -> None:
-        try:
-            committed = self._committer.on_proposal(convert.plan_from(message))
-        except PlanError as error:
-            self.counters.add("plan_refused")
-            self.get_logger().warning(f"plan refused: {error}")
-            return
-        self._commit(committed)
-
-    def _on_status(self, message: m.SatelliteStatus) -> None:
-        if message.readiness not in set(Readiness):
-            self.counters.add("malformed_status")
-            return
-        self._commit(
-            self._committer.on_status(
-                message.satellite,
-                Readiness(message.readiness),
-                convert.epoch_from(message.proposed),
-                message.proposed_hash,
-            )
-        )
-
-    def _commit(self, plan: Plan | None) -> None:
-        if plan is None:
-            return
-        self.counters.add("plans_committed")
-        # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
-        self._custody.be_patient(2 * (2 * len(plan.stages) + 1) * plan.predicted_cycle_s)
-        chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
-        self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
-        self._announce(plan)
-
-    def _announce(self, plan: Plan) -> None:
-        """Tell all of the active plan, and let images flow."""
-        self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
-        if self._reader is None and self.value("source") != "topic":
-            self._reader = threading.Thread(target=self._read, name="reader", daemon=True)
-            self._reader.start()
-        self._mark_ledger()
-        self._pump()
-
-    # Ledger
-
-    def _tick(self) -> None:
-        if self.state != "active":
-            return
-        self._custody.on_tick(time.monotonic())
-        self._pump()
-        if self._ledger_dirty:
-            self._publish_ledger()
+    # What it says of itself
 
     def _mark_ledger(self) -> None:
         self._ledger_dirty = True
+        if self.state == "active":
+            self._forget_delivered()
 
     def _publish_ledger(self) -> None:
         self._ledger_dirty = False
         if self._ledger is None:
             return
-        tally = self._custody.tally()
-        plan = self._committer.active
-        with self._lock:
-            causes = self._drops + self._custody.causes
-            measured = self._acquired_tiles - self._drops["unreadable_image"] - self._drops["frame_too_small"]
-            message = m.Ledger(
-                source=self._source_id,
-                boot_id=self._boot_id,
-                end_of_stream=self._end_of_stream and not self._fresh,
-                acquired_tiles=self._acquired_tiles,
-                waiting_tiles=tally.waiting + len(self._fresh),
-                in_flight_tiles=tally.in_flight,
-                stored_tiles=tally.stored,
-                delivered_tiles=tally.delivered,
-                dropped_tiles=tally.dropped + sum(self._drops.values()),
-                sent_batches=tally.sent_batches,
-                resent_batches=tally.resent_batches,
-                expected_batches=self._expected_batches,
-                tile_bytes=self._uploaded_bytes / measured if measured else self._peeked_tile_bytes,
-                causes=list(causes),
-                cause_counts=list(causes.values()),
-            )
-        if plan is not None:
-            message.epoch, message.plan_hash = convert.epoch_to(plan.epoch), plan.plan_hash
+        message = ledger_message(
+            self._protocol,
+            self._source,
+            restored_tiles=self._restored_tiles,
+            lost_tiles=self._lost_tiles,
+            batch_tiles=self.value("batch_tiles"),
+        )
+        message.source = self._source_id
         message.header.stamp = self.get_clock().now().to_msg()
         self._ledger.publish(message)
+
+    @property
+    def _lost_tiles(self) -> int:
+        return self._journal.lost_tiles if self._journal is not None else 0
+
+    def _tell_obstacles(self) -> None:
+        obstacles = self._protocol.obstacles
+        if obstacles != self._told_obstacles:
+            self._told_obstacles = obstacles
+            self.get_logger().info(f"the stream waits: {_sentence(obstacles)}" if obstacles else "the stream goes on")
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         if self.state != "active":
             return super().diagnose()
-        tally = self._custody.tally()
-        values = {"delivered_tiles": tally.delivered, "in_flight_tiles": tally.in_flight, **self._custody.causes}
-        if self._committer.active is None:
-            missing = ", ".join(sorted(self._committer.waiting_for))
+        protocol = self._protocol
+        tally, counts = protocol.custody.tally(), self._source.counts()
+        values = {
+            "acquired_tiles": counts.acquired_tiles + self._restored_tiles,
+            "waiting_tiles": tally.waiting + counts.waiting_tiles,
+            "in_flight_tiles": tally.in_flight,
+            "stored_tiles": tally.stored,
+            "delivered_tiles": tally.delivered,
+            "dropped_tiles": tally.dropped + counts.dropped.total(),
+            "lost_tiles": self._lost_tiles,
+            "withdrawn_drains": protocol.withdrawn_drains,
+            **protocol.custody.causes,
+        }
+        if protocol.active is None:
+            missing = ", ".join(sorted(protocol.waiting_for))
             waiting = f"waiting for {missing} to be ready" if missing else "waiting for a plan"
             return DiagnosticStatus.WARN, waiting, values
+        if protocol.obstacles:
+            return DiagnosticStatus.WARN, f"waiting: {_sentence(protocol.obstacles)}", values
+        if protocol.draining:
+            return DiagnosticStatus.OK, f"paused until nothing is in flight, for plan {protocol.proposal.epoch}", values
         return DiagnosticStatus.OK, "streaming", values
+
+
+def _sentence(obstacles: dict[str, str]) -> str:
+    return "; ".join(f"{name} {why if why != 'dead' else 'is dead'}" for name, why in obstacles.items())
 
 
 def main() -> int:

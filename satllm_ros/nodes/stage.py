@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets_path import artefacts_path, checkpoint_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.parameters import CHECKPOINT, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.identity import new_boot_id
 from satllm_ros.runtime.onboard import Onboard
-from satllm_ros.runtime.plan import PlanError
-from satllm_ros.runtime.plan_switch import PlanTable
-from satllm_ros.runtime.submodels import ExternalBlocks, SubModels
+from satllm_ros.runtime.plan import Plan, PlanError, check_plan
+from satllm_ros.runtime.satellite_protocol import SatelliteProtocol
+from satllm_ros.runtime.signing import check_signature, parse_public_key
+from satllm_ros.runtime.submodels import SubModels
 
 STATUS_PERIOD_S = 1.0
 HEARTBEAT_PERIOD_S = 0.5
@@ -27,8 +32,12 @@ class StageNode(FlightNode):
 
     PARAMETERS = (
         CHECKPOINT,
+        ARTEFACTS,
         SATELLITES,
-        Parameter("memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1),
+        PLAN_PUBLIC_KEY,
+        Parameter(
+            "memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False
+        ),
         Parameter("threads", 1, "Threads of one inference", "-", 1, 256),
         Parameter(
             "external", False, "Another node runs the blocks, through the topics activation/in and activation/out"
@@ -45,19 +54,19 @@ class StageNode(FlightNode):
         ),
     )
 
-    def __init__(self, onboard: Onboard) -> None:
-        super().__init__("stage", depth_below_root=1)
+    def __init__(self, onboard: Onboard, **kwargs: Any) -> None:
+        super().__init__("stage", depth_below_root=1, **kwargs)
         self._onboard = onboard
         self._satellite = self.get_namespace().split("/")[-1]
-        self._boot_id = new_boot_id()
-        self._status: Any = None
         self._stop_heartbeat = threading.Event()
         self._heartbeat_thread: threading.Thread | None = None
-        self.every(STATUS_PERIOD_S, self._publish_status)
+        self.every(STATUS_PERIOD_S, self._onboard.tell)
 
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))
-        spec = read_spec(checkpoint)
+        self._spec = spec = read_spec(checkpoint)
+        self._public_key = parse_public_key(self.value("plan_public_key"))
+        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
         satellites = self.value("satellites")
         if self._satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")
@@ -72,8 +81,17 @@ class StageNode(FlightNode):
                 block_s=self._imposed_block_s(),
                 threads=self.value("threads"),
             )
-        table = PlanTable(self._satellite, model_id=spec.model_id, blocks=spec.blocks, known=satellites)
-        self._onboard.open(table, submodels)
+        protocol = SatelliteProtocol(
+            self._satellite,
+            # A life begins with an empty memory: this is one, whether or not the process is a new one.
+            new_boot_id(),
+            model_id=spec.model_id,
+            layer_bytes=submodels.layer_bytes,
+            known=satellites,
+            budget_bytes=self.value("memory_budget_bytes"),
+            objection=self._objection,
+        )
+        self._onboard.open(protocol, submodels)
 
     def activate(self) -> None:
         submodels = self._onboard.submodels
@@ -81,17 +99,17 @@ class StageNode(FlightNode):
             raise NotReadyError("torch is still being imported")
         self._status = self.publish_on(graph.STATUS, self._satellite)
         self._heartbeat = self.publish_on(graph.HEARTBEAT, self._satellite)
-        self._onboard.on_change = self._publish_status
-        self.listen_to(graph.PLAN_PROPOSED, self._on_plan)
-        self.listen_to(graph.PLAN_ACTIVE, self._on_plan)
+        self._onboard.watch(self._publish_status)
+        self._onboard.tell()
+        self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._onboard.take_proposal))
+        self.listen_to(graph.PLAN_ACTIVE, lambda message: self._on_plan(message, self._onboard.take_active))
+        self.listen_to(graph.SWITCH_STATE, self._on_switch)
         self._stop_heartbeat.clear()
         self._heartbeat_thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._heartbeat_thread.start()
-        self._publish_status()
 
     def deactivate(self) -> None:
-        self._onboard.on_change = lambda: None
-        self._status = None
+        self._onboard.watch(None)
         self._stop_heartbeat.set()
         if self._heartbeat_thread is not None:
             self._heartbeat_thread.join()
@@ -102,6 +120,8 @@ class StageNode(FlightNode):
 
     def parameters_changed(self, names: set[str]) -> None:
         submodels = self._onboard.submodels
+        if "memory_budget_bytes" in names:
+            self._onboard.take_budget(self.value("memory_budget_bytes"))
         if "block_s" in names and isinstance(submodels, SubModels):
             submodels.block_s = self._imposed_block_s()
         elif "block_s" in names and submodels is not None:
@@ -110,53 +130,73 @@ class StageNode(FlightNode):
     def _imposed_block_s(self) -> float | None:
         return self.value("block_s") if self.value("emulate") else None
 
-    def _on_plan(self, message: m.Plan) -> None:
+    def _objection(self, plan: Plan) -> str:
+        """Why the setting that a plan gives this satellite breaks the plan's own floor."""
+        stage = plan.stage_of(self._satellite)
+        if stage is None or plan.next_hop(self._satellite) is None:
+            return ""
+        return below_floor(stage.setting, plan.accuracy_floor, self._artefacts)
+
+    def _on_plan(self, message: m.Plan, take: Callable[[Plan], None]) -> None:
         try:
             plan = convert.plan_from(message)
         except PlanError as error:
-            self.counters.add("bad_plan")
-            self.get_logger().warning(f"plan refused: {error}")
+            self._complain("bad_plan", error)
             return
-        self._onboard.take_plan(plan)
+        try:
+            check_signature(plan, self._public_key)
+        except PlanError as error:
+            self._complain("plan_forged", error)
+            return
+        try:
+            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
+        except PlanError as error:
+            # Taken all the same: the planner is told in the status that it is refused.
+            self._complain("bad_plan", error)
+        take(plan)
+
+    def _on_switch(self, message: m.SwitchState) -> None:
+        self._onboard.take_switch(convert.switch_from(message))
+
+    def _complain(self, cause: str, error: PlanError) -> None:
+        self.counters.add(cause)
+        self.get_logger().warning(f"plan refused: {error}", throttle_duration_sec=1.0)
 
     def _beat(self) -> None:
         # A thread of its own: a satellite deep in inference must not look dead.
-        sequence = 0
+        boot_id, sequence = self._onboard.protocol.boot_id, 0
         while not self._stop_heartbeat.wait(HEARTBEAT_PERIOD_S):
-            message = m.Heartbeat(satellite=self._satellite, boot_id=self._boot_id, sequence=sequence)
+            message = m.Heartbeat(satellite=self._satellite, boot_id=boot_id, sequence=sequence)
             message.header.stamp = self.get_clock().now().to_msg()
             self._heartbeat.publish(message)
             sequence += 1
 
     def _publish_status(self) -> None:
-        table, submodels, publisher = self._onboard.table, self._onboard.submodels, self._status
-        if publisher is None or table is None or submodels is None:
+        # Under the board's lock: all that is said is of one moment.
+        onboard = self._onboard
+        protocol, submodels, newest = onboard.protocol, onboard.submodels, onboard.newest
+        if protocol is None or submodels is None:
             return
-        # Read once, since the loader may change it meanwhile.
-        report, newest = table.report, table.newest
-        stage = newest.stage if newest is not None else None
         message = m.SatelliteStatus(
-            satellite=self._satellite,
-            boot_id=self._boot_id,
-            proposed=convert.epoch_to(report.epoch),
-            proposed_hash=report.plan_hash,
-            readiness=int(report.readiness),
-            reason=report.reason,
-            loaded=[convert.epoch_to(epoch) for epoch in table.epochs],
             model_id=submodels.spec.model_id,
             memory_bytes=submodels.memory_bytes,
-            memory_budget_bytes=self.value("memory_budget_bytes"),
+            memory_budget_bytes=protocol.budget_bytes,
             block_s=submodels.real_block_s if submodels.block_s is None else submodels.block_s,
             block_real_s=submodels.real_block_s,
             emulated=submodels.block_s is not None,
-            setting_pinned=self._onboard.is_pinned,
-            inbox=self._onboard.waiting(),
+            setting_pinned=onboard.is_pinned,
+            inbox=onboard.waiting(),
         )
-        if stage is not None:
+        convert.report_into(protocol.report, message)
+        stage = newest.stage_of(self._satellite) if newest is not None else None
+        if newest is not None and stage is not None:
             message.start, message.stop = stage.start, stage.stop
-            message.setting = convert.setting_to(self._onboard.setting_for(newest))
+            message.setting = convert.setting_to(onboard.setting_for(newest, stage))
+        elif onboard.is_pinned:
+            # A satellite without blocks will use it for those of the next plan.
+            message.setting = convert.setting_to(onboard.pinned)
         message.header.stamp = self.get_clock().now().to_msg()
-        publisher.publish(message)
+        self._status.publish(message)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()

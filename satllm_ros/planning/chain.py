@@ -1,109 +1,174 @@
-"""Shortest way of one batch through the chain when no resource may take longer than a cap."""
+"""Shortest way of one batch through the chain when no resource may take longer than a cap, for many caps at once."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from satllm_ros.planning.bands import Bands, Reach
 from satllm_ros.planning.costs import Costs
-from satllm_ros.planning.window import smallest_in_windows
+from satllm_ros.planning.losses import NO_BUDGET, Levels
+from satllm_ros.planning.window import least_above, smallest_in_windows
+
+Path = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """One satellite's part of the recursion, over starts a = 0..n-1 and stops b = 0..n-1 of its own range.
+    """One satellite's part of the recursion, over cuts 0..L and settings.
 
-    With E the elapsed time, comp = (E[stop] + encode) - (E[start] - decode) = load - relief. So "comp <= cap"
-    is "relief >= load - cap", and the cost so far is (cost before - relief) + load + link.
+    With E the elapsed time, comp = (E[stop] + encode) - (E[start] - decode). So "comp <= cap" is
+    "relief >= load - cap", and the cost so far is (cost before - saved) + spent. Under Eq. 14 what must stay below
+    the cap is the link itself and comp + link - link before, so load holds the one link and relief the other.
     """
 
-    relief_s: np.ndarray  # (n, S)
-    load_s: np.ndarray  # (n, T)
-    link_s: np.ndarray  # (n, T)
-    first: np.ndarray  # (n,) smallest start that memory allows
-    sorted_relief: bool
+    saved_s: np.ndarray  # (L+1, S)
+    relief_s: np.ndarray  # (L+1, S), or (L+1, 1) if all settings are alike in it
+    load_s: np.ndarray  # (L+1, T), or (L+1, 1)
+    spent_s: np.ndarray  # (L+1, T)
+    link_s: np.ndarray  # (L+1, T), inf where the setting is not allowed
+    first: np.ndarray  # (L+1,) smallest start that memory allows
+    longest: int  # most layers that memory allows
+    relay: bool
 
 
 class Chain:
-    """The recursion's tables, made once and used for many caps.
+    """The recursion over (satellite, cut, setting, loss level), its tables made once and used for many caps.
 
-    Stage k starts at cuts k-1..L-K+k-1 and stops at cuts k..L-K+k, so that every satellite gets a layer: with
-    indices counted from these lower ends, start a and stop b are a valid pair if a <= b.
+    Arrays of costs so far are (C, V, n, S): caps, levels, cuts of the band, settings.
     """
 
-    def __init__(self, costs: Costs) -> None:
-        self.size = costs.layers - costs.satellites + 1
-        self.satellites = costs.satellites
-        self.stages = [self._stage(costs, k) for k in range(costs.satellites)]
-        self.stops = np.arange(self.size)
-        scale = max(max(s.load_s.max(), np.abs(s.relief_s).max()) for s in self.stages)
+    def __init__(self, costs: Costs, levels: Levels) -> None:
+        self.satellites, self.layers = costs.satellites, costs.layers
+        self.levels = levels
+        self.reach = Reach(costs)
+        self.stages = [_stage(costs, k) for k in range(costs.satellites)]
+        scale = max(max(np.abs(s.load_s).max(), np.abs(s.relief_s).max()) for s in self.stages)
         # Differences of elapsed times are off by this much, and must not make a cap look exceeded. Never zero, so
         # that a cap taken below it makes progress even among the smallest of doubles.
         self.rounding_s = 8 * np.finfo(float).eps * float(scale) + float(np.finfo(float).tiny)
 
-    def _stage(self, costs: Costs, k: int) -> _Stage:
-        starts, stops = slice(k, k + self.size), slice(k + 1, k + 1 + self.size)
-        last = k == costs.satellites - 1
-        elapsed = costs.elapsed_s[k]
-        decode = costs.decode_s[starts] if k else np.zeros((self.size, 1))
-        encode = np.zeros((self.size, 1)) if last else costs.encode_s[stops]
-        relief = elapsed[starts, None] - decode
-        return _Stage(
-            relief_s=relief,
-            load_s=elapsed[stops, None] + encode,
-            link_s=np.full((self.size, 1), costs.ground_s) if last else costs.link_s[k, stops],
-            first=np.maximum(costs.first_start[k, stops] - k, 0),
-            sorted_relief=bool(np.all(np.diff(relief, axis=0) >= 0)),
-        )
+    def bands(self, cap_s: float) -> Bands | None:
+        """Where each satellite can stop under a cap, None if nowhere."""
+        return self.reach.bands(cap_s + self.rounding_s)
 
-    def shortest(self, cap_s: float) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        """Cuts (K+1,) and setting indices (K-1,) of the least sum of times; None if all exceed the cap."""
-        cap = cap_s + self.rounding_s
-        cost = np.full((self.size, 1), np.inf)
-        cost[0] = 0.0
+    def work(self, bands: Bands) -> int:
+        """About how many pairs of starts and stops one cap makes `shortest` look at."""
+        pairs = 0
+        for stage, (low, high) in zip(self.stages, bands[1:], strict=True):
+            width, groups = high - low + 1, stage.relief_s.shape[1]
+            pairs += width * (1 if groups == 1 else groups * min(width, stage.longest))
+        return pairs * len(self.levels.within)
+
+    def shortest(self, caps_s: np.ndarray, bands: Bands) -> list[Path | None]:
+        """For each cap the cuts (K+1,) and setting indices (K-1,) of the least sum of times.
+
+        None where every way exceeds the cap. The bands must be those of the highest cap, or wider.
+        """
+        caps = np.asarray(caps_s, dtype=float) + self.rounding_s
+        shape = (len(caps), len(self.levels.within), 1, self.stages[0].saved_s.shape[1])
+        cost = np.full(shape, np.inf)
+        cost[:, self.levels.start, 0, 0] = 0.0
         before = []
-        for stage in self.stages:
+        for k, stage in enumerate(self.stages):
             before.append(cost)
-            ahead = self._cheapest_start(stage, cost, cap)
-            cost = np.where(stage.link_s <= cap, ahead + stage.load_s + stage.link_s, np.inf)
-        if not np.isfinite(cost[-1, 0]):
-            return None
-        return self._walk_back(before, cap)
+            cost = self._advance(stage, cost, bands[k][0], bands[k + 1], caps)
+        ends = np.where(self.levels.within, cost[:, :, -1, 0], np.inf)
+        found: list[Path | None] = []
+        for c, level in enumerate(ends.argmin(axis=1)):
+            path = self._walk_back(before, bands, c, int(level), caps[c]) if np.isfinite(ends[c, level]) else None
+            found.append(path)
+        return found
 
-    def _cheapest_start(self, stage: _Stage, cost: np.ndarray, cap: float) -> np.ndarray:
-        """(n, T) least of cost - relief over the starts and incoming settings that cap and memory allow."""
-        value = cost - stage.relief_s
-        needed = stage.load_s - cap
-        if not stage.sorted_relief:
-            return self._scan(stage, value, needed)
-        # The starts that cap and memory allow are a window, for each incoming setting another one; all
-        # settings' values stand in one row, one setting after the other.
-        offset = self.size * np.arange(value.shape[1])[:, None, None]
-        first = np.stack([np.searchsorted(relief, needed) for relief in stage.relief_s.T])
-        first = np.maximum(first, stage.first[:, None]) + offset
-        last = np.broadcast_to(self.stops[:, None] + offset, first.shape)
-        return smallest_in_windows(value.T.ravel(), first, last).min(axis=0)
+    def _advance(
+        self, stage: _Stage, cost: np.ndarray, low: int, band: tuple[int, int], caps: np.ndarray
+    ) -> np.ndarray:
+        high, stops = low + cost.shape[2] - 1, slice(band[0], band[1] + 1)
+        starts = slice(low, high + 1)
+        value = cost - stage.saved_s[starts]
+        relief, load = stage.relief_s[starts], stage.load_s[stops]
+        first = np.maximum(stage.first[stops], low) - low
+        last = np.minimum(np.arange(band[0], band[1] + 1) - 1, high) - low
+        if np.isinf(caps).all():
+            ahead = smallest_in_windows(value.min(axis=3), first[None, :, None], last[None, :, None])
+        else:
+            if relief.shape[1] == 1:
+                value = value.min(axis=3, keepdims=True)
+            ahead = least_above(value, relief, load - caps[:, None, None], first, last)
+        link = stage.link_s[stops]
+        allowed = (link <= caps[:, None, None])[:, None]
+        cost_after = self._lose(np.where(allowed, ahead + stage.spent_s[stops], np.inf), band)
+        both = slice(max(low, band[0]), min(high, band[1]) + 1)
+        if stage.relay and both.start < both.stop:
+            kept = cost[:, :, both.start - low : both.stop - low]
+            relayed = np.where((stage.link_s[both] <= caps[:, None, None])[:, None], kept + stage.link_s[both], np.inf)
+            there = cost_after[:, :, both.start - band[0] : both.stop - band[0]]
+            np.minimum(there, relayed, out=there)
+        return cost_after
 
-    def _scan(self, stage: _Stage, value: np.ndarray, needed: np.ndarray) -> np.ndarray:
-        """The same where decoding a later cut may cost more than the layers it saves: no windows there."""
-        inside = (self.stops <= self.stops[:, None]) & (self.stops >= stage.first[:, None])
-        best = np.full(needed.shape, np.inf)
-        for one, relief in zip(value.T, stage.relief_s.T, strict=True):
-            for t, need in enumerate(needed.T):
-                found = np.where(inside & (relief >= need[:, None]), one, np.inf).min(axis=1)
-                np.minimum(best[:, t], found, out=best[:, t])
-        return best
+    def _lose(self, cost: np.ndarray, band: tuple[int, int]) -> np.ndarray:
+        """Move each cost to the level that its setting's loss leads to; the output loses nothing."""
+        if self.levels is NO_BUDGET:
+            return cost
+        moved = np.full(cost.shape, np.inf)
+        for q, step in enumerate(self.levels.step):
+            kept = step >= 0
+            moved[:, step[kept], :, q] = cost[:, kept, :, q]
+        if band[1] == self.layers:
+            moved[:, :, -1] = cost[:, :, -1]
+        return moved
 
-    def _walk_back(self, before: list[np.ndarray], cap: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        stop, setting = self.size - 1, 0
-        cuts, settings = [self.satellites + stop], []
+    def _walk_back(self, before: list[np.ndarray], bands: Bands, c: int, level: int, cap: float) -> Path:
+        stop, setting = self.layers, 0
+        cuts, settings = [stop], []
         for k in reversed(range(self.satellites)):
-            stage, low = self.stages[k], self.stages[k].first[stop]
-            relief = stage.relief_s[low : stop + 1]
-            value = before[k][low : stop + 1] - relief
-            value = np.where(relief >= stage.load_s[stop, setting] - cap, value, np.inf)
-            start, setting = divmod(int(np.argmin(value)), value.shape[1])
-            # The start of stage k is the stop of stage k-1, both counted from cut k.
-            stop = low + start
-            cuts.append(k + stop)
+            stage, low = self.stages[k], bands[k][0]
+            earlier = level if stop == self.layers else self.levels.before(setting, level)
+            top = min(stop - 1, low + before[k].shape[2] - 1)
+            bottom = max(int(stage.first[stop]), low)
+            best, here = np.inf, (stop, setting, level)
+            if earlier >= 0 and bottom <= top:
+                value = before[k][c, earlier, bottom - low : top + 1 - low] - stage.saved_s[bottom : top + 1]
+                load = stage.load_s[stop, min(setting, stage.load_s.shape[1] - 1)]
+                value = np.where(stage.relief_s[bottom : top + 1] >= load - cap, value, np.inf)
+                start, incoming = divmod(int(np.argmin(value)), value.shape[1])
+                best = value[start, incoming] + stage.spent_s[stop, setting]
+                computed = (bottom + start, incoming, earlier)
+                here = computed if np.isfinite(best) else here
+            if stage.relay and low <= stop <= low + before[k].shape[2] - 1:
+                relayed = before[k][c, level, stop - low, setting] + stage.link_s[stop, setting]
+                here = (stop, setting, level) if relayed <= best else here
+            stop, setting, level = here
+            cuts.append(stop)
             settings.append(setting)
-        return tuple(int(c) for c in reversed(cuts)), tuple(reversed(settings[:-1]))
+        return tuple(reversed(cuts)), tuple(reversed(settings[:-1]))
+
+
+def _stage(costs: Costs, k: int) -> _Stage:
+    last = k == costs.satellites - 1
+    elapsed = costs.elapsed_s[k][:, None]
+    link = np.where(costs.allowed, costs.link_s[k], np.inf)
+    encode = costs.encode_s
+    if last:
+        # Only the output goes to the ground.
+        link[:-1] = np.inf
+    saved = elapsed - (costs.decode_s if k else np.zeros_like(costs.decode_s))
+    load = elapsed + encode
+    relief, limit = saved, load
+    if costs.paper:
+        relief = saved + (costs.link_s[k - 1] if k else 0.0)
+        limit = load + costs.link_s[k]
+    return _Stage(
+        saved_s=saved,
+        relief_s=_common(relief),
+        load_s=_common(limit),
+        spent_s=load + link,
+        link_s=link,
+        first=costs.first_start[k],
+        longest=int((np.arange(costs.layers + 1) - costs.first_start[k]).max()),
+        relay=bool(costs.relays[k]),
+    )
+
+
+def _common(table: np.ndarray) -> np.ndarray:
+    """One column if all columns are equal."""
+    return table[:, :1] if (table == table[:, :1]).all() else table

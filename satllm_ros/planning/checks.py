@@ -69,6 +69,13 @@ def integer(field: str, value: Any, *, low: int, high: int) -> int:
     return int(value)
 
 
+def boolean(field: str, value: Any) -> bool:
+    """True or false, and no number that could stand for them."""
+    if not isinstance(value, bool):
+        raise refuse(field, value, "true or false")
+    return value
+
+
 def name(field: str, value: Any) -> str:
     """A printable name of 1 to 64 characters."""
     if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isprintable():

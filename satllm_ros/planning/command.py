@@ -3,11 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from satllm_ros.planning.problem import Problem
-    from satllm_ros.planning.solution import Solution
+from typing import Any
 
 INFEASIBLE = 3
 
@@ -21,8 +17,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "with the least delay, proven. Exit code: 0 a plan, 3 no plan exists, 2 a malformed problem.",
     )
     parser.add_argument("--problem", type=Path, required=True, metavar="FILE.json", help="the problem")
-    parser.add_argument("--objective", choices=("exact",), default="exact", help="delay model (default: exact)")
+    parser.add_argument(
+        "--objective",
+        choices=("exact", "paper"),
+        default="exact",
+        help="delay model: the exact makespan, or Eq. 13a/14 of the paper (default: exact)",
+    )
     parser.add_argument("--json", action="store_true", help="print the solution as JSON")
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="also show simple splits (uniform, proportional to speed, one satellite, two parts, ground only) and, "
+        "with --objective paper, the paper's own search in its four readings",
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,37 +49,47 @@ def run(arguments: argparse.Namespace) -> int:
 
     problem = load_problem(arguments.problem)
     outcome = solve(problem, arguments.objective)
+    others = _others(problem, arguments.objective) if arguments.compare else []
     if arguments.json:
-        print(json.dumps(outcome.to_json(), indent=2))
+        print(json.dumps(outcome.to_json() | ({"compared": others} if arguments.compare else {}), indent=2))
     else:
+        from satllm_ros.planning.tables import print_comparison, print_plan
+
         if outcome.feasible:
-            _print_table(problem, outcome)
+            print_plan(outcome)
         for line in explain(problem, outcome):
             print(line)
+        if arguments.compare:
+            print_comparison(outcome, others)
     return 0 if outcome.feasible else INFEASIBLE
 
 
-def _print_table(problem: "Problem", solution: "Solution") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _others(problem: Any, objective: str) -> list[dict[str, Any]]:
+    from satllm_ros.planning.baselines import baselines
+    from satllm_ros.planning.paper_search import READINGS, search
 
-    table = Table()
-    for header in ("satellite", "blocks", "compute s", "slack", "memory MB", "sends", "link s"):
-        table.add_column(header, justify="left" if header in ("satellite", "sends") else "right")
-    sends = [f"{name} ({ratio:.3g})" for name, ratio in zip(solution.settings, solution.ratios, strict=True)]
-    rows = zip(solution.stages, solution.satellites, [*sends, "to ground"], solution.link_s[1:], strict=True)
-    for stage, load, sent, link_s in rows:
-        cells = (
-            stage.satellite,
-            f"{stage.start + 1}-{stage.stop}",
-            f"{load.compute_s:.4g}",
-            f"{load.slack:.0%}",
-            f"{load.memory_bytes / 1e6:.4g} of {load.memory_budget_bytes / 1e6:.4g}",
-            sent,
-            f"{link_s:.4g}",
-        )
-        # Names come from the file and must not be read as markup.
-        table.add_row(*(Text(cell) for cell in cells))
-    table.caption = "times of one batch; ratio = bytes sent / fp32 bytes"
-    Console().print(table)
+    rows = [_row(one.name, one.solution, one.refusal) for one in baselines(problem, objective)]
+    if objective == "paper":
+        for reading in READINGS:
+            name = f"paper's A* ({reading})"
+            try:
+                found = search(problem, reading)
+            except ValueError as error:
+                rows.append(_row(name, None, str(error)))
+            else:
+                rows.append(_row(name, found.solution, "no plan") | {"steps": len(found.steps)})
+    return rows
+
+
+def _row(name: str, solution: Any, refusal: str) -> dict[str, Any]:
+    if solution is None:
+        return {"name": name, "feasible": False, "reason": refusal}
+    return {
+        "name": name,
+        "feasible": True,
+        "delay_s": solution.delay_s,
+        "predicted": {"exact_s": solution.predicted.exact_s, "paper_s": solution.predicted.paper_s},
+        "layers": [stage.stop - stage.start for stage in solution.stages],
+        "ratios": list(solution.ratios),
+        "bottleneck": solution.bottleneck.resource,
+    }

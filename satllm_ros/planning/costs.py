@@ -5,30 +5,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from satllm_ros.planning.checks import ProblemError
 from satllm_ros.planning.problem import Problem, Setting
 
 # Accuracies are interpolated: a setting that meets the floor exactly must not fail by a rounding error.
 ACCURACY_ROUNDING = 1e-12
+# 32 MB for each of a handful of tables.
+MAX_ENTRIES = 4_000_000
 
 
 @dataclass(frozen=True)
 class Costs:
     """Times of one batch [s] and memory windows; cut c has c layers before it.
 
+    The cuts 0 and L are the input and the output: a relay passes them on as they are, so there every setting
+    has ratio 1 and no cost, and only the first may be named.
+
     Attributes
     ----------
+    paper
+        The objective is the paper's Eq. 13a/14, not the exact law.
     settings
-        The Q settings worth choosing from, at any cut.
+        The Q settings worth choosing from, at any inner cut.
     elapsed_s
         (K, L+1) time satellite k needs for layers 1..c; a stage's layers cost the difference of two entries.
     link_s
-        (K-1, L+1, Q) occupancy of each inter-satellite link by cut c under setting q.
+        (K, L+1, Q') occupancy of the link behind each satellite by cut c under setting q, Q' = max(Q, 1); the
+        last is the link to the ground, which carries cut L only.
     encode_s, decode_s
-        (L+1, Q) time the sender and the receiver spend on cut c.
+        (L+1, Q') time the sender and the receiver spend on cut c.
+    allowed
+        (L+1, Q') whether setting q may be named at cut c.
     first_start
         (K, L+1) the smallest start such that layers start+1..stop fit into satellite k's memory.
+    relays
+        (K,) whether the satellite may run no layer at all.
+    losses
+        (Q',) accuracy that each setting loses.
+    loss_budget
+        What the losses of all inner cuts may add up to; None if a floor was applied to each instead.
     """
 
+    paper: bool
     batches: int
     settings: tuple[Setting, ...]
     elapsed_s: np.ndarray
@@ -37,7 +55,11 @@ class Costs:
     ground_s: float
     encode_s: np.ndarray
     decode_s: np.ndarray
+    allowed: np.ndarray
     first_start: np.ndarray
+    relays: np.ndarray
+    losses: np.ndarray
+    loss_budget: float | None
     propagation_s: float
 
     @property
@@ -58,57 +80,108 @@ class Costs:
         cuts
             (K+1,) boundaries, from 0 to L.
         choice
-            (K-1,) index into `settings` for each inner cut.
+            (K-1,) index into `settings` for each inner boundary; 0 where the input or the output is relayed.
 
         Returns
         -------
         compute_s, link_s
-            (K,) each: comp_k with decoding and encoding, and comm_k, the last one to the ground [s].
+            (K,) each: comp_k with decoding and encoding, and comm_k, the last one to the ground [s]. A relay
+            passes on what it received: it computes, decodes and encodes nothing.
         """
-        inner, setting = np.asarray(cuts[1:-1], dtype=int), np.asarray(choice, dtype=int)
-        rows = np.arange(self.satellites)
-        compute = self.elapsed_s[rows, cuts[1:]] - self.elapsed_s[rows, cuts[:-1]]
+        bounds, setting = np.asarray(cuts, dtype=int), np.asarray(choice, dtype=int)
+        inner, rows = bounds[1:-1], np.arange(self.satellites)
+        compute = self.elapsed_s[rows, bounds[1:]] - self.elapsed_s[rows, bounds[:-1]]
         compute[:-1] += self.encode_s[inner, setting]
         compute[1:] += self.decode_s[inner, setting]
+        compute[bounds[1:] == bounds[:-1]] = 0.0
         link = np.append(self.link_s[rows[:-1], inner, setting], self.ground_s)
         return compute, link
 
+    def loss(self, cuts: Sequence[int], choice: Sequence[int]) -> float:
+        """Accuracy lost at all inner cuts; what a relay passes on is lost once."""
+        stages = zip(cuts[:-2], cuts[1:-1], choice, strict=True)
+        return float(sum(self.losses[q] for start, stop, q in stages if start < stop < self.layers))
+
 
 def usable_settings(problem: Problem) -> list[Setting]:
-    """The settings that meet the accuracy floor."""
-    floor = problem.compression.accuracy_min - ACCURACY_ROUNDING
-    return [s for s in problem.compression.settings if s.accuracy >= floor]
+    """The settings that meet the accuracy floor, or whose loss alone is within the budget."""
+    compression = problem.compression
+    if compression.loss_budget is None:
+        floor = (compression.accuracy_min or 0.0) - ACCURACY_ROUNDING
+        return [s for s in compression.settings if s.accuracy >= floor]
+    # A setting better than none gives back what another may lose.
+    gain = (len(problem.satellites) - 2) * max(0.0, -min(compression.loss(s) for s in compression.settings))
+    limit = compression.loss_budget + gain + ACCURACY_ROUNDING
+    return [s for s in compression.settings if compression.loss(s) <= limit]
 
 
-def undominated(settings: Sequence[Setting]) -> list[Setting]:
-    """Drop each setting that another one matches or beats in ratio, encoding and decoding time alike."""
-    kept: list[Setting] = []
-    for setting in sorted(settings, key=_price):
-        if not any(all(a <= b for a, b in zip(_price(k), _price(setting), strict=True)) for k in kept):
-            kept.append(setting)
-    return kept
+def undominated(problem: Problem, settings: Sequence[Setting], paper: bool) -> list[Setting]:
+    """Drop each setting that another one matches or beats in everything that counts.
+
+    For the exact objective that is ratio, encoding and decoding time, and the loss if there is a budget. Under
+    Eq. 14 more bytes may pay, so there a setting is compared only with those of the same ratio.
+    """
+    budget = problem.compression.loss_budget is not None
+
+    def price(setting: Setting) -> tuple[float, ...]:
+        costs = setting.ratio, setting.encode_s_per_byte, setting.decode_s_per_byte
+        loss = (-setting.accuracy,) if budget else ()
+        return costs + loss + ((-setting.ratio,) if paper else ())
+
+    kept: dict[tuple[float, ...], Setting] = {}
+    for key, setting in sorted(((price(s), s) for s in settings), key=lambda pair: pair[0]):
+        if not any(all(a <= b for a, b in zip(k, key, strict=True)) for k in kept):
+            kept[key] = setting
+    return list(kept.values())
 
 
-def _price(setting: Setting) -> tuple[float, float, float]:
-    return setting.ratio, setting.encode_s_per_byte, setting.decode_s_per_byte
+def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
+    """Compute all times with comm = 8 bytes ratio / rate and comp = layers + decoding + encoding.
 
-
-def tabulate(problem: Problem, settings: Sequence[Setting]) -> Costs:
-    """Compute all times with comm = 8 bytes ratio / rate and comp = layers + decoding + encoding."""
+    Raises
+    ------
+    ProblemError
+        If the tables would be too large.
+    """
+    settings = undominated(problem, usable_settings(problem), paper)
+    columns = max(len(settings), 1)
+    layers = problem.model.layers
+    entries = len(problem.satellites) * (layers + 1) * columns
+    if entries > MAX_ENTRIES:
+        raise ProblemError(
+            "the problem",
+            f"has satellites x (layers + 1) x settings = {entries:,}; allowed: {MAX_ENTRIES:,}",
+        )
     cut_bytes = np.asarray(problem.model.cut_bytes)
     rate_bps = np.array([link.rate_bps for link in problem.links])
-    ratio, encode, decode = (np.array([_price(s)[i] for s in settings], dtype=float).reshape(-1) for i in range(3))
+    ratio = np.ones((layers + 1, columns))
+    encode, decode = np.zeros((layers + 1, columns)), np.zeros((layers + 1, columns))
+    allowed = np.zeros((layers + 1, columns), dtype=bool)
+    allowed[[0, -1], 0] = True
+    if settings:
+        ratio[1:-1] = [s.ratio for s in settings]
+        encode[1:-1] = [s.encode_s_per_byte for s in settings]
+        decode[1:-1] = [s.decode_s_per_byte for s in settings]
+        allowed[1:-1] = True
+    sent_bits = 8 * cut_bytes[:, None] * ratio
     layer_s = problem.layer_seconds()
+    elapsed = np.zeros((len(layer_s), layers + 1))
+    np.cumsum(layer_s, axis=1, out=elapsed[:, 1:])
     return Costs(
+        paper=paper,
         batches=problem.batches,
         settings=tuple(settings),
-        elapsed_s=np.pad(np.cumsum(layer_s, axis=1), ((0, 0), (1, 0))),
+        elapsed_s=elapsed,
         upload_s=float(8 * cut_bytes[0] / rate_bps[0]),
-        link_s=8 * cut_bytes[:, None] * ratio / rate_bps[1:-1, None, None],
+        link_s=sent_bits / rate_bps[1:, None, None],
         ground_s=float(8 * cut_bytes[-1] / rate_bps[-1]),
         encode_s=cut_bytes[:, None] * encode,
         decode_s=cut_bytes[:, None] * decode,
+        allowed=allowed,
         first_start=_first_starts(problem),
+        relays=np.array([s.may_relay for s in problem.satellites]),
+        losses=np.array([problem.compression.loss(s) for s in settings] or [0.0]),
+        loss_budget=problem.compression.loss_budget,
         propagation_s=sum(link.propagation_s for link in problem.links),
     )
 

@@ -45,10 +45,18 @@ def paper_makespan(compute_s: ArrayLike, link_s: ArrayLike, batches: int) -> flo
     Parameters are those of `exact_makespan`.
     """
     compute, link = np.asarray(compute_s, dtype=float), np.asarray(link_s, dtype=float)
+    return float(compute.sum() + link.sum() + (batches - 1) * effective_times(compute, link).max())
+
+
+def effective_times(compute_s: ArrayLike, link_s: ArrayLike) -> np.ndarray:
+    """(K,) effective delay of each stage by Eq. 14, T_k = comp_k + comm_k - min(comp_k, comm_{k-1}) [s].
+
+    Nothing overlaps in the first stage. Parameters are those of `exact_makespan`.
+    """
+    compute, link = np.asarray(compute_s, dtype=float), np.asarray(link_s, dtype=float)
     overlap = np.zeros_like(compute)
     overlap[1:] = np.minimum(compute[1:], link[:-1])
-    effective = compute + link - overlap
-    return float(compute.sum() + link.sum() + (batches - 1) * effective.max())
+    return compute + link - overlap
 
 
 def resource_times(upload_s: float, compute_s: ArrayLike, link_s: ArrayLike) -> np.ndarray:

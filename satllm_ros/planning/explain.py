@@ -3,40 +3,52 @@
 from dataclasses import replace
 
 from satllm_ros.planning.checks import LARGEST
+from satllm_ros.planning.outcome import resource_names
 from satllm_ros.planning.problem import Problem
-from satllm_ros.planning.solution import Infeasible, Solution
-from satllm_ros.planning.solve import resource_names, solve
+from satllm_ros.planning.solution import Infeasible, Solution, StagePlan
+from satllm_ros.planning.solve import solve
 
 
 def explain(problem: Problem, outcome: Solution | Infeasible) -> list[str]:
-    """Who gets what, the prediction, the bottleneck, the slack, the gap, and what would change it.
+    """Five lines: who gets what, the bottleneck with the prediction, the slack, the gap, what would change it.
 
     Solves two variants of the problem, so it costs about twice as much as solving it.
     """
     if isinstance(outcome, Infeasible):
         return [f"no plan: {r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons]
     pace_s = outcome.bottleneck.seconds
-    rate = f", {1 / pace_s:.3g} batches/s" if pace_s > 0 else ""
+    what = "effective time (Eq. 14)" if outcome.objective == "paper" else f"per batch{_rate(pace_s)}"
+    proven = "proven optimal" if outcome.proven_optimal else "not proven optimal"
     return [
-        f"plan: {_who(outcome)}",
-        f"predicted: {_time(outcome.predicted.exact_s)} for {problem.batches} "
-        f"{'batch' if problem.batches == 1 else 'batches'} (the paper's formula: "
-        f"{_time(outcome.predicted.paper_s)})",
-        f"bottleneck: {outcome.bottleneck.resource}, {_time(pace_s)} per batch{rate}",
+        f"plan: {_who(problem, outcome)}",
+        f"bottleneck: {outcome.bottleneck.resource}, {_time(pace_s)} {what}; predicted: "
+        f"{_time(outcome.predicted.exact_s)} for {problem.batches} "
+        f"{'batch' if problem.batches == 1 else 'batches'} (the paper's formula: {_time(outcome.predicted.paper_s)})",
         "slack: " + ", ".join(f"{s.name} {s.slack:.0%}" for s in outcome.satellites),
         f"gap: {outcome.gap:.1%} down to {_time(outcome.lower_bound_s)}, which no plan could beat even if "
-        f"blocks were divisible; this plan is {'' if outcome.proven_optimal else 'not '}proven optimal",
+        f"blocks were divisible; this plan is {proven} ({outcome.objective} objective)",
         f"would change it: {_changes(problem, outcome)}",
     ]
 
 
-def _who(solution: Solution) -> str:
+def _rate(pace_s: float) -> str:
+    return f", {1 / pace_s:.3g} batches/s" if pace_s > 0 else ""
+
+
+def _who(problem: Problem, solution: Solution) -> str:
     parts = []
     for k, stage in enumerate(solution.stages):
-        blocks = f"block {stage.stop}" if stage.stop == stage.start + 1 else f"blocks {stage.start + 1}-{stage.stop}"
         sends = f" sends {solution.settings[k]}" if k < len(solution.settings) else ""
-        parts.append(f"{stage.satellite} {blocks}{sends}")
-    return "; ".join(parts)
+        parts.append(f"{stage.satellite} {_blocks(stage)}{sends}")
+    budget = problem.compression.loss_budget
+    lost = "" if budget is None else f"; loses {solution.accuracy_loss:.4g} of the {budget:g} allowed in accuracy"
+    return "; ".join(parts) + lost
+
+
+def _blocks(stage: StagePlan) -> str:
+    if stage.start == stage.stop:
+        return "relays,"
+    return f"block {stage.stop}" if stage.stop == stage.start + 1 else f"blocks {stage.start + 1}-{stage.stop}"
 
 
 def _changes(problem: Problem, solution: Solution) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
@@ -25,11 +25,27 @@ class SatelliteFacts:
 
 @dataclass(frozen=True)
 class LinkFacts:
-    """The three kinds of link: to the first satellite, between satellites, to the ground."""
+    """The three kinds of link: to the first satellite, between satellites, to the ground.
+
+    Attributes
+    ----------
+    measured
+        Single links that are known better, by (sender, receiver); an empty name stands for the source and the ground.
+    """
 
     upload: Link
     isl: Link
     s2g: Link
+    measured: Mapping[tuple[str, str], Link] = field(default_factory=dict)
+
+    def through(self, names: Sequence[str]) -> list[Link]:
+        """(K+1,) links that a chain of these K satellites uses."""
+        ends = ["", *names, ""]
+        kinds = [self.upload, *[self.isl] * (len(names) - 1), self.s2g]
+        return [
+            self.measured.get(pair, kind)
+            for pair, kind in zip(zip(ends[:-1], ends[1:], strict=True), kinds, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,6 @@ def flight_problem(facts: FlightFacts) -> Problem:
     activation_bytes = FLOAT32_BYTES * tiles * spec.tokens * spec.width
     envelope_bytes = ENVELOPE_BYTES + ENVELOPE_TILE_BYTES * tiles
     logits_bytes = FLOAT32_BYTES * tiles * len(spec.classes) + envelope_bytes
-    isls = [facts.links.isl] * (len(facts.satellites) - 1)
     return Problem(
         batches=facts.batches,
         model=Model(
@@ -83,6 +98,6 @@ def flight_problem(facts: FlightFacts) -> Problem:
         satellites=[
             Satellite(s.name, s.memory_bytes, layer_s=[s.block_s * tiles] * spec.blocks) for s in facts.satellites
         ],
-        links=[facts.links.upload, *isls, facts.links.s2g],
+        links=facts.links.through([s.name for s in facts.satellites]),
         compression=Compression(facts.settings, facts.accuracy_floor),
     )

@@ -1,52 +1,75 @@
 """Why a problem has no plan, and the nearest change that would give it one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
+from satllm_ros.planning.checks import LARGEST
 from satllm_ros.planning.costs import memory_before, usable_settings
 from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.solution import Reason
+from satllm_ros.planning.splits import fewest_stages
 
 
 def reasons(problem: Problem) -> list[Reason]:
     """All constraints that no plan can meet; empty if there is a plan."""
     found = []
-    satellites, layers = len(problem.satellites), problem.model.layers
-    if satellites > 1 and not usable_settings(problem):
-        found.append(_accuracy_reason(problem))
-    if satellites > layers:
+    must, layers = sum(not s.may_relay for s in problem.satellites), problem.model.layers
+    if must > layers:
         found.append(
             Reason(
                 "layers",
                 "model",
-                f"{_plural(satellites, 'satellite needs', 'satellites need')} at least "
-                f"{_plural(satellites, 'block')}, the model has {layers}",
-                f"use at most {_plural(layers, 'satellite')}",
+                f"{_plural(must, 'satellite needs', 'satellites need')} at least "
+                f"{_plural(must, 'block')}, the model has {layers}",
+                f"use at most {_plural(layers, 'satellite')}"
+                + (", or let others relay" if must < len(problem.satellites) or layers == 1 else ""),
             )
         )
+        # A chain of the length the model allows is what accuracy is then about.
+        stages = layers
     else:
-        found += _memory_reasons(problem)
+        memory, roomier = _memory_reasons(problem)
+        found += memory
+        stages = fewest_stages(roomier)
+    if stages > 1:
+        found[:0] = _accuracy_reasons(problem, stages)
     return found
 
 
-def _accuracy_reason(problem: Problem) -> Reason:
-    best = max(problem.compression.settings, key=lambda s: s.accuracy)
-    return Reason(
-        "accuracy",
-        "compression.accuracy_min",
-        f"no compression setting reaches the accuracy floor {problem.compression.accuracy_min:g}; "
-        f"the best is {best.name} with {best.accuracy:g}",
-        f"lower accuracy_min to {_rounded_down(best.accuracy)}, or offer a setting that reaches it",
+def _accuracy_reasons(problem: Problem, stages: int) -> list[Reason]:
+    """At most one reason; a split into so many stages has one cut less."""
+    compression = problem.compression
+    best = max(compression.settings, key=lambda s: s.accuracy)
+    if compression.loss_budget is None:
+        if usable_settings(problem):
+            return []
+        sentence = (
+            f"no compression setting reaches the accuracy floor {compression.accuracy_min:g}; "
+            f"the best is {best.name} with {best.accuracy:g}"
+        )
+        change = f"lower accuracy_min to {_decimal(best.accuracy, math.floor)}, or offer a setting that reaches it"
+        return [Reason("accuracy", "compression.accuracy_min", sentence, change)]
+    least = (stages - 1) * compression.loss(best)
+    if least <= compression.loss_budget + 1e-12 * stages:
+        return []
+    sentence = (
+        f"{_plural(stages - 1, 'cut loses', 'cuts lose')} at least {least:g} of accuracy with {best.name}, "
+        f"more than the budget {compression.loss_budget:g}"
     )
+    change = f"raise loss_budget to {_decimal(least, math.ceil)}, or offer a setting that loses less"
+    return [Reason("accuracy", "compression.loss_budget", sentence, change)]
 
 
-def _rounded_down(accuracy: float) -> str:
-    return f"{math.floor(accuracy * 1e6 + 1e-3) / 1e6:.6f}".rstrip("0").rstrip(".")
+def _decimal(accuracy: float, rounded: type[math.floor] | type[math.ceil]) -> str:
+    slack = 1e-3 if rounded is math.floor else -1e-3
+    return f"{rounded(accuracy * 1e6 + slack) / 1e6:.6f}".rstrip("0").rstrip(".")
 
 
-def _memory_reasons(problem: Problem) -> list[Reason]:
-    """At most one reason: the satellite that, if its memory alone grew, would need the least more.
+def _memory_reasons(problem: Problem) -> tuple[list[Reason], Problem]:
+    """At most one reason, the satellite that, if its memory alone grew, would need the least more; and the problem
+    with that much more.
 
     If no single satellite can save the chain, the reason is the one that lacks most when what is lacking is
     spread as evenly as contiguous stages allow.
@@ -58,7 +81,7 @@ def _memory_reasons(problem: Problem) -> list[Reason]:
         ahead.append(np.maximum(ahead[-1][:, None], _lack(problem, k)).min(axis=0))
     spread = float(ahead[-1][-1])
     if spread == 0:
-        return []
+        return [], problem
     behind = [np.full(layers + 1, np.inf)]
     behind[0][-1] = 0.0
     for k in reversed(range(count)):
@@ -71,16 +94,29 @@ def _memory_reasons(problem: Problem) -> list[Reason]:
         alone.append((float(stages[start, stop]), k, start, stop))
     lack, k, start, stop = min(alone)
     if math.isfinite(lack):
-        return [_memory_reason(problem, k, start, stop, f"give {problem.satellites[k].name}", lack)]
+        reason = _memory_reason(problem, k, start, stop, f"give {problem.satellites[k].name}", lack)
+        return [reason], _roomier(problem, lack, only=k)
     _, k, start, stop = max(_least_spread(problem, ahead))
-    return [_memory_reason(problem, k, start, stop, "give every satellite", spread)]
+    return [_memory_reason(problem, k, start, stop, "give every satellite", spread)], _roomier(problem, spread)
+
+
+def _roomier(problem: Problem, bytes_more: float, only: int | None = None) -> Problem:
+    """One satellite, or all, with so many more bytes."""
+    satellites = [
+        replace(s, memory_bytes=min(s.memory_bytes + math.ceil(bytes_more), LARGEST)) if only in (None, k) else s
+        for k, s in enumerate(problem.satellites)
+    ]
+    return replace(problem, satellites=satellites)
 
 
 def _lack(problem: Problem, k: int) -> np.ndarray:
-    """(L+1, L+1) bytes satellite k lacks for layers start+1..stop; inf where start is not before stop."""
+    """(L+1, L+1) bytes satellite k lacks for layers start+1..stop; inf where it may not have that stage."""
     satellite, held = problem.satellites[k], memory_before(problem)
     lack = held[None, :] - held[:, None] + satellite.memory_overhead_bytes - satellite.memory_bytes
-    return np.where(np.tri(len(held), k=0, dtype=bool), np.inf, np.maximum(lack, 0.0))
+    lack = np.where(np.tri(len(held), k=-1, dtype=bool), np.inf, np.maximum(lack, 0.0))
+    if not satellite.may_relay:
+        np.fill_diagonal(lack, np.inf)
+    return lack
 
 
 def _least_spread(problem: Problem, ahead: list[np.ndarray]) -> list[tuple[float, int, int, int]]:
@@ -97,11 +133,15 @@ def _least_spread(problem: Problem, ahead: list[np.ndarray]) -> list[tuple[float
 def _memory_reason(problem: Problem, k: int, start: int, stop: int, whom: str, lack: float) -> Reason:
     satellite = problem.satellites[k]
     needed = sum(problem.model.layer_memory_bytes[start:stop]) + satellite.memory_overhead_bytes
-    blocks = f"block {stop}" if stop == start + 1 else f"blocks {start + 1} to {stop}"
-    overhead = " with its overhead" if satellite.memory_overhead_bytes else ""
+    if start == stop:
+        held = f"even to relay it needs {_bytes(needed)}"
+    else:
+        blocks = f"block {stop}" if stop == start + 1 else f"blocks {start + 1} to {stop}"
+        overhead = " with its overhead" if satellite.memory_overhead_bytes else ""
+        held = f"it would have to hold {blocks}, {_bytes(needed)}{overhead},"
     sentence = (
-        f"memory is too small for any split: at best {satellite.name} would have to hold {blocks}, "
-        f"{_bytes(needed)}{overhead}, and may use {_bytes(satellite.memory_bytes)}"
+        f"memory is too small for any split: at best {satellite.name} "
+        f"{held.removeprefix('it ')} and may use {_bytes(satellite.memory_bytes)}"
     )
     return Reason("memory", satellite.name, sentence, f"{whom} {_bytes(lack)} more memory")
 

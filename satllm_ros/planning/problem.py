@@ -66,7 +66,8 @@ class Model:
 class Satellite:
     """One satellite of the chain; its speed is `flops_per_s`, or measured seconds per layer, `layer_s` (L,).
 
-    A stage fits if the sum of its layers' bytes plus `memory_overhead_bytes` is at most `memory_bytes`.
+    A stage fits if the sum of its layers' bytes plus `memory_overhead_bytes` is at most `memory_bytes`. A
+    satellite that `may_relay` may have no layer: it then passes on what it receives, byte for byte.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Satellite:
     flops_per_s: float | None = None
     layer_s: Sequence[float] | None = None
     memory_overhead_bytes: float = 0.0
+    may_relay: bool = False
 
     def __post_init__(self) -> None:
         speed, seconds = self.flops_per_s, self.layer_s
@@ -91,6 +93,7 @@ class Satellite:
             flops_per_s=speed,
             layer_s=seconds,
             memory_overhead_bytes=checks.number("memory_overhead_bytes", self.memory_overhead_bytes),
+            may_relay=checks.boolean("may_relay", self.may_relay),
         )
 
 
@@ -140,34 +143,72 @@ class Setting:
             decode_s_per_byte=checks.number("decode_s_per_byte", self.decode_s_per_byte),
         )
 
+    @property
+    def costly(self) -> bool:
+        """Whether coding takes time."""
+        return self.encode_s_per_byte > 0 or self.decode_s_per_byte > 0
+
 
 @dataclass(frozen=True)
 class Compression:
-    """The settings to choose from at each cut, and the accuracy floor that each cut's setting must meet."""
+    """The settings to choose from at each cut, and what accuracy they must leave.
+
+    Attributes
+    ----------
+    accuracy_min
+        The floor that each cut's setting must meet.
+    loss_budget
+        In place of the floor: what (uncompressed_accuracy - accuracy) of all cuts may add up to. If it is given,
+        `accuracy_min` is not looked at.
+    uncompressed_accuracy
+        Accuracy without compression. Left out, it is that of the settings with ratio 1 and no cost, else the best
+        of any setting.
+    """
 
     settings: Sequence[Setting]
-    accuracy_min: float
+    accuracy_min: float | None = None
+    loss_budget: float | None = None
+    uncompressed_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         settings = checks.items("settings", self.settings, low=1, high=MAX_SETTINGS, what="settings")
         for i, setting in enumerate(settings):
             if not isinstance(setting, Setting):
                 raise refuse(f"settings[{i}]", setting, "a Setting")
-        costly = sum(s.encode_s_per_byte > 0 or s.decode_s_per_byte > 0 for s in settings)
+        costly = sum(s.costly for s in settings)
         if costly > MAX_COSTLY_SETTINGS:
             raise ProblemError("settings", f"has {costly} entries that cost time; allowed: {MAX_COSTLY_SETTINGS}")
+        if self.accuracy_min is None and self.loss_budget is None:
+            raise ProblemError("accuracy_min", "or loss_budget must be given; neither is")
+        free = [s.accuracy for s in settings if s.ratio == 1.0 and not s.costly]
+        uncompressed = self.uncompressed_accuracy
+        if uncompressed is None:
+            uncompressed = max(free or [s.accuracy for s in settings])
         _set(
             self,
             settings=tuple(settings),
-            accuracy_min=checks.number("accuracy_min", self.accuracy_min, high=1.0),
+            accuracy_min=self._share("accuracy_min"),
+            loss_budget=self._share("loss_budget", high=MAX_SATELLITES),
+            uncompressed_accuracy=checks.number("uncompressed_accuracy", uncompressed, high=1.0),
         )
 
+    def _share(self, name: str, high: float = 1.0) -> float | None:
+        value = getattr(self, name)
+        return None if value is None else checks.number(name, value, high=high)
+
+    def loss(self, setting: Setting) -> float:
+        """Accuracy without compression, less that with this setting."""
+        return (self.uncompressed_accuracy or 0.0) - setting.accuracy
+
     @staticmethod
-    def from_ratios(ratios: Any, accuracy: Any, accuracy_min: float) -> "Compression":
+    def from_ratios(
+        ratios: Any, accuracy: Any, accuracy_min: float | None = None, loss_budget: float | None = None
+    ) -> "Compression":
         """Free settings from compression ratios and an accuracy curve [(ratio, accuracy), ...].
 
         The curve is piecewise linear between its points. Above its last ratio it stays level; a ratio below
-        its first point is refused, since nothing is known there.
+        its first point is refused, since nothing is known there. Accuracy without compression is the curve's at
+        ratio 1.
         """
         ratios = checks.items("ratios", ratios, low=1, high=MAX_SETTINGS, what="compression ratios")
         points = checks.items("accuracy", accuracy, low=1, high=MAX_SETTINGS, what="[ratio, accuracy] pairs")
@@ -183,7 +224,8 @@ class Compression:
             if ratio < at[0]:
                 raise refuse(f"ratios[{i}]", entry, f"a ratio that the accuracy curve covers, from {at[0]:g} on")
             settings.append(Setting(f"ratio {ratio:g}", ratio, min(1.0, float(np.interp(ratio, at, value)))))
-        return Compression(settings, accuracy_min)
+        uncompressed = min(1.0, float(np.interp(1.0, at, value)))
+        return Compression(settings, accuracy_min, loss_budget, uncompressed)
 
 
 @dataclass(frozen=True)

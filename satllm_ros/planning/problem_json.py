@@ -42,7 +42,7 @@ def from_json(document: Any) -> Problem:
     model = _make("model", Model, fields["model"], ("layer_memory_bytes", "cut_bytes"), ("layer_flops",))
     satellites = _make_each(
         "satellites",
-        _satellite,
+        Satellite,
         fields["satellites"],
         ("name", "memory_bytes"),
         ("flops_per_s", "layer_s", "memory_overhead_bytes", "may_relay"),
@@ -51,24 +51,20 @@ def from_json(document: Any) -> Problem:
     return Problem(fields["batches"], model, satellites, links, _compression(fields["compression"]))
 
 
-def _satellite(may_relay: Any = False, **fields: Any) -> Satellite:
-    if may_relay is not False:
-        raise refuse("may_relay", may_relay, "false (every satellite runs at least one layer)")
-    return Satellite(**fields)
-
-
 def _compression(value: Any) -> Compression:
+    # Either may stand alone; Compression says so if both are missing.
+    limits = ("accuracy_min", "loss_budget")
     if isinstance(value, dict) and "settings" in value:
-        fields = _fields("compression", value, ("settings", "accuracy_min"))
-        settings = _make_each(
+        fields = _fields("compression", value, ("settings",), limits)
+        fields["settings"] = _make_each(
             "compression.settings",
             Setting,
             fields["settings"],
             ("name", "ratio", "accuracy"),
             ("encode_s_per_byte", "decode_s_per_byte"),
         )
-        return _under("compression", Compression, settings=settings, accuracy_min=fields["accuracy_min"])
-    return _make("compression", Compression.from_ratios, value, ("ratios", "accuracy", "accuracy_min"))
+        return _under("compression", Compression, **fields)
+    return _make("compression", Compression.from_ratios, value, ("ratios", "accuracy"), limits)
 
 
 def _make_each(
@@ -106,4 +102,4 @@ def _fields(field: str, value: Any, required: tuple[str, ...], optional: tuple[s
     for key in value:
         if key not in known:
             raise ProblemError(field, f"has an unknown field {shown(key)}; allowed: {', '.join(known)}")
-    return value
+    return dict(value)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class StagePlan:
-    """Satellite `satellite` runs blocks start+1 .. stop."""
+    """Satellite `satellite` runs blocks start+1 .. stop; with start = stop it only relays."""
 
     satellite: str
     start: int
@@ -64,7 +64,10 @@ class Solution:
     stages
         (K,) in flight order.
     settings, ratios
-        (K-1,) name and compression ratio of the setting at each cut.
+        (K-1,) name and compression ratio of the setting at each cut; "as it is" and 1 where a relay passes on the
+        input or the output.
+    accuracy_loss
+        Sum over the cuts of the accuracy without compression less that with the setting.
     link_s
         (K+1,) occupancy of each link by one batch [s].
     lower_bound_s
@@ -85,6 +88,7 @@ class Solution:
     gap: float
     proven_optimal: bool
     predicted: Predicted
+    accuracy_loss: float
     satellites: tuple[SatelliteLoad, ...]
     link_s: tuple[float, ...]
     feasible: Literal[True] = True

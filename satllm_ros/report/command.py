@@ -1,6 +1,7 @@
 """`satllm report`: tables, results and picture of a finished run, from its record."""
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -11,7 +12,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="print a finished run again and rebuild its files",
         description=(
             "Print the tables of a finished run and rebuild results.csv, summary.json and timeline.png from "
-            "its record. Exit code 0 if every tile came down exactly once, 1 if not, 2 without a record."
+            "its record. Exit code 0 if every tile came down exactly once, 1 if not or if a file cannot be written, 2 without a record."
         ),
     )
     parser.add_argument(
@@ -29,6 +30,8 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros.report.tables import print_report, report_console
     from satllm_ros.report.write import rewrite_report
 
-    summary, files = rewrite_report(args.directory)
+    summary, files, failures = rewrite_report(args.directory)
     print_report(summary, report_console(), files)
-    return 0 if summary.exit_ok else 1
+    for failure in failures:
+        print(f"satllm: {failure}", file=sys.stderr)
+    return 0 if summary.exit_ok and not failures else 1

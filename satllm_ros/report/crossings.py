@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from satllm_ros.report.record import RunRecord, StageRecord
+from satllm_ros.report.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ def crossings(run: RunRecord) -> Iterator[Crossing]:
 
 
 def _from_stages(run: RunRecord) -> Iterator[Crossing]:
-    next_hop: dict[tuple[str, int, int], str] = {}
+    ways: dict[tuple[tuple[int, int], str], tuple[str, ...]] = {}
     for plan in run.plans:
-        receivers = [satellite for satellite, *_ in plan.stages[1:]] + [run.ground]
-        for (satellite, start, stop, _), receiver in zip(plan.stages, receivers, strict=True):
-            next_hop[satellite, start, stop] = receiver
+        satellites = [satellite for satellite, *_ in plan.stages]
+        for satellite, receiver in zip(satellites, satellites[1:], strict=False):
+            ways[plan.epoch, satellite] = (satellite, receiver)
+        # Predictions cross once more where another satellite than the last one stores them.
+        way = (satellites[-1], plan.downlink, run.ground)
+        ways[plan.epoch, satellites[-1]] = tuple(dict.fromkeys(way))
     for stage in run.stages:
-        receiver = next_hop.get(_assignment(stage))
-        if receiver is not None and stage.wire_bytes:
-            setting = stage.setting if stage.fp32_bytes else ""
-            yield Crossing(stage.satellite, receiver, stage.fp32_bytes, stage.wire_bytes, setting, None)
-
-
-def _assignment(stage: StageRecord) -> tuple[str, int, int]:
-    return stage.satellite, stage.start, stage.stop
+        way = ways.get((stage.epoch, stage.satellite), ())
+        setting = stage.setting if stage.fp32_bytes else ""
+        for sender, receiver in zip(way, way[1:], strict=False):
+            if stage.wire_bytes:
+                yield Crossing(sender, receiver, stage.fp32_bytes, stage.wire_bytes, setting, None)

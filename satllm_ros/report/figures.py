@@ -13,7 +13,7 @@ COUNTING_RULE = (
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles by fate; `received` counts identities, `duplicates` further arrivals of the same tile."""
+    """Tiles by fate; `received` counts identities, `duplicates` copies of them that the ground's store suppressed."""
 
     sent: int
     received: int
@@ -66,7 +66,7 @@ class Delay:
 class Makespan:
     """First acquisition to last write at the ground [s], as measured, as ideal, and as predicted.
 
-    Predictions are None when none was made, or when plans of different splits flew.
+    Predictions are None when none was made, or when more than one plan flew: each is of a whole run with one.
     """
 
     measured: float | None
@@ -77,7 +77,7 @@ class Makespan:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Received tiles over the measured makespan [1/s], and ideal over measured makespan [-]."""
+    """Received tiles over the measured makespan [1/s], and ideal over measured makespan [-]; None when unknown."""
 
     tiles_per_s: float | None
     of_ideal: float | None
@@ -85,19 +85,25 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes on the links by kind, counted by `counting_rule`; `upload` is None when nobody counted it."""
+    """Bytes on the links by kind, counted by `counting_rule`; None when nobody counted all of them."""
 
-    isl: int
-    s2g: int
+    isl: int | None
+    s2g: int | None
     upload: int | None
     counting_rule: str = COUNTING_RULE
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of one run."""
+    """The figures of one run.
+
+    `in_custody` says where the tiles were that were neither delivered nor dropped when the run ended, `gaps` what was
+    not recorded: totals that it would have been needed for are None.
+    """
 
     tiles: Tiles
+    in_custody: dict[str, int]
+    gaps: list[str]
     accuracy: Accuracy
     hops: list[Hop]
     satellites: list[SatelliteUse]
@@ -113,10 +119,12 @@ class Summary:
 
     @property
     def exit_ok(self) -> bool:
-        """True only if tiles were sent, each came down exactly once, and nothing was dropped."""
+        """True only if tiles were sent, each is on the ground exactly once, and nothing was dropped.
+
+        Copies that the ground's store suppressed are no fault: after a failure, tiles are sent again.
+        """
         tiles = self.tiles
-        once = tiles.received == tiles.sent > 0 and tiles.duplicates == 0
-        return once and not any(tiles.dropped.values())
+        return tiles.received == tiles.sent > 0 and not any(tiles.dropped.values())
 
     def to_json(self) -> dict[str, Any]:
         """The content of `summary.json`: attributes under their own names, a hop's ends as from and to."""

@@ -23,7 +23,12 @@ class RateMeter:
         self._steps: deque[tuple[float, int]] = deque()
 
     def update(self, now_s: float, count: int) -> None:
-        """Take note of the count at `now_s`; a count of 0 means that nothing has happened yet."""
+        """Take note of the count at `now_s`; a count of 0 means that nothing has happened yet.
+
+        A count that falls is that of a new beginning.
+        """
+        if self._steps and count < self._steps[-1][1]:
+            self._steps.clear()
         if count and (not self._steps or count != self._steps[-1][1]):
             self._steps.append((now_s, count))
         while len(self._steps) > self._least_steps + 1 and now_s - self._steps[0][0] > self._window_s:

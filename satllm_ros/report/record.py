@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class StageRecord:
-    """How one satellite spent its time on one batch; clock readings are of one steady clock [s]."""
+    """How one satellite spent its time on one batch; clock readings are of one steady clock [s].
+
+    `epoch` is that of the plan the batch obeyed.
+    """
 
     satellite: str
     boot_id: int
     sequence: int
     attempt: int
+    epoch: tuple[int, int]
     start: int
     stop: int
     tiles: int
@@ -46,7 +50,7 @@ class TransferRecord:
 
 @dataclass(frozen=True)
 class TileRecord:
-    """One prediction written at the ground; `copies` counts arrivals, 1 if it came exactly once."""
+    """One prediction written at the ground; `copies` counts arrivals, 1 if none had to be suppressed."""
 
     source_id: str
     frame: int
@@ -104,6 +108,12 @@ class RunRecord:
         N.
     sent_tiles, dropped
         From sensing's ledger: tiles that left the camera side, and drops by cause.
+    in_custody
+        Tiles that were neither delivered nor dropped when the record ended, by where they were, in words.
+    gaps
+        What this record does not hold, in sentences; empty if it holds the whole run.
+    older_tiles
+        Tiles at the ground of which only the number is known, beside those in `tiles`.
     truth
         True class of (frame, tile_index), empty when unknown.
     reference
@@ -116,6 +126,9 @@ class RunRecord:
     tiles_per_batch: int = 1
     sent_tiles: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    in_custody: dict[str, int] = field(default_factory=dict)
+    gaps: tuple[str, ...] = ()
+    older_tiles: int = 0
     plans: list[PlanRecord] = field(default_factory=list)
     satellites: list[SatelliteRecord] = field(default_factory=list)
     links: list[LinkRecord] = field(default_factory=list)

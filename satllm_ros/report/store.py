@@ -16,7 +16,7 @@ from satllm_ros.report.record import (
     TransferRecord,
 )
 
-FORMAT = 1
+FORMAT = 2
 _LISTS: dict[str, type] = {
     "plans": PlanRecord,
     "satellites": SatelliteRecord,

@@ -8,7 +8,7 @@ import numpy as np
 from satllm_ros.report.crossings import Crossing, crossings
 from satllm_ros.report.figures import Accuracy, Delay, Hop, Makespan, Summary, Throughput, Tiles, Traffic
 from satllm_ros.report.flowline import ideal_makespan_s
-from satllm_ros.report.record import PlanRecord, RunRecord, TileRecord
+from satllm_ros.report.record import RunRecord, TileRecord
 from satllm_ros.report.satellites import satellite_uses
 from satllm_ros.report.tiles import share_right, unique_tiles
 
@@ -16,26 +16,29 @@ from satllm_ros.report.tiles import share_right, unique_tiles
 def summarise(run: RunRecord) -> Summary:
     """Compute the figures of a run, complete or broken off; what is unknown is None, never a guess."""
     tiles = unique_tiles(run)
+    received = len(tiles) + run.older_tiles
     measured_s = None
-    if tiles:
+    if tiles and not run.older_tiles:
         measured_s = max(t.grounded_s for t in tiles) - min(t.acquired_s for t in tiles)
-    ideal_s = ideal_makespan_s(run)
+    ideal_s = None if run.gaps else ideal_makespan_s(run)
     messages = list(crossings(run))
     return Summary(
         tiles=Tiles(
             sent=run.sent_tiles,
-            received=len(tiles),
+            received=received,
             duplicates=sum(t.copies - 1 for t in tiles),
-            lost=max(0, run.sent_tiles - len(tiles)),
+            lost=max(0, run.sent_tiles - received),
             dropped=dict(run.dropped),
         ),
+        in_custody=dict(run.in_custody),
+        gaps=list(run.gaps),
         accuracy=_accuracy(run, tiles),
         hops=_hops(messages),
-        satellites=satellite_uses(run, measured_s),
+        satellites=satellite_uses(run, None if run.gaps else measured_s),
         delay_s=_delay(tiles),
         makespan_s=Makespan(measured_s, ideal_s, *_predictions(run)),
         throughput=Throughput(
-            tiles_per_s=len(tiles) / measured_s if measured_s else None,
+            tiles_per_s=received / measured_s if measured_s else None,
             of_ideal=ideal_s / measured_s if measured_s and ideal_s is not None else None,
         ),
         traffic_bytes=_traffic(run, messages),
@@ -90,19 +93,16 @@ def _delay(tiles: list[TileRecord]) -> Delay:
 
 
 def _predictions(run: RunRecord) -> tuple[float | None, float | None]:
-    worked = {(s.satellite, s.start, s.stop) for s in run.stages}
-    flown: dict[tuple, PlanRecord] = {}
-    for plan in run.plans:
-        split = tuple(stage[:3] for stage in plan.stages)
-        if worked.issuperset(split):
-            flown[split] = plan
-    if len(flown) != 1:
+    epochs = {stage.epoch for stage in run.stages}
+    flown = [plan for plan in run.plans if plan.epoch in epochs]
+    if run.gaps or len(epochs) != 1 or len(flown) != 1:
         return None, None
-    (plan,) = flown.values()
-    return plan.predicted_exact_s, plan.predicted_paper_s
+    return flown[0].predicted_exact_s, flown[0].predicted_paper_s
 
 
 def _traffic(run: RunRecord, messages: list[Crossing]) -> Traffic:
+    if run.gaps:
+        return Traffic(isl=None, s2g=None, upload=None)
     upload = sum(m.wire_bytes for m in messages if m.sender == run.source)
     s2g = sum(m.wire_bytes for m in messages if m.receiver == run.ground)
     between = sum(m.wire_bytes for m in messages if m.sender != run.source and m.receiver != run.ground)

@@ -59,8 +59,6 @@ def _verdict(summary: Summary) -> Text:
     words = f"INCOMPLETE: {tiles.received} of {tiles.sent} tiles came down"
     if tiles.received > tiles.sent:
         words += ", more than were sent"
-    elif tiles.duplicates:
-        words += ", not each exactly once"
     elif any(tiles.dropped.values()):
         words += ", others were dropped"
     return Text(words, style="bold red")
@@ -69,11 +67,17 @@ def _verdict(summary: Summary) -> Text:
 def _outcome(summary: Summary) -> list[tuple[str, Text]]:
     tiles, accuracy = summary.tiles, summary.accuracy
     counts = Text(f"{tiles.sent} sent   {tiles.received} received")
-    for count, word in ((tiles.duplicates, "duplicates"), (tiles.lost, "lost")):
-        counts.append(f"   {count} {word}", style="bold red" if count else "")
+    counts.append(f"   {tiles.lost} lost", style="bold red" if tiles.lost else "")
+    if tiles.duplicates:
+        counts.append(f"   {tiles.duplicates} copies suppressed")
     for cause, count in tiles.dropped.items():
         counts.append(f"   {count} dropped: {cause}", style="bold red" if count else "")
     rows = [("tiles", counts)]
+    if summary.in_custody:
+        places = ", ".join(f"{count} {place}" for place, count in summary.in_custody.items())
+        rows.append(("in custody", Text(places)))
+    if summary.gaps:
+        rows.append(("unknown", Text("; ".join(summary.gaps), style="yellow")))
     flown = Text("flown ").append(units.percent(accuracy.flown, 2), style="bold")
     flown.append(f"   unsplit and uncompressed {units.percent(accuracy.reference, 2)}")
     if accuracy.flown is not None and accuracy.reference is not None:
@@ -89,7 +93,8 @@ def _outcome(summary: Summary) -> list[tuple[str, Text]]:
 def _timing(summary: Summary) -> list[tuple[str, Text]]:
     delay, makespan, throughput = summary.delay_s, summary.makespan_s, summary.throughput
     if not makespan.measured:
-        return [("makespan", Text("unknown: no tile came down", style="red"))]
+        reason = "only the newest tiles are listed" if summary.tiles.received else "no tile came down"
+        return [("makespan", Text(f"unknown: {reason}", style="red"))]
     spent = Text("measured ").append(f"{makespan.measured:.2f} s", style="bold")
     for word, predicted_s in (
         ("predicted", makespan.predicted_exact),
@@ -114,7 +119,8 @@ def _traffic(summary: Summary) -> list[tuple[str, Text]]:
     traffic = summary.traffic_bytes
     total = Text("ISL ").append(units.size(traffic.isl), style="bold")
     total.append("   S2G ").append(units.size(traffic.s2g), style="bold")
-    total.append(f"   together {units.size(traffic.isl + traffic.s2g)}")
+    if traffic.isl is not None and traffic.s2g is not None:
+        total.append(f"   together {units.size(traffic.isl + traffic.s2g)}")
     total.append(f"   upload to the first satellite {units.size(traffic.upload)}")
     return [("bytes", total), ("counted", Text(traffic.counting_rule, style="dim"))]
 

@@ -33,8 +33,9 @@ def write_timeline(run: RunRecord, path: Path) -> None:
         figure.savefig(path)
         return
     zoom, whole = figure.subplots(2, 1, gridspec_kw={"height_ratios": (2.2, 1.0)})
-    end_s = max(bar.start_s + bar.duration_s for lane in drawn for bar in lane.bars)
-    zoom_s = min(end_s, _zoom_s(drawn))
+    # An axis has some length, even if nothing took any time.
+    end_s = max(bar.start_s + bar.duration_s for lane in drawn for bar in lane.bars) or 1.0
+    zoom_s = min(end_s, _zoom_s(drawn)) or end_s
     _draw(zoom, drawn, zoom_s, numbered=True)
     _draw(whole, drawn, end_s, numbered=False)
     whole.axvspan(0, zoom_s, facecolor="none", edgecolor=INK, linewidth=1.2, zorder=5)

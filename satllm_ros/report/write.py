@@ -1,6 +1,9 @@
 """Everything a run leaves on disk, written in one go."""
 
 import json
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from satllm_ros.report.figures import Summary
@@ -14,32 +17,62 @@ RESULTS = "results.csv"
 SUMMARY = "summary.json"
 TIMELINE = "timeline.png"
 
+Written = tuple[Summary, tuple[Path, ...], tuple[str, ...]]
 
-def write_run(run: RunRecord, directory: Path) -> tuple[Summary, tuple[Path, ...]]:
+
+def write_run(run: RunRecord, directory: Path) -> Written:
     """Write record, results, summary and picture of a run into `directory`, made if absent.
 
     Returns
     -------
-    Summary, tuple of Path
-        The figures, and the files a user wants to know of.
+    Summary, tuple of Path, tuple of str
+        The figures, the files that a user wants to know of, and a sentence on each that could not be written: on a
+        full disk the figures are still there to be printed.
     """
-    save_run(run, directory / RECORD)
-    return write_report(run, directory)
+    failures = _failure(directory / RECORD, partial(save_run, run))
+    summary, files, more = write_report(run, directory)
+    return summary, files, (*failures, *more)
 
 
-def rewrite_report(directory: Path) -> tuple[Summary, tuple[Path, ...]]:
+def rewrite_report(directory: Path) -> Written:
     """Build results, summary and picture anew from the record in `directory`; as `write_run` otherwise."""
     return write_report(load_run(directory / RECORD), directory)
 
 
-def write_report(run: RunRecord, directory: Path) -> tuple[Summary, tuple[Path, ...]]:
-    """Write results, summary and picture, not the record; as `write_run` otherwise."""
-    # Half a second of import that a caller without a picture should not pay.
-    from satllm_ros.report.timeline import write_timeline
-
+def write_report(run: RunRecord, directory: Path) -> Written:
+    """Write results, summary and, last, the picture, not the record; as `write_run` otherwise."""
     summary = summarise(run)
-    results, figures, picture = (directory / name for name in (RESULTS, SUMMARY, TIMELINE))
-    write_results_csv(run, results)
-    figures.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
-    write_timeline(run, picture)
-    return summary, (results, figures, picture)
+
+    def write_summary(path: Path) -> None:
+        path.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
+
+    def write_picture(path: Path) -> None:
+        # Half a second of import that a caller without a picture should not pay.
+        from satllm_ros.report.timeline import write_timeline
+
+        write_timeline(run, path)
+
+    files: list[Path] = []
+    failures: list[str] = []
+    for name, write in (
+        (RESULTS, partial(write_results_csv, run)),
+        (SUMMARY, write_summary),
+        (TIMELINE, write_picture),
+    ):
+        path = directory / name
+        failed = _failure(path, write)
+        failures += failed
+        if not failed:
+            files.append(path)
+    return summary, tuple(files), tuple(failures)
+
+
+def _failure(path: Path, write: Callable[[Path], None]) -> list[str]:
+    """Why a file could not be written, in at most one sentence."""
+    try:
+        write(path)
+    except OSError as error:
+        return [f"{path} could not be written: {error}"]
+    except Exception:
+        return [f"{path} could not be made: {traceback.format_exc()}"]
+    return []

@@ -7,7 +7,7 @@ the returned `Send` actions. Every batch is in exactly one state; `tally()` coun
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -60,7 +60,7 @@ class CustodyLimits:
     copies_batches
         Batches of which sensing keeps a copy, whatever their state; a full store pushes back on the source.
     stall_s
-        With no acknowledgement at all for so long, the oldest batch in flight is taken for lost.
+        With no acknowledgement of a batch in flight for so long, the oldest of them is taken for lost.
     backoff_s, attempts
         First pause before a refused batch is sent again (doubled each time, 16-fold at most), and how often a
         batch may fail before it is dropped; refusals that do not blame the batch are not counted.
@@ -227,7 +227,9 @@ class Custody(Generic[Payload]):
             for other in self._held.values():
                 if other.state is State.IN_FLIGHT and other.place < held.place:
                     other.overtaken += 1
-        self._last_progress_s = now_s
+        if held.state is State.IN_FLIGHT:
+            # What a store delivers late says nothing of the chain.
+            self._last_progress_s = now_s
         if verdict is Verdict.DELIVERED:
             self._last_delivery_s = now_s
             self._tiles["delivered"] += held.tiles
@@ -247,6 +249,16 @@ class Custody(Generic[Payload]):
         for sequence, held in self._in_state(State.STORED):
             if held.where == store:
                 self._lose("store_lost", sequence, held, now_s, blamed=False)
+
+    def on_way_lost(self, is_lost: Callable[[Epoch, str], bool], now_s: float) -> None:
+        """A satellite is dead or began anew, and what was under way to it is gone.
+
+        `is_lost` is asked with the epoch of each batch in flight and the last satellite known to have passed it on,
+        empty if none. One that had come further than was known is sent twice, which does no harm.
+        """
+        for sequence, held in self._in_state(State.IN_FLIGHT):
+            if held.epoch is not None and is_lost(held.epoch, held.where):
+                self._lose("way_lost", sequence, held, now_s, blamed=False)
 
     def queries(self, now_s: float) -> dict[str, list[BatchId]]:
         """Batches to ask their stores about now: an acknowledgement of their delivery may have been lost."""
@@ -282,10 +294,6 @@ class Custody(Generic[Payload]):
     def be_patient(self, stall_s: float) -> None:
         """Wait at least so long before a silent chain is taken for one that lost its oldest batch."""
         self._stall_s = max(self._limits.stall_s, stall_s)
-
-    def has_ready(self, now_s: float) -> bool:
-        """Whether some batch could be sent now if the window allowed it."""
-        return any(h.state is State.WAITING and h.not_before_s <= now_s for h in self._held.values())
 
     @property
     def waiting_batches(self) -> int:

@@ -84,9 +84,12 @@ class StoreProtocol(Generic[Payload]):
     restored
         All that earlier lives wrote.
     resend_s
-        Predictions that the ground has not acknowledged for so long are sent again.
+        Predictions that the ground has not acknowledged for so long are sent again; may be changed at any time.
     window_batches
         Batches sent to the ground and not yet acknowledged: as many as the S2G queue can hold.
+
+    Memory is bounded by what the caller lets it hold: `undelivered` payloads, and the identities of
+    `REMEMBERED_DELIVERIES` delivered batches.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class StoreProtocol(Generic[Payload]):
         window_batches: int = 16,
     ) -> None:
         self._satellite = satellite
-        self._resend_s = resend_s
+        self.resend_s = resend_s
         self._window_batches = window_batches
         self._in_contact = True
         self._writing: dict[BatchKey, list[BatchId]] = {}
@@ -126,7 +129,7 @@ class StoreProtocol(Generic[Payload]):
         return [Write(batch, payload)]
 
     def on_written(self, batch: BatchId, payload: Payload, now_s: float) -> list[StoreAction[Payload]]:
-        """What `Write` asked for is on disk."""
+        """What `Write` asked for is on disk; `payload` is what `SendToGround` shall carry."""
         key = batch_key(batch)
         waiting = self._writing.pop(key, [batch])
         self._held[key] = _Stored(waiting[-1], payload)
@@ -136,7 +139,7 @@ class StoreProtocol(Generic[Payload]):
         """The disk is full or broken: sensing keeps the batch and sends it again, perhaps elsewhere."""
         waiting = self._writing.pop(batch_key(batch), [batch])
         return [
-            Acknowledge(Ack(each, self._satellite, Verdict.REFUSED, Cause.INTERNAL))
+            Acknowledge(Ack(each, self._satellite, Verdict.REFUSED, Cause.FULL))
             for each in waiting
         ]  # fmt: skip
 
@@ -147,6 +150,11 @@ class StoreProtocol(Generic[Payload]):
             return []
         self._remember(key)
         return [MarkDelivered(batch), *self._send(now_s)]
+
+    def on_spoilt(self, batch: BatchId) -> None:
+        """What was on disk is not whole any more: sensing, when it asks, is told that it is not held."""
+        if self._held.pop(batch_key(batch), None) is not None:
+            self.causes["spoilt"] += 1
 
     def on_query(self, batches: Iterable[BatchId]) -> list[StoreAction[Payload]]:
         """Sensing asks what became of batches that were acknowledged as stored."""
@@ -160,17 +168,30 @@ class StoreProtocol(Generic[Payload]):
         return answers
 
     def on_contact(self, in_contact: bool, now_s: float) -> list[StoreAction[Payload]]:
-        """The S2G link has come up or gone down."""
+        """The S2G link has come up or gone down; told once more is no harm."""
+        if self._in_contact and not in_contact:
+            # Whether what was under way has arrived is unknown: it is sent first in the next contact.
+            for held in self._held.values():
+                held.sent_s = None
         self._in_contact = in_contact
         return self._send(now_s)
 
     def on_tick(self, now_s: float) -> list[StoreAction[Payload]]:
         """Time passes; about once a second."""
-        for held in self._held.values():
-            if held.sent_s is not None and now_s - held.sent_s >= self._resend_s:
-                held.sent_s = None
-                self.causes["resent"] += 1
+        overdue = [
+            key for key, held in self._held.items() if held.sent_s is not None and now_s - held.sent_s >= self.resend_s
+        ]
+        for key in overdue:
+            # Behind all others: what the ground will not have must not keep it from the rest.
+            held = self._held[key] = self._held.pop(key)
+            held.sent_s = None
+            self.causes["resent"] += 1
         return self._send(now_s)
+
+    @property
+    def in_contact(self) -> bool:
+        """Whether predictions are sent."""
+        return self._in_contact
 
     @property
     def undelivered(self) -> int:

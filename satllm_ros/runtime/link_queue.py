@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -31,14 +32,17 @@ class LinkQueue(Generic[Message]):
     """Serialises messages onto a link: `comm = 8 * wire_bytes / rate_bps`, then the propagation delay.
 
     A pure state machine: the caller brings the time. Overflow policy: a message that finds `depth` others
-    waiting is refused, newest first.
+    waiting is refused, newest first. A link that goes down loses what is on the wire; what waits, waits on, and so
+    does what is offered meanwhile, up to `depth`.
     """
 
     def __init__(self, rates: LinkRates, depth: int) -> None:
         self.rates = rates
+        self.up = True
         self._depth = depth
         self._pending: deque[Transfer[Message]] = deque()
-        self._busy_until_s = float("-inf")
+        # While the link is down, never: whoever waits is scheduled for then.
+        self._busy_until_s = -math.inf
 
     def offer(self, message: Message, wire_bytes: int, now_s: float) -> bool:
         """Queue a message; False when the queue is full."""
@@ -50,14 +54,30 @@ class LinkQueue(Generic[Message]):
     def set_rates(self, rates: LinkRates, now_s: float) -> None:
         """Change the rate and delay; what is still waiting is rescheduled, what is on the wire keeps its arrival."""
         self.rates = rates
-        waiting = [t for t in self._pending if t.start_s > now_s]
+        waiting = self._take_waiting(now_s)
         if not waiting:
             return
-        self._pending = deque(t for t in self._pending if t.start_s <= now_s)
         # Whoever waits starts at the moment the wire falls free.
         self._busy_until_s = waiting[0].start_s
         for transfer in waiting:
             self._schedule(transfer.message, transfer.wire_bytes, now_s)
+
+    def set_up(self, up: bool, now_s: float) -> int:
+        """Take the link down or up again; gives how many messages were on the wire and are lost.
+
+        What has arrived by now, and was not fetched with `due` yet, is not lost.
+        """
+        if up == self.up:
+            return 0
+        self.up = up
+        waiting = self._take_waiting(now_s)
+        arrived = [t for t in self._pending if t.stop_s <= now_s]
+        lost = len(self._pending) - len(arrived)
+        self._pending = deque(arrived)
+        self._busy_until_s = now_s if up else math.inf
+        for transfer in waiting:
+            self._schedule(transfer.message, transfer.wire_bytes, now_s)
+        return lost
 
     def due(self, now_s: float) -> list[Transfer[Message]]:
         """Messages whose last bit has arrived, in order."""
@@ -68,7 +88,8 @@ class LinkQueue(Generic[Message]):
 
     @property
     def next_arrival_s(self) -> float | None:
-        return self._pending[0].stop_s if self._pending else None
+        """When the next message arrives; None if nothing will before something changes."""
+        return self._pending[0].stop_s if self._pending and self._pending[0].stop_s < math.inf else None
 
     @property
     def queued_messages(self) -> int:
@@ -77,6 +98,11 @@ class LinkQueue(Generic[Message]):
     @property
     def queued_bytes(self) -> int:
         return sum(t.wire_bytes for t in self._pending)
+
+    def _take_waiting(self, now_s: float) -> list[Transfer[Message]]:
+        waiting = [t for t in self._pending if t.start_s > now_s]
+        self._pending = deque(t for t in self._pending if t.start_s <= now_s)
+        return waiting
 
     def _schedule(self, message: Message, wire_bytes: int, now_s: float) -> None:
         start_s = max(now_s, self._busy_until_s)

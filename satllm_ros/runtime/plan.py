@@ -12,6 +12,8 @@ from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.runtime.identity import Epoch
 
 MAX_EPOCH = 2**63
+# A chain that takes longer for one batch is not one that anybody waits for.
+MAX_CYCLE_S = 3600.0
 
 
 class PlanError(ValueError):
@@ -30,7 +32,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """Message `Plan` without ROS. `explanation` and predictions inform people and are not part of the hash.
+    """Message `Plan` without ROS. `explanation` and predicted makespans inform people and are not part of the hash.
+
+    `predicted_cycle_s` is: sensing derives from it how long it waits for an acknowledgement.
 
     `signature` is Ed25519 over `content()`; empty when plans are not signed.
     """
@@ -66,7 +70,8 @@ class Plan:
             "source": self.source,
             "stages": [asdict(stage) for stage in self.stages],
             "downlink": self.downlink,
-            "accuracy_floor": self.accuracy_floor,
+            "accuracy_floor": float(self.accuracy_floor),
+            "predicted_cycle_s": float(self.predicted_cycle_s),
         }
         return json.dumps(obeyed, sort_keys=True).encode()
 
@@ -137,3 +142,7 @@ def check_plan(plan: Plan, *, model_id: str, blocks: int, known: Collection[str]
         raise PlanError(f"plan {plan.epoch} downlinks from {plan.downlink!r}; known are {', '.join(sorted(known))}")
     if not (math.isfinite(plan.accuracy_floor) and 0.0 <= plan.accuracy_floor <= 1.0):
         raise PlanError(f"plan {plan.epoch} has accuracy floor {plan.accuracy_floor}; allowed is 0 to 1")
+    if not 0.0 <= plan.predicted_cycle_s <= MAX_CYCLE_S:
+        raise PlanError(
+            f"plan {plan.epoch} predicts {plan.predicted_cycle_s} s between batches; allowed is 0 to {MAX_CYCLE_S:g}"
+        )

@@ -6,7 +6,7 @@ the switch, low water), whatever the order in which it was heard: a late joiner 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from satllm_ros.runtime.custody import Cause
@@ -79,6 +79,8 @@ class SatelliteProtocol:
         Bytes of parameters of each of the L blocks.
     budget_bytes
         Bound on the bytes in memory at any moment, sub-models being loaded included.
+    objection
+        Why this satellite cannot serve a plan that is sound in itself, in one sentence; empty if it can.
     """
 
     def __init__(
@@ -90,7 +92,9 @@ class SatelliteProtocol:
         layer_bytes: Sequence[int],
         known: Collection[str],
         budget_bytes: int,
+        objection: Callable[[Plan], str] = lambda plan: "",
     ) -> None:
+        self._objection = objection
         self.satellite = satellite
         self.boot_id = boot_id
         self._model_id = model_id
@@ -156,6 +160,12 @@ class SatelliteProtocol:
         if self._proposal is not None and self._proposal.epoch <= state.withdrawn:
             self._proposal = None
         self._superseded = [held for held in self._superseded if held.epoch > state.withdrawn]
+        return self._reconcile()
+
+    def on_budget(self, budget_bytes: int) -> list[Action]:
+        """Memory was taken away or given back; what does not fit any more goes at once, even if it is flown."""
+        self.budget_bytes = budget_bytes
+        self._failed.clear()
         return self._reconcile()
 
     def on_loaded(self, blocks: Blocks) -> list[Action]:
@@ -297,6 +307,8 @@ class SatelliteProtocol:
 
     def _check(self, plan: Plan) -> None:
         check_plan(plan, model_id=self._model_id, blocks=len(self._layer_bytes), known=self._known)
+        if reason := self._objection(plan):
+            raise PlanError(f"plan {plan.epoch}: {reason}")
 
     def _blocks(self, plan: Plan) -> Blocks | None:
         stage = plan.stage_of(self.satellite)

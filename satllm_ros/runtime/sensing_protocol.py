@@ -98,6 +98,7 @@ class SensingProtocol(Generic[Payload]):
         self._committer.active = persisted
         self.liveness = Liveness(known, limits.liveness)
         self._reports: dict[str, Report] = {}
+        self._unconnected: frozenset[str] = frozenset()
         self._drain_since_s: float | None = None
         self.switch = SwitchState()
         self._ended_drains = 0
@@ -150,6 +151,13 @@ class SensingProtocol(Generic[Payload]):
     def on_ack(self, ack: Ack, now_s: float) -> list[Action]:
         """A satellite, a store or the ground says what became of a batch."""
         self.custody.on_ack(ack.batch, ack.verdict, ack.cause, now_s, ack.sender)
+        return self._after(now_s)
+
+    def on_connections(self, unconnected: Collection[str], now_s: float) -> list[Action]:
+        """These satellites would not hear what sensing sends: nothing is sent to a first stage among them."""
+        if self._unconnected == frozenset(unconnected):
+            return []
+        self._unconnected = frozenset(unconnected)
         return self._after(now_s)
 
     def on_accepted(self, now_s: float) -> list[Action]:
@@ -206,6 +214,8 @@ class SensingProtocol(Generic[Payload]):
                 found[name] = "dead"
             elif report is not None and plan_key(plan) not in report.serves:
                 found[name] = "does not serve the active plan yet"
+            elif name == plan.satellites[0] and name in self._unconnected:
+                found[name] = "is not connected to sensing yet"
         return found
 
     def ledger(self) -> tuple[Tally, list[tuple[Place, str]]]:
@@ -220,6 +230,15 @@ class SensingProtocol(Generic[Payload]):
         reachable = "down" if self.liveness.life(place.where) is Life.DEAD else "reachable"
         return f"stored at {place.where}, {reachable}"
 
+    def _was_ahead(self, satellite: str, epoch: Epoch, where: str) -> bool:
+        """Whether a batch in flight, last passed on by `where`, had yet to come past this satellite."""
+        plan = self._committer.active
+        if plan is None or plan.epoch != epoch or satellite == plan.downlink:
+            # The ways of former plans are not known any more; and what was stored is not in flight.
+            return True
+        way = plan.satellites
+        return satellite in way and (where not in way or way.index(where) < way.index(satellite))
+
     # What follows
 
     def _note(self, change: Change | None, now_s: float) -> None:
@@ -229,6 +248,7 @@ class SensingProtocol(Generic[Payload]):
             # Fresh reports only: what it had in memory may be gone.
             self._reports.pop(change.satellite, None)
             self._committer.forget(change.satellite)
+            self.custody.on_way_lost(lambda epoch, where: self._was_ahead(change.satellite, epoch, where), now_s)
         if change.after is Life.DEAD:
             self.custody.on_store_lost(change.satellite, now_s)
 

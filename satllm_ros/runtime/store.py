@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from satllm_ros.runtime.database import open_database
 from satllm_ros.runtime.identity import TileKey
 
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tiles (
     source_id TEXT NOT NULL,
@@ -40,19 +41,28 @@ class PredictionStore:
 
     Duplicates are judged by tile identity: a tile that is already there keeps its first prediction and counts
     the copy.
+
+    The file is what the mission is flown for, and nothing is ever deleted from it: about 100 bytes per tile. It
+    keeps nothing in memory.
+
+    Raises
+    ------
+    BadDatabaseError
+        If the file is damaged, or another program's.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        with self._database:
-            self._database.execute(_SCHEMA)
+        self._database = open_database(path, _SCHEMA, _VERSION)
 
     def write(self, tiles: Iterable[StoredTile]) -> int:
-        """Store tiles in one durable transaction; returns how many were new."""
+        """Store tiles in one durable transaction; returns how many were new.
+
+        Raises
+        ------
+        sqlite3.Error
+            If the disk is full or broken; nothing of the batch is then stored.
+        """
         rows = [
             (t.key.source_id, str(t.key.frame), t.key.tile_index, t.label, t.acquired_s, t.written_s) for t in tiles
         ]
@@ -60,16 +70,19 @@ class PredictionStore:
             return sum(self._add(row) for row in rows)
 
     def count(self) -> int:
+        """Tiles in the store."""
         with self._lock:
-            return self._count()
+            return self._database.execute("SELECT COUNT(*) FROM tiles").fetchone()[0]
 
-    def read(self) -> Iterator[StoredTile]:
+    def read(self, newest: int = -1) -> Iterator[StoredTile]:
+        """Tiles in order of writing; only so many of the newest unless negative."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT source_id, frame, tile_index, label, acquired_s, written_s, copies FROM tiles"
-                " ORDER BY written_s"
+                " ORDER BY written_s DESC LIMIT ?",
+                (newest,),
             ).fetchall()
-        for source_id, frame, tile_index, label, acquired_s, written_s, copies in rows:
+        for source_id, frame, tile_index, label, acquired_s, written_s, copies in reversed(rows):
             yield StoredTile(TileKey(source_id, int(frame), tile_index), label, acquired_s, written_s, copies)
 
     def close(self) -> None:
@@ -88,6 +101,3 @@ class PredictionStore:
                 "UPDATE tiles SET copies = copies + 1 WHERE source_id = ? AND frame = ? AND tile_index = ?", row[:3]
             )
         return bool(new)
-
-    def _count(self) -> int:
-        return self._database.execute("SELECT COUNT(*) FROM tiles").fetchone()[0]

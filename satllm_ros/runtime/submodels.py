@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from satllm_ros.model.spec import ModelSpec
+from satllm_ros.runtime.memory import give_back_pages
 from satllm_ros.runtime.pipeline import pace
 
 if TYPE_CHECKING:
@@ -30,36 +32,12 @@ class MemoryBudgetError(ValueError):
     """A sub-model does not fit beside what is loaded."""
 
 
+class NotLoadedError(LookupError):
+    """A sub-model is not in memory, or no longer."""
+
+
 class FrameworkError(ValueError):
     """torch or timm cannot be imported here."""
-
-
-class ExternalBlocks:
-    """Stands in for `SubModels` where another process runs the blocks, one tile and block in `block_s` seconds."""
-
-    ready = True
-    memory_bytes = 0
-    block_s: float | None = None
-
-    def __init__(self, spec: ModelSpec, block_s: float) -> None:
-        self.spec = spec
-        self.real_block_s = block_s
-
-    def load(self, start: int, stop: int, on_done: OnDone) -> None:
-        """Nothing to load; `on_done(None)` is called at once."""
-        on_done(None)
-
-    def keep_only(self, needed: set[Blocks]) -> None:
-        """Nothing to drop."""
-
-    def prepare_images(self, images: np.ndarray) -> np.ndarray:
-        """First stage's input, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
-        mean, std = (np.asarray(values, dtype=np.float32) for values in (self.spec.mean, self.spec.std))
-        scaled = (images.astype(np.float32) / np.float32(255.0) - mean) / std
-        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
-
-    def close(self) -> None:
-        """Nothing to free."""
 
 
 class SubModels:
@@ -68,7 +46,8 @@ class SubModels:
     Parameters
     ----------
     memory_budget_bytes
-        Bound on the bytes of parameters in memory at any time, sub-models being replaced included.
+        Bound on the bytes of parameters in memory at any time, sub-models being replaced included; they are counted
+        as the checkpoint states them, `layer_bytes` of every block.
     block_s
         Emulated seconds one tile takes in one block; None runs at the computer's own speed.
     threads
@@ -80,11 +59,15 @@ class SubModels:
     ) -> None:
         self._checkpoint = checkpoint
         self.spec = spec
-        self._budget_bytes = memory_budget_bytes
+        self.layer_bytes = spec.layer_bytes
+        self.budget_bytes = memory_budget_bytes
         self.block_s = block_s
         self._threads = threads
         self._loaded: dict[Blocks, Stage] = {}
+        # Runs under way, by blocks: what is dropped meanwhile stays in memory until they end.
+        self._running: Counter[Blocks] = Counter()
         self._lock = threading.Lock()
+        self._run_ended = threading.Condition(self._lock)
         self._real_block_s: float | None = None
         self._imported = False
         self._import_failure: Exception | None = None
@@ -121,10 +104,12 @@ class SubModels:
             raise FrameworkError(f"torch, timm or the model cannot be used: {self._import_failure}")
         return self._imported
 
-    def keep_only(self, needed: set[Blocks]) -> None:
-        """Drop every sub-model that no plan needs any more."""
+    def drop(self, start: int, stop: int) -> None:
+        """Forget blocks (start, stop]; a run of them that is under way ends first, and a load that follows waits."""
         with self._lock:
-            self._loaded = {blocks: stage for blocks, stage in self._loaded.items() if blocks in needed}
+            self._loaded.pop((start, stop), None)
+        # After the run that may still need it, and on the worker: it takes longer than a callback may.
+        self._work.put(self._free_dropped)
 
     @property
     def memory_bytes(self) -> int:
@@ -150,17 +135,14 @@ class SubModels:
 
         Raises
         ------
-        KeyError
-            If these blocks are not loaded.
+        NotLoadedError
+            If these blocks are not in memory.
         """
         import torch
 
-        with self._lock:
-            stage = self._loaded[(start, stop)]
         start_s = time.monotonic()
-        with torch.inference_mode():
-            tensor = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
-            output = stage(tensor).numpy()
+        tensor = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+        output = self._forward((start, stop), tensor)
         real_s = time.monotonic() - start_s
         tiles = len(tensor)
         self._note_real(real_s / ((stop - start) * tiles))
@@ -175,7 +157,34 @@ class SubModels:
         if self._imported or self._import_failure is not None:
             # An import under way cannot be interrupted; it is left to the end of the process.
             self._worker.join()
-        self.keep_only(set())
+        with self._lock:
+            self._loaded.clear()
+        self._free_dropped()
+
+    def _forward(self, blocks: Blocks, tensor: Any) -> np.ndarray:
+        with self._lock:
+            stage = self._loaded.get(blocks)
+            if stage is None:
+                raise NotLoadedError(f"blocks ({blocks[0]}, {blocks[1]}] are not in memory")
+            self._running[blocks] += 1
+        try:
+            return stage(tensor).numpy()
+        finally:
+            # Let go of before anybody is told: whoever waits wants its memory.
+            del stage
+            with self._lock:
+                self._running[blocks] -= 1
+                self._run_ended.notify_all()
+
+    def _free_dropped(self) -> None:
+        """Wait until nothing that was dropped is running, then give its pages back."""
+
+        def all_ended() -> bool:
+            return not any(count for blocks, count in self._running.items() if blocks not in self._loaded)
+
+        with self._lock:
+            self._run_ended.wait_for(all_ended)
+        give_back_pages()
 
     def _note_real(self, block_s: float) -> None:
         # A moving average that forgets a single slow batch within ten.
@@ -188,16 +197,20 @@ class SubModels:
         with self._lock:
             if (start, stop) in self._loaded:
                 return
-        needed_bytes = sum(self.spec.layer_bytes[start:stop])
-        taken_bytes = self.memory_bytes
-        if needed_bytes + taken_bytes > self._budget_bytes:
+            taken_bytes = sum(self._size(*blocks) for blocks in self._loaded)
+        needed_bytes = self._size(start, stop)
+        # The protocol asks only for what fits: this holds even if it errs.
+        if needed_bytes + taken_bytes > self.budget_bytes:
             raise MemoryBudgetError(
                 f"blocks ({start}, {stop}] need {needed_bytes:,} bytes,"
-                f" {taken_bytes:,} of {self._budget_bytes:,} are taken"
+                f" {taken_bytes:,} of {self.budget_bytes:,} are taken"
             )
         stage = load_stage(self._checkpoint, start, stop)
         with self._lock:
             self._loaded[(start, stop)] = stage
+
+    def _size(self, start: int, stop: int) -> int:
+        return sum(self.layer_bytes[start:stop])
 
     def _import_framework(self) -> None:
         # Importing torch takes seconds: done here once, while the rest of the graph comes up.

@@ -86,6 +86,12 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("links: s2g: propagation_s", ("links", "s2g", "propagation_s"), ABSENT),
     ("links: upload: unknown field 'rate_mbps'", ("links", "upload", "rate_mbps"), 2),
     ("links: unknown field 'ils'", ("links", "ils"), {"rate_bps": 1.0, "propagation_s": 0.0}),
+    ("source: rate", ("source", "rate"), -1),
+    ("source: rate", ("source", "rate"), "fast"),
+    ("durable_custody", ("durable_custody",), "yes please"),
+    ("signing", ("signing",), "key"),
+    ("signing: public_key", ("signing",), {"public_key": 12}),
+    ("signing: unknown field 'key'", ("signing",), {"key": "x"}),
     ("unknown field 'batchtiles'", ("batchtiles",), 5),
 ]
 
@@ -147,3 +153,28 @@ def test_the_files_own_source_is_checked_even_when_replaced(shipped: dict[str, A
 
 def test_the_widest_window_is_what_the_topics_can_hold(shipped: dict[str, Any], load: Load) -> None:
     assert load(changed(shipped, "window_batches", value=MAX_CREDITS)).window_batches == MAX_CREDITS
+
+
+def test_a_file_without_the_optional_fields_flies_as_ever(shipped: dict[str, Any], load: Load) -> None:
+    constellation = load(shipped)
+    assert (constellation.public_key, constellation.private_key) == ("", "")
+    assert constellation.durable_custody is False and constellation.source.rate == 0.0
+
+
+def test_optional_fields_are_read(shipped: dict[str, Any], load: Load) -> None:
+    document = changed(shipped, "signing", value={"public_key": "ab" * 32, "private_key": "keys/plan.pem"})
+    document = changed(changed(document, "durable_custody", value=True), "source", "rate", value=1)
+    constellation = load(document)
+    assert (constellation.public_key, constellation.private_key) == ("ab" * 32, "keys/plan.pem")
+    assert constellation.durable_custody is True and constellation.source.rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [(("batch_tile",), "batch_tiles"), (("durable_custdy",), "durable_custody"), (("source", "rates"), "rate")],
+)
+def test_an_unknown_field_that_is_nearly_one_gets_a_hint(
+    shipped: dict[str, Any], load: Load, path: tuple[str, ...], meant: str
+) -> None:
+    with pytest.raises(ConstellationError, match=f"unknown field '{path[-1]}'; did you mean {meant}[?]"):
+        load(changed(shipped, *path, value=1))

@@ -99,3 +99,27 @@ def test_a_latest_that_points_nowhere_is_mended_and_a_real_one_left(tmp_path: Pa
     (other / "latest").mkdir(parents=True)
     new_run_directory(other)
     assert (other / "latest").is_dir() and not (other / "latest").is_symlink()
+
+
+def test_what_the_optional_fields_say_reaches_the_nodes(shipped: dict[str, Any], load: Any) -> None:
+    document = changed(shipped, "signing", value={"public_key": "ab" * 32, "private_key": "plan.pem"})
+    document = changed(changed(document, "durable_custody", value=True), "source", "rate", value=2)
+    nodes = by_node(processes(load(document), RUN, exit_when_done=True))
+    signed = {name for name, values in nodes.items() if values.get("plan_public_key") == "ab" * 32}
+    assert signed == {"sensing", "planner", "recorder", *(f"{s['name']}/stage" for s in shipped["satellites"])}
+    assert [name for name, values in nodes.items() if "signing_key" in values] == ["planner"]
+    assert nodes["planner"]["signing_key"] == "plan.pem"
+    assert nodes["sensing"]["durable"] is True and nodes["sensing"]["rate"] == 2.0
+    assert nodes["sensing"]["state_directory"] == nodes["planner"]["state_directory"] == str(RUN)
+
+
+@pytest.mark.parametrize("use_sim_time", [False, True])
+def test_all_nodes_take_the_same_time(shipped_path: Path, use_sim_time: bool) -> None:
+    constellation = load_constellation(shipped_path)
+    nodes = by_node(processes(constellation, RUN, exit_when_done=True, use_sim_time=use_sim_time))
+    assert {values.get("use_sim_time", False) for values in nodes.values()} == {use_sim_time}
+
+
+def test_the_graph_can_spare_a_satellite_or_the_planner_only(specs: list[ProcessSpec], shipped: dict[str, Any]) -> None:
+    spared = {spec.name for spec in specs if spec.without}
+    assert spared == {"planner", *(satellite["name"] for satellite in shipped["satellites"])}

@@ -14,9 +14,11 @@ from std_msgs.msg import Header
 from satllm_ros import msg as m
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.nodes import conversions as convert
-from satllm_ros.runtime.custody import Cause
+from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.plan import Plan, PlanError, Stage
+from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.signals import Ack, CustodyQuery, Report, SwitchState
 
 UINT32, UINT64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 EPOCHS = st.builds(Epoch, UINT64, UINT64)
@@ -60,7 +62,17 @@ def plans(draw: st.DrawFn) -> Plan:
         predicted_cycle_s=draw(share),
         explanation=draw(TEXTS),
         plan_hash=draw(TEXTS),
+        signature=draw(st.binary(max_size=64)),
     )
+
+
+KEYS = st.tuples(EPOCHS, TEXTS)
+ACKS = st.builds(Ack, BATCHES, TEXTS, st.sampled_from(Verdict), st.sampled_from(Cause))
+SWITCHES = st.builds(SwitchState, KEYS, EPOCHS, EPOCHS)
+QUERIES = st.builds(CustodyQuery, TEXTS, st.lists(BATCHES, max_size=5).map(tuple))
+REPORTS = st.builds(
+    Report, TEXTS, UINT64, KEYS, st.sampled_from(Readiness), TEXTS, st.lists(KEYS, max_size=4).map(tuple)
+)
 
 
 def over_the_wire(message: Any) -> Any:
@@ -102,6 +114,32 @@ def test_plans_survive_the_wire(made: Plan) -> None:
 def test_hash_of_a_plan_survives_the_wire(made: Plan) -> None:
     sealed = made.sealed()
     assert convert.plan_from(over_the_wire(convert.plan_to(sealed, Time()))).digest() == sealed.plan_hash
+
+
+@settings(deadline=None)
+@given(ACKS, SWITCHES, QUERIES, REPORTS)
+def test_the_words_of_the_protocol_survive_the_wire(
+    ack: Ack, switch: SwitchState, query: CustodyQuery, report: Report
+) -> None:
+    status = m.SatelliteStatus()
+    convert.report_into(report, status)
+
+    assert convert.ack_from(over_the_wire(convert.ack_to(ack, Time()))) == ack
+    assert convert.switch_from(over_the_wire(convert.switch_to(switch, Time()))) == switch
+    assert convert.query_from(over_the_wire(convert.query_to(query, Time()))) == query
+    assert convert.report_from(over_the_wire(status)) == report
+
+
+@pytest.mark.parametrize("fields", [{"verdict": 0}, {"verdict": 4}, {"verdict": 3, "cause": 7}])
+def test_an_acknowledgement_with_an_unknown_verdict_or_cause_is_refused(fields: dict[str, int]) -> None:
+    with pytest.raises(convert.WireError, match="acknowledgement of 'sat1'"):
+        convert.ack_from(m.BatchAck(sender="sat1", **fields))
+
+
+@pytest.mark.parametrize("fields", [{"readiness": 5}, {"served": [m.Epoch()]}, {"served_hashes": ["a"]}])
+def test_a_status_that_contradicts_itself_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(convert.WireError, match="status of 'sat1'"):
+        convert.report_from(m.SatelliteStatus(satellite="sat1", **fields))
 
 
 @pytest.mark.parametrize("changes", [{"codec": 9}, {"keep_ratio": 0.5}, {"keep_ratio": float("nan")}, {"bits": 3}])

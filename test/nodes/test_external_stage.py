@@ -61,9 +61,9 @@ class TheirStage(Node):
 
 
 @pytest.fixture
-def stages():
+def stages(domain: int):
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=98)
+    rclpy.init(context=context, domain_id=domain)
     ours = FlightNode("ours", namespace="sat2", depth_below_root=1, context=context)
     theirs = TheirStage(context)
     executor = SingleThreadedExecutor(context=context)
@@ -71,9 +71,8 @@ def stages():
     executor.add_node(theirs)
     external = ExternalStage(ours, "sat2", PATIENCE_S)
     matched = threading.Event()
-    ours.create_timer(
-        0.05, lambda: matched.set() if external.connected and theirs.out.get_subscription_count() else None
-    )
+    outputs = (external._request, theirs.out)
+    ours.create_timer(0.05, lambda: matched.set() if all(p.get_subscription_count() for p in outputs) else None)
     spinner = threading.Thread(target=executor.spin, daemon=True)
     spinner.start()
     assert matched.wait(PATIENCE_S), "the two stages did not find each other"

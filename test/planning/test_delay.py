@@ -42,7 +42,7 @@ def recurrence(times, slots, delays):
     return leave
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(chains(), st.data())
 def test_exact_law_equals_simulation(chain, data):
     upload, compute, link, batches = chain
@@ -56,7 +56,7 @@ def test_exact_law_equals_simulation(chain, data):
     assert simulate(times, propagation_s=delays).makespan_s == pytest.approx(late)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(lines())
 def test_simulation_of_unequal_batches_and_bounded_queues(line):
     times, slots, delays = line

@@ -112,11 +112,11 @@ def test_explanation_says_what_would_change_the_plan():
     lines = explain(problem, solve(problem))
     assert lines == [
         "plan: sat1 blocks 1-2 sends int8; [red] blocks 3-4",
-        "predicted: 20.7 s for 10 batches (the paper's formula: 21.3 s)",
-        "bottleneck: [red], 2 s per batch, 0.5 batches/s",
+        "bottleneck: [red], 2 s per batch, 0.5 batches/s; predicted: 20.7 s for 10 batches (the paper's formula: "
+        "21.3 s)",
         "slack: sat1 75%, [red] 0%",
         "gap: 52.1% down to 9.93 s, which no plan could beat even if blocks were divisible; this plan is "
-        "proven optimal",
+        "proven optimal (exact objective)",
         "would change it: [red] twice as fast gives 10.7 s (-48%, the same split); memory without limit "
         "gives 11 s (-47%, another split)",
     ]
@@ -126,6 +126,45 @@ def test_explanation_of_a_link_bound_plan():
     document = DOCUMENT | {"links": [{"rate_bps": 80}, {"rate_bps": 0.5}, {"rate_bps": 80}]}
     problem = from_json(document)
     lines = explain(problem, solve(problem))
-    assert lines[2] == "bottleneck: link 1 (sat1 to [red]), 4 s per batch, 0.25 batches/s"
-    assert "link 1 (sat1 to [red]) twice as fast gives 22.7 s" in lines[5]
-    assert "memory without limit gains" in lines[5] or "memory without limit gives" in lines[5]
+    assert lines[1].startswith("bottleneck: link 1 (sat1 to [red]), 4 s per batch, 0.25 batches/s; predicted: ")
+    assert "link 1 (sat1 to [red]) twice as fast gives 22.7 s" in lines[4]
+    assert "memory without limit gains" in lines[4] or "memory without limit gives" in lines[4]
+
+
+def test_the_papers_objective_and_what_others_would_fly(plan, capsys):
+    assert plan(DOCUMENT, "--objective", "paper", "--json", "--compare") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["objective"] == "paper" and printed["delay_s"] == printed["predicted"]["paper_s"]
+    rows = {row["name"]: row for row in printed["compared"]}
+    assert list(rows)[:5] == ["uniform", "proportional", "single", "two-part", "ground only"]
+    assert rows["uniform"]["layers"] == [2, 2] and rows["single"]["layers"] == [0, 4]
+    assert rows["paper's A* (tree, joint ratios)"]["delay_s"] == pytest.approx(printed["delay_s"])
+    assert plan(DOCUMENT, "--objective", "paper", "--compare") == 0
+    shown = capsys.readouterr().out
+    assert "effective time (Eq. 14)" in shown and "two-part" in shown and "times the plan's" in shown
+
+
+def test_a_relay_and_a_loss_budget_are_explained(plan, capsys):
+    document = json.loads(json.dumps(DOCUMENT))
+    document["satellites"][0] |= {"may_relay": True, "flops_per_s": 1e-3}
+    document["satellites"][1]["memory_bytes"] = 4
+    del document["compression"]["accuracy_min"]
+    document["compression"]["loss_budget"] = 0.5
+    assert plan(document) == 0
+    assert "plan: sat1 relays, sends as it is; [red] blocks 1-4; loses 0 of the 0.5 allowed" in capsys.readouterr().out
+
+
+def test_a_loss_budget_that_no_setting_keeps(plan, capsys):
+    document = json.loads(json.dumps(DOCUMENT))
+    offered = [{"name": "a", "ratio": 0.5, "accuracy": 0.9}, {"name": "b", "ratio": 0.6, "accuracy": 0.95}]
+    document["compression"] = {"settings": offered, "loss_budget": 0.01}
+    # Without a free setting of ratio 1 losses count from the best accuracy offered.
+    assert plan(document, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["settings"] == ["b"]
+    document = json.loads(json.dumps(DOCUMENT))
+    document["compression"] = {"ratios": [0.5], "accuracy": [[0, 0.9], [1, 1]], "loss_budget": 0.01}
+    assert plan(document) == 3
+    assert capsys.readouterr().out == (
+        "no plan: 1 cut loses at least 0.05 of accuracy with ratio 0.5, more than the budget 0.01; nearest change: "
+        "raise loss_budget to 0.05, or offer a setting that loses less\n"
+    )

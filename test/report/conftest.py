@@ -95,6 +95,7 @@ def simulate(
                     boot_id=7,
                     sequence=sequence,
                     attempt=0,
+                    epoch=(1, 1),
                     start=blocks[k][0],
                     stop=blocks[k][1],
                     tiles=size,

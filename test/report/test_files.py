@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from satllm_ros.report import command
+from satllm_ros.report import command, timeline
 from satllm_ros.report.record import RunRecord
 from satllm_ros.report.results import COLUMNS, write_results_csv
 from satllm_ros.report.store import StoreError, load_run, save_run
@@ -17,6 +17,7 @@ from satllm_ros.report.write import write_run
 
 def test_a_saved_run_is_loaded_unchanged(run: RunRecord, tmp_path: Path) -> None:
     run.dropped = {"unreadable": 2}
+    run.in_custody, run.gaps, run.older_tiles = {"stored at sat4, down": 3}, ("late",), 7
     run.truth[12345, 6] = 3
     run.stages[0] = replace(run.stages[0], boot_id=2**64 - 1)
     save_run(run, tmp_path)
@@ -39,8 +40,8 @@ def test_missing_record_names_the_directory(tmp_path: Path) -> None:
     [
         (
             "run.json",
-            lambda text: text.replace('"format": 1', '"format": 9'),
-            "format is 9, this version reads 1",
+            lambda text: text.replace('"format": 2', '"format": 9'),
+            "format is 9, this version reads 2",
         ),
         (
             "run.json",
@@ -94,7 +95,8 @@ def test_results_have_a_row_per_tile(run: RunRecord, tmp_path: Path) -> None:
 
 
 def test_report_command_rebuilds_a_finished_run(run: RunRecord, tmp_path: Path, capsys) -> None:
-    summary, files = write_run(run, tmp_path)
+    summary, files, failures = write_run(run, tmp_path)
+    assert failures == ()
     before = [file.read_bytes() for file in files]
     assert json.loads(files[1].read_text()) == summary.to_json()
     for file in files:
@@ -109,6 +111,31 @@ def test_report_command_fails_for_an_incomplete_run(run: RunRecord, tmp_path: Pa
     write_run(run, tmp_path)
     assert _satllm("report", str(tmp_path)) == 1
     assert "127 of 128 tiles" in capsys.readouterr().out
+
+
+def test_a_picture_that_fails_and_a_full_disk_leave_the_figures(
+    run: RunRecord, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    def fail(run: RunRecord, path: Path) -> None:
+        raise OverflowError("no such picture")
+
+    write_run(run, tmp_path)
+    monkeypatch.setattr(timeline, "write_timeline", fail)
+    (tmp_path / "results.csv").unlink()
+    (tmp_path / "results.csv").symlink_to("/dev/full")
+    summary, files, failures = write_run(run, tmp_path)
+    assert summary.exit_ok and [file.name for file in files] == ["summary.json"]
+    assert "results.csv could not be written: [Errno 28]" in failures[0]
+    assert "timeline.png could not be made" in failures[1] and "no such picture" in failures[1]
+    assert _satllm("report", str(tmp_path)) == 1
+    told = capsys.readouterr()
+    assert "all 128 tiles came down exactly once" in told.out and "no such picture" in told.err
+
+
+def test_a_record_that_cannot_be_written_is_named(run: RunRecord, tmp_path: Path) -> None:
+    (tmp_path / "record").write_text("a file in its place")
+    _, files, (failure,) = write_run(run, tmp_path)
+    assert len(files) == 3 and "record could not be written" in failure
 
 
 def _satllm(*arguments: str) -> int:

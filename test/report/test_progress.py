@@ -68,6 +68,16 @@ def test_rate_falls_when_nothing_comes() -> None:
     assert meter.per_s(100.0) < 0.1
 
 
+def test_a_count_that_begins_anew_gives_no_negative_rate() -> None:
+    meter = RateMeter()
+    for step in range(10):
+        meter.update(float(step), 16 * (step + 1))
+    meter.update(10.0, 4)
+    assert meter.per_s(10.0) is None
+    meter.update(11.0, 12)
+    assert meter.per_s(11.0) == pytest.approx(8.0)
+
+
 def test_rate_follows_a_change_of_pace() -> None:
     meter = RateMeter(window_s=20.0)
     for step in range(100):

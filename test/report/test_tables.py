@@ -24,7 +24,7 @@ def printed(run: RunRecord, width: int = WIDTH, files: tuple[Path, ...] = ()) ->
 def test_report_shows_every_figure(run: RunRecord) -> None:
     text = printed(run, files=(Path("runs/now/results.csv"),))
     for figure in (
-        "128 sent   128 received   0 duplicates   0 lost",
+        "128 sent   128 received   0 lost",
         "flown 100.00 %   unsplit and uncompressed 100.00 %   difference +0.00 points",
         "5.00x",
         "0.2000",
@@ -59,12 +59,33 @@ def test_trouble_is_spelled_out(run: RunRecord) -> None:
     run.dropped = {"unreadable": 4}
     text = printed(run)
     assert "INCOMPLETE: 127 of 128 tiles came down" in text
-    assert "2 duplicates   1 lost   4 dropped: unreadable" in text
+    assert "1 lost   2 copies suppressed   4 dropped: unreadable" in text
 
 
-def test_a_duplicate_alone_is_named_as_the_trouble(run: RunRecord) -> None:
-    run.tiles[0] = replace(run.tiles[0], copies=2)
-    assert "INCOMPLETE: 128 of 128 tiles came down, not each exactly once" in printed(run)
+def test_a_suppressed_copy_is_told_and_no_trouble(run: RunRecord) -> None:
+    assert "copies" not in printed(run)
+    run.tiles[0] = replace(run.tiles[0], copies=3)
+    text = printed(run)
+    assert "COMPLETE: all 128 tiles came down exactly once" in text and "INCOMPLETE" not in text
+    assert "128 received   0 lost   2 copies suppressed" in text
+
+
+def test_what_is_still_in_custody_is_placed(run: RunRecord) -> None:
+    run.tiles = run.tiles[48:]
+    run.in_custody = {"stored at sat4, down": 40, "in window": 8}
+    assert "in custody  40 stored at sat4, down, 8 in window" in printed(run)
+
+
+def test_what_the_recorder_missed_is_said_and_no_total_made_up(run: RunRecord) -> None:
+    run.gaps = ("the recorder started after 3 batches were sent: it knows no times of these",)
+    text = printed(run)
+    assert "unknown" in text and "the recorder started after 3 batches were sent" in text
+    assert "predicted" not in text and "ideal flow line" not in text and "together" not in text
+
+
+def test_of_too_many_tiles_the_makespan_is_unknown(run: RunRecord) -> None:
+    run.older_tiles = 5
+    assert "unknown: only the newest tiles are listed" in printed(run)
 
 
 def test_dropped_tiles_alone_are_named_as_the_trouble(run: RunRecord) -> None:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from satllm_ros.report.lanes import lanes
-from satllm_ros.report.record import RunRecord
+from satllm_ros.report.record import RunRecord, StageRecord
 from satllm_ros.report.timeline import write_timeline
 
 
@@ -33,13 +33,18 @@ def test_a_batch_sent_again_keeps_its_number(run: RunRecord) -> None:
     assert last.batch == 1 and last.resent
 
 
-@pytest.mark.parametrize("kind", ["emulated", "real", "one batch", "no transfers", "empty"])
+def instant(stage: StageRecord) -> StageRecord:
+    return replace(stage, compute_stop_s=stage.compute_start_s, compute_s=0.0, compute_real_s=0.0)
+
+
+@pytest.mark.parametrize("kind", ["emulated", "real", "one batch", "no transfers", "no time", "empty"])
 def test_picture_is_drawn(fly, tmp_path: Path, kind: str) -> None:
     run = {
         "emulated": lambda: fly(),
         "real": lambda: fly(real_share=1.0),
         "one batch": lambda: fly(tiles=3),
         "no transfers": lambda: replace(fly(), transfers=[]),
+        "no time": lambda: replace(fly(), transfers=[], stages=[instant(fly().stages[0])]),
         "empty": RunRecord,
     }[kind]()
     path = tmp_path / "timeline.png"

@@ -149,6 +149,15 @@ def test_a_repeated_acknowledgement_is_no_progress() -> None:
     assert (custody.causes["stalled"], custody.causes["undelivered"]) == (1, 1)
 
 
+def test_what_a_store_delivers_is_no_progress_of_the_chain() -> None:
+    custody = make_custody(batches=2)
+    sent(custody)
+    ack(custody, 0, Verdict.STORED, 1.0)
+    ack(custody, 0, Verdict.DELIVERED, STALL_S)
+    custody.on_tick(1.1 + STALL_S)
+    assert custody.causes["stalled"] == 1
+
+
 def test_a_batch_sent_again_is_not_overtaken_by_those_sent_before_it() -> None:
     custody = make_custody(window=4, batches=8)
     sent(custody)

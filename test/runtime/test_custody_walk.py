@@ -133,6 +133,10 @@ class World(RuleBasedStateMachine):
         assert dropped // BATCH <= sum(sends >= min(3, self.attempts) for sends in self.sends.values())
 
     @invariant()
+    def a_batch_that_is_still_held_has_not_failed_too_often(self) -> None:
+        assert all(held.failures < self.attempts for held in self.custody.held_batches())
+
+    @invariant()
     def low_water_rises_to_the_current_epoch(self) -> None:
         mark = self.custody.low_water(self.epoch)
         assert self.low_water <= mark <= self.epoch

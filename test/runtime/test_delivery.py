@@ -52,7 +52,7 @@ def test_a_duplicate_during_the_write_waits_for_it() -> None:
 def test_a_failed_write_is_refused_and_may_be_tried_again() -> None:
     store = make_store()
     store.on_predictions(FIRST, "labels", 0.0)
-    assert store.on_write_failed(FIRST) == [ack(FIRST, Verdict.REFUSED, Cause.INTERNAL)]
+    assert store.on_write_failed(FIRST) == [ack(FIRST, Verdict.REFUSED, Cause.FULL)]
     assert stored(store)
 
 
@@ -72,6 +72,41 @@ def test_without_contact_nothing_is_sent_and_all_is_kept() -> None:
     assert stored(store) == [ack(FIRST, Verdict.STORED)]
     assert store.on_tick(100.0) == []
     assert store.on_contact(True, 200.0) == [SendToGround(FIRST, "labels")]
+
+
+def test_what_was_under_way_when_the_contact_ended_is_sent_in_the_next_one() -> None:
+    store = make_store()
+    stored(store)
+    assert store.on_contact(True, 1.0) == [], "told once more changes nothing"
+    assert store.on_contact(False, 2.0) == []
+    assert store.on_contact(True, 3.0) == [SendToGround(FIRST, "labels")]
+    assert store.on_contact(True, 4.0) == []
+
+
+def test_what_the_ground_will_not_have_does_not_keep_it_from_the_rest() -> None:
+    store = make_store(window_batches=1)
+    poison, good = BatchId(1, 0), BatchId(1, 1)
+    stored(store, poison)
+    stored(store, good)
+    assert store.on_tick(RESEND_S) == [SendToGround(good, "labels")]
+    assert store.on_delivered(good, RESEND_S)[1:] == [SendToGround(poison, "labels")]
+
+
+def test_patience_with_the_ground_may_be_changed() -> None:
+    store = make_store()
+    stored(store)
+    store.resend_s = 2.0
+    assert store.on_tick(2.0) == [SendToGround(FIRST, "labels")]
+
+
+def test_what_rotted_on_disk_is_not_held_any_more() -> None:
+    store = make_store()
+    stored(store)
+    store.on_spoilt(FIRST)
+    store.on_spoilt(FIRST)
+    assert store.on_query([FIRST]) == [ack(FIRST, Verdict.REFUSED, Cause.NOT_HELD)]
+    assert (store.undelivered, store.causes["spoilt"]) == (0, 1)
+    assert store.on_predictions(AGAIN, "labels", 9.0) == [Write(AGAIN, "labels")]
 
 
 def test_what_is_on_disk_at_start_is_sent_and_what_was_delivered_is_not() -> None:

@@ -123,3 +123,50 @@ def test_like_a_simple_reference(
     arrived += queue.due(1e9)
     assert arrived == reference(depth, offered_s, [(-1.0, SLOW), *rates])
     assert (queue.queued_messages, queue.queued_bytes) == (0, 0)
+
+
+def test_an_outage_loses_what_is_on_the_wire_and_keeps_what_waits() -> None:
+    queue: LinkQueue[str] = LinkQueue(SLOW, 4)
+    for name in "abc":
+        queue.offer(name, 16, 0.0)
+    # At 2.125 s a's last bit is under way and b's first is out.
+    assert queue.set_up(False, 2.125) == 2
+    assert (queue.queued_messages, queue.next_arrival_s) == (1, None)
+    assert queue.offer("d", 16, 3.0) and crossed(queue, 100.0) == []
+    assert queue.set_up(True, 100.0) == 0
+    assert crossed(queue, 200.0) == [("c", 100.0, 102.25), ("d", 102.0, 104.25)]
+
+
+def test_an_outage_does_not_take_back_what_has_arrived() -> None:
+    queue: LinkQueue[str] = LinkQueue(SLOW, 4)
+    for name in "ab":
+        queue.offer(name, 16, 0.0)
+    assert queue.set_up(False, 2.25) == 1
+    assert crossed(queue, 2.25) == [("a", 0.0, 2.25)]
+
+
+def test_a_link_that_is_down_refuses_the_newest_when_full() -> None:
+    queue: LinkQueue[str] = LinkQueue(SLOW, 2)
+    queue.set_up(False, 0.0)
+    assert [queue.offer(name, 8, 1.0) for name in "abc"] == [True, True, False]
+    queue.set_up(True, 2.0)
+    assert [name for name, _, _ in crossed(queue, 100.0)] == ["a", "b"]
+
+
+def test_a_rate_set_during_an_outage_holds_after_it() -> None:
+    queue: LinkQueue[str] = LinkQueue(SLOW, 4)
+    queue.set_up(False, 0.0)
+    queue.offer("a", 16, 0.0)
+    queue.set_rates(LinkRates(128.0, 0.25), 1.0)
+    assert queue.next_arrival_s is None
+    queue.set_up(True, 4.0)
+    assert crossed(queue, 100.0) == [("a", 4.0, 5.25)]
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_saying_again_that_it_is_up_or_down_changes_nothing(up: bool) -> None:
+    queue: LinkQueue[str] = LinkQueue(SLOW, 4)
+    queue.set_up(up, 0.0)
+    queue.offer("a", 16, 0.0)
+    assert queue.set_up(up, 1.0) == 0
+    assert queue.queued_messages == 1

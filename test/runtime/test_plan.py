@@ -37,6 +37,9 @@ def test_a_good_plan_is_accepted() -> None:
         (with_stages(("sat1", 0, 4), ("sat2", 4, 7)), "ends at block 7, the model has 8"),
         (with_stages(("sat1", 0, 4), ("sat2", 4, 9)), "ends at block 9, the model has 8"),
         (with_stages(("sat1", 0, 4), ("sat1", 4, 8)), "a satellite twice"),
+        (dataclasses.replace(GOOD, predicted_cycle_s=math.inf).sealed(), "inf s between batches"),
+        (dataclasses.replace(GOOD, predicted_cycle_s=math.nan).sealed(), "nan s between batches"),
+        (dataclasses.replace(GOOD, predicted_cycle_s=-1.0).sealed(), "-1.0 s between batches"),
         (dataclasses.replace(GOOD, downlink="base").sealed(), "downlinks from 'base'"),
         (dataclasses.replace(GOOD, accuracy_floor=1.01).sealed(), "floor 1.01"),
         (dataclasses.replace(GOOD, accuracy_floor=-0.01).sealed(), "floor -0.01"),
@@ -66,6 +69,7 @@ def obeyed_changes() -> dict[str, Plan]:
         "stages": GOOD.stages[:2],
         "downlink": "sat1",
         "accuracy_floor": 0.5,
+        "predicted_cycle_s": 0.5,
     }
     return changed | {name: dataclasses.replace(GOOD, **{name: value}) for name, value in values.items()}
 
@@ -79,13 +83,13 @@ def test_the_hash_covers_everything_obeyed() -> None:
 
 
 def test_every_field_is_either_hashed_or_meant_for_people() -> None:
-    informs = {"predicted_makespan_s", "predicted_paper_s", "predicted_cycle_s", "explanation", "plan_hash"}
+    informs = {"predicted_makespan_s", "predicted_paper_s", "explanation", "plan_hash", "signature"}
     hashed = {name.split()[0] for name in obeyed_changes() if not name.startswith("stage ")}
     assert {field.name for field in dataclasses.fields(Plan)} == informs | hashed
 
 
 def test_what_informs_people_does_not_change_the_hash() -> None:
-    explained = dataclasses.replace(GOOD, explanation="because", predicted_makespan_s=9.0, predicted_cycle_s=1.0)
+    explained = dataclasses.replace(GOOD, explanation="because", predicted_makespan_s=9.0, predicted_paper_s=1.0)
     assert explained.digest() == GOOD.plan_hash
 
 

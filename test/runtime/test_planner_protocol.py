@@ -4,9 +4,9 @@ from flight_plans import BLOCKS, KNOWN, make_plan
 
 from satllm_ros.runtime.identity import NO_EPOCH, Epoch
 from satllm_ros.runtime.liveness import LivenessLimits
-from satllm_ros.runtime.plan import Plan
+from satllm_ros.runtime.plan import MAX_EPOCH, Plan
 from satllm_ros.runtime.plan_switch import Readiness
-from satllm_ros.runtime.planner_protocol import PersistIncarnation, PlannerLimits, PlannerProtocol, Propose
+from satllm_ros.runtime.planner_protocol import EPOCH_JUMP, PersistIncarnation, PlannerLimits, PlannerProtocol, Propose
 from satllm_ros.runtime.satellite_protocol import plan_key
 from satllm_ros.runtime.signals import Report
 
@@ -162,3 +162,81 @@ def test_a_plan_committed_over_its_head_raises_the_next_incarnation() -> None:
     planner.on_active(make_plan(1, incarnation=6, planner_id="/another"), 2.0)
     persist, propose = planner.on_replan("asked to", 3.0)
     assert persist == PersistIncarnation(7) and propose.plan.epoch == Epoch(7, 1)
+
+
+def judged(worth: list[bool]) -> PlannerProtocol:
+    """A planner whose judge answers with the last entry, told of an active plan on sat3 and sat4."""
+    planner = PlannerProtocol("/planner", KNOWN, split, LIMITS, judge=lambda draft, flying: worth[-1])
+    planner.start(0.0)
+    planner.on_active(make_plan(5, ("sat3", 2), ("sat4", BLOCKS), planner_id="/another"), 0.0)
+    assert hear(planner, *KNOWN) == []
+    return planner
+
+
+def test_changed_costs_move_the_plan_only_where_the_judge_says_so() -> None:
+    worth = [False]
+    planner = judged(worth)
+    assert planner.on_costs("sat3 is slow", 10.0) == []
+    assert keep_alive(planner, KNOWN, 10, 12) == []
+    worth.append(True)
+    (plan,) = proposed(planner.on_costs("sat3 is slower", 12.0))
+    assert plan.satellites == ("sat1", "sat2") and plan.epoch == Epoch(2, 1)
+
+
+def test_the_judge_has_no_say_where_a_member_is_dead_or_an_operator_asks() -> None:
+    planner = judged([False])
+    assert len(proposed(planner.on_replan("asked to", 1.0))) == 1
+    planner = judged([False])
+    assert len(proposed(keep_alive(planner, KNOWN[:3], 1, 8))) == 1
+
+
+def test_changed_costs_wait_for_what_is_under_way_and_for_the_dust_to_settle() -> None:
+    planner = judged([True])
+    assert planner.on_costs("too soon", LIMITS.settle_s - 0.1) == []
+    (plan,) = proposed(planner.on_costs("slow", 6.0))
+    assert planner.on_costs("slower", 20.0) == []
+    planner.on_active(plan, 20.0)
+    planner.on_costs("slower", 30.0)
+    # The same split again is no move.
+    assert keep_alive(planner, KNOWN, 30, 32) == []
+
+
+def test_changed_costs_may_explain_a_refusal() -> None:
+    planner = judged([True])
+    (plan,) = proposed(planner.on_costs("slow", 6.0))
+    planner.on_report(Report("sat1", 1, plan_key(plan), Readiness.REFUSED, "no memory"), 7.0)
+    (again,) = proposed(planner.on_costs("sat1 has less memory", 12.0))
+    assert again.epoch == Epoch(2, 2)
+
+
+def test_a_satellite_that_is_seen_to_start_is_waited_for_longer() -> None:
+    planner = make_planner()
+    planner.on_starting(["sat1"])
+    assert keep_alive(planner, KNOWN[1:], 0, int(LIMITS.starting_s)) == []
+    (plan,) = proposed(keep_alive(planner, KNOWN[1:], int(LIMITS.starting_s), int(LIMITS.starting_s) + 2))
+    assert plan.satellites == ("sat2", "sat3") and planner.unheard == ("sat1",)
+
+
+def test_a_reported_epoch_is_believed_up_to_a_jump_only() -> None:
+    planner = make_planner()
+    claims = (Epoch(MAX_EPOCH, 1), Epoch(2**64 - 1, 2**64 - 1), Epoch(EPOCH_JUMP + 1, 0))
+    for epoch in claims:
+        planner.on_report(Report("sat1", 1, (epoch, "f" * 16), Readiness.READY), 0.0)
+    (plan,) = proposed(hear(planner, *KNOWN))
+    assert plan.epoch == Epoch(1, 1)
+
+
+def test_no_plan_can_follow_the_last_epoch_and_that_is_said() -> None:
+    planner = make_planner()
+    planner.on_proposal_seen(make_plan(1, incarnation=MAX_EPOCH, planner_id="/z"), 0.0)
+    assert hear(planner, *KNOWN) == [] and planner.exhausted
+
+
+def test_a_flood_of_rising_reports_does_not_make_a_flood_of_plans() -> None:
+    planner = make_planner()
+    hear(planner, *KNOWN)
+    proposals = []
+    for i in range(100):
+        report = Report("sat1", 1, (Epoch(2 + i, 1), "f" * 16), Readiness.READY)
+        proposals += proposed(planner.on_report(report, 0.1 * i))
+    assert len(proposals) <= 10

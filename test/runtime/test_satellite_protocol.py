@@ -227,3 +227,39 @@ def test_who_only_stores_is_ready_at_once() -> None:
     plan = make_plan(1, ("sat2", BLOCKS), downlink="sat1")
     assert loads(satellite.on_proposal(plan)) == []
     assert satellite.report.readiness is Readiness.READY and satellite.report.serves == (plan_key(plan),)
+
+
+def test_memory_that_is_taken_away_costs_what_does_not_fit_and_given_back_restores_it() -> None:
+    satellite = flying(ROOMY, OLD)
+    actions = satellite.on_budget(3)
+    assert Unload((0, 4)) in actions
+    assert satellite.report.serves == () and satellite.report.reason == "blocks (0, 4] need 4 bytes, the budget is 3"
+    settle(satellite, satellite.on_budget(4))
+    assert satellite.report.serves == (plan_key(OLD),)
+
+
+def test_memory_that_is_taken_away_costs_a_proposal_before_the_active_plan() -> None:
+    satellite = flying(ROOMY, OLD)
+    settle(satellite, satellite.on_proposal(NEW))
+    assert satellite.on_budget(6)[0] == Unload((0, 3))
+    assert satellite.report.readiness is Readiness.NEEDS_DRAIN
+    assert satellite.report.serves == (plan_key(OLD),)
+
+
+def test_a_plan_it_objects_to_is_refused_with_the_objection() -> None:
+    satellite = SatelliteProtocol(
+        "sat1",
+        7,
+        model_id=MODEL_ID,
+        layer_bytes=(1,) * BLOCKS,
+        known=KNOWN,
+        budget_bytes=ROOMY,
+        objection=lambda plan: "int8 is too coarse" if plan == NEW else "",
+    )
+    settle(satellite, satellite.on_proposal(OLD))
+    satellite.on_active(OLD)
+    satellite.on_proposal(NEW)
+
+    assert satellite.report.readiness is Readiness.REFUSED
+    assert satellite.report.reason == f"plan {NEW.epoch}: int8 is too coarse"
+    assert satellite.report.serves == (plan_key(OLD),)

@@ -154,6 +154,48 @@ def test_a_member_that_died_must_be_ready_again_and_holds_the_stream() -> None:
     assert of(SendBatch, sensing.on_report(report("sat2", OLD), 9.0))
 
 
+def until_dead(sensing: SensingProtocol[str], silent: str) -> None:
+    """Everybody else sends heartbeats until this one is taken for dead."""
+    for second in range(8):
+        for name in sorted({"sat1", "sat2", "sat3"} - {silent}):
+            sensing.on_heartbeat(name, 1, float(second))
+        sensing.on_tick(float(second))
+
+
+def test_what_was_under_way_to_a_dead_member_leaves_the_window_at_once() -> None:
+    sensing = flying(make_plan(1, downlink="sat3"))
+    assert len(feed(sensing, 2)) == 2
+    sensing.custody.on_passed(BatchId(5, 0), "sat1")
+    until_dead(sensing, "sat1")
+    # The first one had come past it.
+    assert sensing.custody.causes["way_lost"] == 1
+    assert [words for _, words in sensing.ledger()[1]] == ["in flight after sat1", "in window"]
+
+
+def test_what_a_dead_downlink_had_not_stored_is_taken_for_lost() -> None:
+    sensing = flying()
+    feed(sensing, 1)
+    sensing.custody.on_passed(BatchId(5, 0), "sat2")
+    until_dead(sensing, "sat2")
+    assert [words for _, words in sensing.ledger()[1]] == ["in window"]
+
+
+def test_a_member_that_restarts_has_lost_what_was_under_way_to_it() -> None:
+    sensing = flying()
+    feed(sensing, 1)
+    sensing.on_heartbeat("sat1", 1, 0.0)
+    sensing.on_heartbeat("sat1", 2, 0.5)
+    assert sensing.custody.causes["way_lost"] == 1
+
+
+def test_the_death_of_a_satellite_that_the_plan_does_not_name_changes_nothing() -> None:
+    sensing = flying()
+    sensing.on_heartbeat("sat3", 1, 0.0)
+    feed(sensing, 1)
+    until_dead(sensing, "sat3")
+    assert not sensing.custody.causes["way_lost"]
+
+
 def test_what_a_dead_store_holds_is_sent_again() -> None:
     sensing = flying(make_plan(1, downlink="sat3"))
     feed(sensing, 1)
@@ -204,3 +246,21 @@ def test_strangers_cannot_hold_up_or_speed_up_a_commit() -> None:
     sensing.on_proposal(OLD, 0.0)
     assert sensing.on_report(report("sat9", OLD), 0.0) == []
     assert "sat9" not in KNOWN and sensing.waiting_for == {"sat1", "sat2"} and MODEL_ID == OLD.model_id
+
+
+def test_nothing_is_sent_to_a_first_stage_that_would_not_hear_it() -> None:
+    sensing = flying()
+    assert sensing.on_connections(["sat1"], 1.0) == []
+    assert feed(sensing, 1, 1.0) == []
+    assert sensing.obstacles == {"sat1": "is not connected to sensing yet"}
+    sends = of(SendBatch, sensing.on_connections([], 2.0))
+
+    assert [send.batch.sequence for send in sends] == [0]
+    assert sensing.obstacles == {}
+
+
+def test_a_later_stage_without_a_connection_to_sensing_is_no_obstacle() -> None:
+    sensing = flying()
+    sensing.on_connections(["sat2"], 1.0)
+
+    assert len(feed(sensing, 1, 1.0)) == 1

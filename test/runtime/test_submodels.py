@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.runtime.submodels import ExternalBlocks, FrameworkError, MemoryBudgetError, SubModels
+from satllm_ros.runtime.external_blocks import ExternalBlocks
+from satllm_ros.runtime.submodels import FrameworkError, MemoryBudgetError, NotLoadedError, SubModels
 
 PATIENCE_S = 60.0
 PLENTY = 10**9
@@ -70,7 +71,7 @@ def test_chained_sub_models_compute_what_the_whole_model_does(opened: Opened, ch
 def test_blocks_that_are_not_loaded_cannot_run(opened: Opened) -> None:
     submodels = opened()
     load(submodels, 0, 1)
-    with pytest.raises(KeyError):
+    with pytest.raises(NotLoadedError, match=r"blocks \(0, 2\] are not in memory"):
         submodels.run(0, 2, submodels.prepare_images(IMAGES), GO_ON)
 
 
@@ -80,9 +81,9 @@ def test_memory_counts_what_is_loaded_and_falls_when_it_is_dropped(opened: Opene
     load(submodels, 1, 3)
     both = submodels.memory_bytes
     assert both >= sum(spec.layer_bytes[0:2]) + sum(spec.layer_bytes[1:3])
-    submodels.keep_only({(1, 3)})
+    submodels.drop(0, 2)
     assert sum(spec.layer_bytes[1:3]) <= submodels.memory_bytes < both
-    with pytest.raises(KeyError):
+    with pytest.raises(NotLoadedError, match=r"blocks \(0, 2\] are not in memory"):
         submodels.run(0, 2, submodels.prepare_images(IMAGES), GO_ON)
 
 
@@ -94,7 +95,7 @@ def test_the_budget_holds_with_the_sub_model_being_replaced_still_in_memory(open
     assert isinstance(error, MemoryBudgetError)
     assert f"blocks (1, 3] need {sum(layers[1:3]):,} bytes" in str(error)
     assert load(submodels, 2, 3) is None, "what fits beside it is loaded"
-    submodels.keep_only({(2, 3)})
+    submodels.drop(0, 2)
     assert load(submodels, 1, 3) is None, "what was dropped makes room"
 
 

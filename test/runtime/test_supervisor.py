@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from satllm_ros.graph import ProcessSpec
-from satllm_ros.runtime import supervisor
+from satllm_ros.runtime import child, supervisor
+from satllm_ros.runtime.parent import PARENT_VARIABLE
 
 pytestmark = pytest.mark.skipif(not Path("/bin/sh").exists(), reason="needs a shell")
 
@@ -24,12 +25,14 @@ class Graph:
         self.notes.mkdir()
         self.specs: list[ProcessSpec] = []
 
-    def add(self, name: str, script: str, *, namespace: str = "", required: bool = False) -> None:
-        file = self.executables / name
+    def add(
+        self, name: str, script: str, *, required: bool = False, without: str = "", executable: str | None = None
+    ) -> None:
+        file = self.executables / (executable or name)
         file.write_text(f"#!/bin/sh\necho $$ > {self.notes}/{name}.pid.new\n")
         file.write_text(file.read_text() + f"mv {self.notes}/{name}.pid.new {self.notes}/{name}.pid\n{script}\n")
         file.chmod(0o755)
-        self.specs.append(ProcessSpec(name, name, namespace, {f"{name}/node": {"depth": 3}}, required))
+        self.specs.append(ProcessSpec(name, file.name, "", {f"{name}/node": {"depth": 3}}, required, without))
 
     def wait_for(self, *names: str) -> str:
         """Shell words that wait until these processes have said they run."""
@@ -40,8 +43,22 @@ class Graph:
         """Shell words that say a process has set its traps."""
         return f"touch {self.notes}/{name}.ready"
 
-    def run(self, root: str = "") -> int:
-        return supervisor.run_graph(self.specs, root=root, run_directory=self.run_directory)
+    def count_lives(self, name: str) -> str:
+        """Shell words that note another life of this process; `$life` is its number."""
+        return f"echo life >> {self.notes}/{name}.lives; life=$(wc -l < {self.notes}/{name}.lives)"
+
+    def wait_for_life(self, name: str, number: int) -> str:
+        """Shell words that wait until a process began its n-th life."""
+        file = f"{self.notes}/{name}.lives"
+        return f"until [ -e {file} ] && [ $(wc -l < {file}) -ge {number} ]; do sleep 0.01; done"
+
+    def wait_for_end(self, name: str) -> str:
+        """Shell words that wait until the supervisor has seen a process end: until then it is a zombie."""
+        file = f"{self.notes}/{name}.pid"
+        return f"{self.wait_for(f'{name}.pid')}; while kill -0 $(cat {file}) 2>/dev/null; do sleep 0.01; done"
+
+    def run(self, root: str = "", *, respawn: bool = False) -> int:
+        return supervisor.run_graph(self.specs, root=root, run_directory=self.run_directory, respawn=respawn)
 
     def left(self) -> list[str]:
         """Processes that are still there."""
@@ -59,6 +76,8 @@ def is_alive(pid: int) -> bool:
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Graph:
     made = Graph(tmp_path)
+    monkeypatch.setattr(child, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(child, "LONGEST_PAUSE_S", 0.04)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(made.prefix))
     return made
 
@@ -149,6 +168,20 @@ def test_output_that_is_no_text_is_logged_too(graph: Graph) -> None:
     assert graph.run() == 0
 
 
+def test_a_full_disk_for_the_log_stops_nobody(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    log = graph.run_directory / "logs" / "worker.log"
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    # More than a pipe holds.
+    much = "head -c 300000 /dev/zero | tr '\\0' '\\n'"
+    graph.add("worker", f"{much}; echo '[ERROR] [w]: lens is dirty'; {much}; {graph.say_ready('worker')}; {FOREVER}")
+    graph.add("ground", graph.wait_for("worker.ready"), required=True)
+    assert graph.run() == 0
+    told = capfd.readouterr().err.splitlines()
+    assert told[0].startswith(f"satllm: output of worker is lost: {log} cannot be written: [Errno 28]")
+    assert told[1:] == ["worker: [ERROR] [w]: lens is dirty"]
+
+
 def test_each_process_gets_its_namespace_and_parameters(graph: Graph) -> None:
     graph.add(
         "worker",
@@ -179,3 +212,118 @@ def test_a_missing_executable_ends_what_was_started(graph: Graph) -> None:
     with pytest.raises(FileNotFoundError, match="ghost"):
         graph.run()
     assert graph.left() == []
+
+
+def test_information_is_left_out_of_the_last_lines(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("ground", FOREVER, required=True)
+    chatter = "; ".join(f"echo '[INFO] [1.0] [w]: {number}'" for number in range(30))
+    graph.add("worker", f"{graph.wait_for('ground.pid')}; echo 'error: no film'; {chatter}; exit 4")
+    assert graph.run() == 1
+    told = capfd.readouterr().err
+    assert "  error: no film\n" in told and "[INFO]" not in told
+
+
+def test_information_is_shown_when_there_is_nothing_else(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("ground", FOREVER, required=True)
+    graph.add("worker", f"{graph.wait_for('ground.pid')}; echo '[INFO] [w]: going down'; exit 4")
+    assert graph.run() == 1
+    assert "  [INFO] [w]: going down\n" in capfd.readouterr().err
+
+
+def test_the_graph_goes_on_without_a_process_that_can_be_spared(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.add("sat1", f"kill -9 $$; {FOREVER}", without="the others go on without it")
+    graph.add("sat2", FOREVER, without="the others go on without it")
+    graph.add("late", f"{graph.wait_for_end('sat1')}; exit 3", without="nobody minds")
+    graph.add("ground", graph.wait_for_end("late"), required=True)
+    assert graph.run() == 0
+    told = capfd.readouterr().err.splitlines()
+    log = graph.run_directory / "logs" / "sat1.log"
+    assert told[0] == f"satllm: sat1 died (signal SIGKILL): the others go on without it; its log is {log}"
+    assert told[1].startswith("satllm: late died (exit code 3): nobody minds")
+    assert len(told) == 2 and graph.left() == []
+
+
+def test_the_graph_ends_with_its_last_satellite(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("sat1", "sat2"):
+        graph.add(name, "kill -9 $$", without="the others go on without it", executable="satellite")
+    graph.add("ground", FOREVER, required=True)
+    assert graph.run() == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "satllm: no satellite is left"
+    assert graph.left() == []
+
+
+@pytest.mark.parametrize("respawn", [False, True])
+def test_bad_input_at_the_first_start_ends_the_graph(
+    graph: Graph, capfd: pytest.CaptureFixture[str], respawn: bool
+) -> None:
+    graph.add("sat1", "echo 'error: no such codec'; exit 2", without="the others go on without it")
+    graph.add("ground", FOREVER, required=True)
+    assert graph.run(respawn=respawn) == 1
+    told = capfd.readouterr().err
+    assert "sat1 ended early with exit code 2" in told and "error: no such codec" in told
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", "exit 1", "exit 0", "exit 2"])
+def test_a_dead_process_is_started_again_with_the_same_arguments_and_log(
+    graph: Graph, capfd: pytest.CaptureFixture[str], end: str
+) -> None:
+    script = f'{graph.count_lives("link")}; echo life $life: "$@"; [ $life -gt 3 ] && {FOREVER}'
+    graph.add("link", f"{script}; [ $life -eq 1 ] && kill -9 $$; {end}")
+    log = graph.run_directory / "logs" / "link.log"
+    graph.add("ground", f"until grep -q 'life 4' {log}; do sleep 0.01; done", required=True)
+    assert graph.run(respawn=True) == 0
+    lives = log.read_text().splitlines()
+    assert [life.split(": ")[0] for life in lives] == [f"life {number}" for number in (1, 2, 3, 4)]
+    assert len({life.split(": ")[1] for life in lives}) == 1
+    told = capfd.readouterr().err.splitlines()
+    assert [line.partition("started again in ")[2].split(" ")[0] for line in told] == ["0.01", "0.02", "0.04"]
+    assert graph.left() == []
+
+
+def test_the_pause_is_short_again_after_a_long_life(
+    graph: Graph, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "SETTLED_S", 0.0)
+    graph.add("link", f"{graph.count_lives('link')}; [ $life -gt 3 ] && {FOREVER}; kill -9 $$")
+    graph.add("ground", graph.wait_for_life("link", 4), required=True)
+    assert graph.run(respawn=True) == 0
+    assert capfd.readouterr().err.count("started again in 0.01 s") == 3
+
+
+def test_a_ground_that_is_killed_is_started_again_and_its_normal_end_ends_the_graph(graph: Graph) -> None:
+    graph.add("ground", f"{graph.count_lives('ground')}; [ $life -eq 1 ] && kill -9 $$; exit 7", required=True)
+    graph.add("link", FOREVER)
+    assert graph.run(respawn=True) == 7
+    assert graph.left() == []
+
+
+def test_a_signal_in_a_pause_ends_all(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "FIRST_PAUSE_S", 300.0)
+    graph.add("link", f"{graph.count_lives('link')}; kill -9 $$")
+    graph.add(
+        "ground",
+        f"{graph.wait_for_end('link')}; kill -{int(signal.SIGTERM)} $PPID; {FOREVER}",
+        required=True,
+    )
+    assert graph.run(respawn=True) == 128 + signal.SIGTERM
+    assert (graph.notes / "link.lives").read_text() == "life\n"
+    assert graph.left() == []
+
+
+def test_children_are_told_who_started_them(graph: Graph) -> None:
+    graph.add("ground", f'[ "${PARENT_VARIABLE}" = {os.getpid()} ] && [ $PPID = {os.getpid()} ]', required=True)
+    assert graph.run() == 0
+
+
+def test_shared_memory_is_freed_at_start_after_a_death_and_at_the_end(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[int] = []
+    monkeypatch.setattr(supervisor, "remove_orphans", freed.append)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    graph.add("link", f"{graph.count_lives('link')}; [ $life -eq 1 ] && kill -9 $$; {FOREVER}")
+    graph.add("ground", graph.wait_for_life("link", 2), required=True)
+    assert graph.run(respawn=True) == 0
+    assert freed == [42, 42, 42]

@@ -180,6 +180,13 @@ class Flight:
             if left == ([], []) or time.monotonic() > deadline_s:
                 return left
 
+    def segments_left(self) -> list[str]:
+        """Segments that its processes were seen to own and that are still there: what a killed process leaves is large.
+
+        A port may be left, while this process has it mapped.
+        """
+        return sorted(name for name in self._segments if "port" not in name and (_SHARED_MEMORY / name).exists())
+
     def _orphans(self) -> list[str]:
         """Its shared-memory files, those of its DDS domain and those it was seen to own, that nobody has open."""
         new = [found for name in _shared_memory_files() - self._shared_before if (found := _FILE.fullmatch(name))]

@@ -51,9 +51,16 @@ class Observer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def until(self, condition: Callable[[], Any], what: str, *, graph_may_end: bool = False) -> Any:
+    def until(
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        *,
+        graph_may_end: bool = False,
+        patience_s: float = PATIENCE_S,
+    ) -> Any:
         """Spin until the condition is true and return its value; fail if the graph ends before."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + patience_s
         while not (met := condition()):
             assert time.monotonic() < deadline_s, f"waited in vain for {what}\n{self.flight.story()}"
             ended = self.flight.process.poll() is not None and not graph_may_end

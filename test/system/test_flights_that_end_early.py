@@ -31,7 +31,28 @@ def test_graph_ends_with_the_ground(material: Material, tmp_path: Path) -> None:
         assert flight.pids() == []
 
 
-def test_killed_satellite_ends_the_flight_and_is_named(material: Material, tmp_path: Path) -> None:
+def test_nothing_outlives_a_program_that_is_killed(material: Material, tmp_path: Path) -> None:
+    config = write_constellation(tmp_path, constellation(material, (0.1, 0.1)))
+    with started(up(config), tmp_path) as flight, Observer(flight) as observer:
+        every = {"/sat1/stage", "/sat2/downlink", "/link", "/planner", "/ground", "/sensing"}
+        observer.until(lambda: observer.diagnostics.keys() >= every, "every process to start")
+        assert len(flight.pids()) == 7
+        flight.process.kill()
+        observer.until(lambda: not flight.pids(), "the end of its processes", graph_may_end=True)
+
+
+def test_sensing_that_is_killed_ends_the_flight_and_is_named(material: Material, tmp_path: Path) -> None:
+    config = write_constellation(tmp_path, constellation(material, (0.1, 0.1)))
+    with started(up(config), tmp_path) as flight:
+        with Observer(flight) as observer:
+            observer.until(lambda: "/sensing" in observer.diagnostics, "sensing to start")
+        flight.kill_one("satllm_ros/sensing")
+        assert flight.wait() == 1, flight.story()
+        assert "sensing ended early with signal SIGKILL" in flight.errors
+        assert flight.pids() == [] and flight.segments_left() == []
+
+
+def test_a_satellite_that_is_killed_is_named_and_the_others_go_on(material: Material, tmp_path: Path) -> None:
     floor = (ACCURACY["int8"] + ACCURACY["raw"]) / 2
     config = write_constellation(tmp_path, constellation(material, (0.1, 0.1), accuracy_floor=floor))
     with started(up(config), tmp_path) as flight:
@@ -47,7 +68,13 @@ def test_killed_satellite_ends_the_flight_and_is_named(material: Material, tmp_p
             observer.until(lambda: statuses[-1].setting_pinned, "the pinned setting in the status")
             observer.until(lambda: predictions, "the first predictions")
             flight.kill_one("satllm_ros/satellite", "__ns:=/sat2")
-            assert observer.until_ended() == 1, flight.story()
-        assert flight.pids() == []
-        assert "sat2 ended early with signal SIGKILL" in flight.errors
+            observer.until(
+                lambda: "sat2 died (signal SIGKILL): the others go on without it" in flight.errors, "its death in words"
+            )
+            statuses.clear()
+            observer.until(lambda: statuses, "the other satellite, alive")
+        flight.kill_one("satllm_ros/satellite", "__ns:=/sat1")
+        assert flight.wait() == 1, flight.story()
+        assert "no satellite is left" in flight.errors
+        assert flight.pids() == [] and flight.segments_left() == []
         assert "INCOMPLETE" in flight.output

@@ -49,21 +49,22 @@ def encoded(rgb: np.ndarray, kind: str = "JPEG") -> bytes:
     return buffer.getvalue()
 
 
-def save_model(path: Path, seed: int) -> Path:
+def save_model(path: Path, seed: int, blocks: int = BLOCKS) -> Path:
     """Checkpoint of a tiny transformer with random weights that make every part matter."""
     import torch
 
     from satllm_ros.model.checkpoint import save_checkpoint
     from satllm_ros.model.structure import build
 
+    arguments = ARGUMENTS | {"depth": blocks}
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build("vit_tiny_patch16_224", ARGUMENTS)
+        model = build("vit_tiny_patch16_224", arguments)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.copy_(parameter.to(torch.float32) + 0.05 * torch.randn_like(parameter))
-    save_checkpoint(path, model, "vit_tiny_patch16_224", ARGUMENTS, MEAN, STD, CLASSES)
+    save_checkpoint(path, model, "vit_tiny_patch16_224", arguments, MEAN, STD, CLASSES)
     return path
 
 
@@ -107,9 +108,9 @@ def save_bag(path: Path, images: list[bytes]) -> Path:
     return path
 
 
-def save_material(folder: Path, tiles: int) -> Material:
+def save_material(folder: Path, tiles: int, blocks: int = BLOCKS) -> Material:
     """Everything a flight needs."""
-    checkpoint = save_model(folder / "tiny.safetensors", seed=1)
+    checkpoint = save_model(folder / "tiny.safetensors", seed=1, blocks=blocks)
     images = save_class_folders(folder / "images")
     artefacts = save_codec(folder / "tiny.codec.safetensors", checkpoint, images)
     bag = save_bag(folder / "bag", [encoded(picture(number)) for number in range(tiles)])

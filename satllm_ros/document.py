@@ -1,0 +1,83 @@
+"""Reads a document field by field and complains in one sentence that names the field."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+
+class ConstellationError(ValueError):
+    """A constellation file that cannot fly; the message names the field."""
+
+
+class Section:
+    """One mapping of the file; every getter names the field it complains about."""
+
+    def __init__(self, where: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise ConstellationError(f"{where} is {type(value).__name__}; a mapping is needed")
+        self.where = where
+        self._value = value
+        self._read: set[str] = set()
+
+    def section(self, key: str, default: dict[str, Any] | None = None) -> Section:
+        return Section(f"{self.where}: {key}", self._get(key, default))
+
+    def sections(self, key: str) -> list[Section]:
+        value = self._get(key)
+        if not isinstance(value, list) or not value:
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of at least one is needed")
+        return [Section(f"{self.where}: {key}[{i}]", item) for i, item in enumerate(value)]
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a string is needed")
+        return value
+
+    def texts(self, key: str) -> list[str]:
+        value = self._get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of strings is needed")
+        return value
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> str:
+        value = self._get(key)
+        if value not in allowed:
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; allowed are {', '.join(allowed)}")
+        return value
+
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; true or false is needed")
+        return value
+
+    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
+        value = self._get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.number(key, low, high)
+        if value != int(value):
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a whole number is needed")
+        return int(value)
+
+    def refuse_unknown(self) -> None:
+        unknown = sorted(set(self._value) - self._read, key=str)
+        if unknown:
+            near = difflib.get_close_matches(str(unknown[0]), self._read, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ConstellationError(
+                f"{self.where}: unknown field {unknown[0]!r}; {hint}known are {', '.join(sorted(self._read))}"
+            )
+
+    def _get(self, key: str, default: Any = None) -> Any:
+        self._read.add(key)
+        if key not in self._value:
+            if default is None:
+                raise ConstellationError(f"{self.where}: {key} is missing")
+            return default
+        return self._value[key]

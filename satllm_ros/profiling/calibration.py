@@ -1,0 +1,204 @@
+"""Accuracy of every codec setting: at one cut, at all cuts alike, and in cascades of a few cuts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.setting import CodecSetting
+
+Step = Callable[[np.ndarray], np.ndarray]
+Batches = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Flown:
+    """Share of right predictions and wire bytes / fp32 bytes, with these settings at these cuts and raw elsewhere."""
+
+    accuracy: float
+    ratio: float
+
+
+class Model:
+    """A model cut after every block, and the images to judge it by.
+
+    Parameters
+    ----------
+    steps
+        L functions; the first takes images, the last returns logits.
+    batches
+        Gives pairs of the first step's input and the true classes, anew at each call.
+    """
+
+    def __init__(self, steps: Sequence[Step], batches: Batches, artefacts: Artefacts) -> None:
+        self._steps, self._batches, self._artefacts = steps, batches, artefacts
+
+    @property
+    def cuts(self) -> range:
+        """1 .. L-1."""
+        return range(1, len(self._steps))
+
+    def fly(self, settings: Mapping[int, CodecSetting]) -> Flown:
+        """Accuracy with these settings by cut; a cut that is not named is not compressed."""
+        right = images = wire_bytes = fp32_bytes = 0
+        for values, labels in self._batches():
+            for cut, step in enumerate(self._steps, start=1):
+                values = step(values)
+                if cut in settings:
+                    frame = encode(values, settings[cut], self._artefacts, cut)
+                    wire_bytes += len(frame)
+                    fp32_bytes += values.nbytes
+                    values = decode(frame, self._artefacts, max_elements=values.size).activation
+            right += int((values.argmax(axis=1) == labels).sum())
+            images += len(labels)
+        return Flown(right / images, wire_bytes / fp32_bytes if fp32_bytes else 1.0)
+
+
+def sweep(
+    model: Model,
+    settings: Sequence[CodecSetting],
+    cascades: Sequence[Mapping[int, CodecSetting]],
+    tick: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Everything the calibration file says of accuracy.
+
+    Returns
+    -------
+    dict
+        `uncompressed`; `settings`: by name, `alike` (all cuts) and `by_cut`; `curve`: the monotone fit of Eq. 12
+        through (ratio, accuracy) of all cuts alike; `cascades`: each with the accuracy flown and what adding the
+        losses of its cuts predicts; `additive_error`: mean and largest of the difference.
+    """
+    uncompressed = model.fly({}).accuracy
+    tick()
+    found: dict[str, Any] = {}
+    for setting in settings:
+        alike = model.fly(dict.fromkeys(model.cuts, setting))
+        tick()
+        by_cut = {}
+        for cut in model.cuts:
+            flown = model.fly({cut: setting})
+            by_cut[cut] = {"accuracy": flown.accuracy, "ratio": flown.ratio}
+            tick()
+        found[str(setting)] = {"alike": {"accuracy": alike.accuracy, "ratio": alike.ratio}, "by_cut": by_cut}
+    flown_cascades = []
+    for cascade in cascades:
+        flown = model.fly(cascade)
+        losses = [uncompressed - found[str(s)]["by_cut"][cut]["accuracy"] for cut, s in cascade.items()]
+        flown_cascades.append(
+            {
+                "settings": {cut: str(s) for cut, s in cascade.items()},
+                "accuracy": flown.accuracy,
+                "added": uncompressed - sum(losses),
+            }
+        )
+        tick()
+    errors = [abs(c["accuracy"] - c["added"]) for c in flown_cascades]
+    return {
+        "uncompressed": uncompressed,
+        "settings": found,
+        "curve": _curve(found, uncompressed),
+        "cascades": flown_cascades,
+        "additive_error": {"mean": float(np.mean(errors)), "worst": max(errors)} if errors else None,
+    }
+
+
+def _curve(found: Mapping[str, Any], uncompressed: float) -> list[list[float]]:
+    from satllm_ros.profiling.isotonic import rising_fit
+
+    points = [(min(1.0, one["alike"]["ratio"]), one["alike"]["accuracy"]) for one in found.values()]
+    ratios, accuracies = zip(*points, (1.0, uncompressed), strict=True)
+    return rising_fit(ratios, accuracies).tolist()
+
+
+def random_cascades(
+    cuts: Sequence[int], settings: Sequence[CodecSetting], number: int, seed: int
+) -> list[dict[int, CodecSetting]]:
+    """Two to four cuts each, or as many as there are, with a random setting each."""
+    rng = np.random.default_rng(seed)
+    lossy = [s for s in settings if str(s) != "raw"] or list(settings)
+    cascades = []
+    for _ in range(number if len(cuts) > 1 and lossy else 0):
+        several = rng.choice(cuts, min(len(cuts), int(rng.integers(2, 5))), replace=False)
+        cascades.append({int(cut): lossy[rng.integers(len(lossy))] for cut in sorted(several)})
+    return cascades
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`satllm calibrate`."""
+    import yaml
+
+    from satllm_ros.assets_path import artefacts_path, checkpoint_path
+    from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.model.spec import read_spec
+    from satllm_ros.profiling.bar import progress
+    from satllm_ros.profiling.device import device_name
+    from satllm_ros.profiling.files import now_utc
+
+    checkpoint = checkpoint_path(arguments.checkpoint)
+    spec = read_spec(checkpoint)
+    artefacts = load_artefacts(artefacts_path(arguments.artefacts), model_id=spec.model_id)
+    settings = [CodecSetting.parse(name) for name in arguments.settings or artefacts.measurements]
+    dataset = load_dataset(arguments.data, arguments.split)
+    if not 1 <= arguments.images <= len(dataset):
+        raise ValueError(f"--images {arguments.images}; allowed: 1 to the {len(dataset)} of split {arguments.split!r}")
+    chosen = np.sort(np.random.default_rng(arguments.seed).permutation(len(dataset))[: arguments.images])
+    model = Model(_steps(checkpoint, spec.blocks), _batches(dataset, chosen, spec), artefacts)
+    cascades = random_cascades(model.cuts, settings, arguments.cascades, arguments.seed)
+    with progress("calibrate", 1 + len(settings) * (1 + len(model.cuts)) + len(cascades)) as tick:
+        found = sweep(model, settings, cascades, tick)
+    head = {
+        "format": "satllm-calibration",
+        "version": 1,
+        "model_id": spec.model_id,
+        "artefact_id": artefacts.artefact_id,
+        "device": device_name(),
+        "measured_at": now_utc(),
+        "images": arguments.images,
+    }
+    path: Path = arguments.out / f"{spec.model_id}.calibration.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(head | found, sort_keys=False, default_flow_style=None, width=120))
+    print(f"model {spec.model_id}, {arguments.images} images: {found['uncompressed']:.4f} without compression")
+    for name, one in found["settings"].items():
+        worst = min(one["by_cut"].items(), key=lambda pair: pair[1]["accuracy"])
+        print(
+            f"  {name}: {one['alike']['accuracy']:.4f} at ratio {one['alike']['ratio']:.3g} with all cuts alike; "
+            f"one cut alone at worst {worst[1]['accuracy']:.4f} (cut {worst[0]})"
+        )
+    if found["additive_error"]:
+        error = found["additive_error"]
+        print(
+            f"  losses of {len(cascades)} cascades against the sum of their cuts': {error['mean']:.2%} off on average, "
+            f"{error['worst']:.2%} at worst"
+        )
+    print(f"written to {path}")
+    return 0
+
+
+def _steps(checkpoint: Path, blocks: int) -> list[Step]:
+    import torch
+
+    from satllm_ros.model.stage import load_stage
+
+    stages = [load_stage(checkpoint, block - 1, block) for block in range(1, blocks + 1)]
+    return [lambda values, stage=stage: stage(torch.from_numpy(values)).numpy() for stage in stages]
+
+
+def _batches(dataset: Any, chosen: np.ndarray, spec: Any, images: int = 32) -> Batches:
+    from satllm_ros.model.stage import normalise
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for first in range(0, len(chosen), images):
+            batch = chosen[first : first + images]
+            yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]
+
+    return batches

@@ -1,0 +1,137 @@
+"""Durable store of a satellite: SQLite, one row per batch of predictions, kept until the ground has it."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from satllm_ros.runtime.database import open_database
+from satllm_ros.runtime.delivery import REMEMBERED_DELIVERIES, Restored, batch_key
+from satllm_ros.runtime.identity import BatchId
+
+# Two days of a batch every ten seconds without contact, and more than sensing keeps copies of.
+MAX_UNDELIVERED_BATCHES = 16384
+
+# What the protocol holds of a message that is written: it is read again when it is sent.
+ON_DISK = b""
+
+# Kind and version of the file, another one than that of the ground's store.
+_VERSION = 1001
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS batches (
+    place INTEGER PRIMARY KEY,
+    boot_id TEXT NOT NULL,
+    sequence TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    message BLOB,
+    crc32 INTEGER NOT NULL,
+    delivery INTEGER,
+    UNIQUE (boot_id, sequence)
+);
+CREATE INDEX IF NOT EXISTS deliveries ON batches (delivery)
+"""
+
+
+class StoreFullError(sqlite3.OperationalError):
+    """More batches wait for the ground than the store takes."""
+
+
+class BatchStore:
+    """Serialized predictions that survive a power cut: `write` returns only after the file system has them.
+
+    Bounds: at most `MAX_UNDELIVERED_BATCHES` batches wait for the ground; of delivered ones the identities of the
+    `REMEMBERED_DELIVERIES` newest are kept, their messages are freed. The file grows to what once waited at a time;
+    freed room is used again. In memory it keeps no batch. One caller at a time.
+
+    Raises
+    ------
+    BadDatabaseError
+        If the file is damaged, or another program's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = open_database(path, _SCHEMA, _VERSION)
+        (self._deliveries,) = self._database.execute("SELECT COALESCE(MAX(delivery), 0) FROM batches").fetchone()
+
+    def restore(self) -> Iterator[Restored[bytes]]:
+        """All that earlier lives wrote, oldest first: the payload is `ON_DISK`, or None if the ground has the batch.
+
+        A message that does not match its checksum is forgotten, as if it had never come: sensing sends it again.
+        """
+        rows = self._database.execute(
+            "SELECT boot_id, sequence, attempt, message, crc32, delivery FROM batches"
+            " ORDER BY delivery IS NULL, COALESCE(delivery, place)"
+        )
+        spoilt = []
+        for boot_id, sequence, attempt, message, crc32, delivery in rows:
+            batch = BatchId(int(boot_id), int(sequence), attempt)
+            if delivery is not None:
+                yield Restored(batch, None)
+            elif message is not None and zlib.crc32(message) == crc32:
+                yield Restored(batch, ON_DISK)
+            else:
+                spoilt.append(batch)
+        for batch in spoilt:
+            self.forget(batch)
+
+    def write(self, batch: BatchId, message: bytes) -> None:
+        """Store a message in one durable transaction.
+
+        Raises
+        ------
+        sqlite3.Error
+            If the disk is full or broken, or too many batches wait for the ground; nothing is then stored.
+        """
+        if (waiting := self.undelivered()) >= MAX_UNDELIVERED_BATCHES:
+            raise StoreFullError(f"{waiting} batches wait for the ground; allowed are {MAX_UNDELIVERED_BATCHES}")
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO batches (boot_id, sequence, attempt, message, crc32) VALUES (?,?,?,?,?)",
+                (*_key(batch), batch.attempt, message, zlib.crc32(message)),
+            )
+
+    def message(self, batch: BatchId) -> bytes | None:
+        """The message of a batch as it was written; None if it is not there, or not whole any more."""
+        found = self._database.execute(
+            "SELECT message, crc32 FROM batches WHERE boot_id = ? AND sequence = ?", _key(batch)
+        ).fetchone()
+        if found is None or found[0] is None or zlib.crc32(found[0]) != found[1]:
+            return None
+        return found[0]
+
+    def mark_delivered(self, batch: BatchId) -> None:
+        """Note that the ground has a batch, and free its message; not synced, since losing it costs only a re-send."""
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        try:
+            with self._database:
+                marked = self._database.execute(
+                    "UPDATE batches SET message = NULL, delivery = ?"
+                    " WHERE boot_id = ? AND sequence = ? AND delivery IS NULL",
+                    (self._deliveries + 1, *_key(batch)),
+                ).rowcount
+                self._database.execute(
+                    "DELETE FROM batches WHERE delivery <= ?", (self._deliveries + marked - REMEMBERED_DELIVERIES,)
+                )
+        finally:
+            self._database.execute("PRAGMA synchronous=FULL")
+        self._deliveries += marked
+
+    def forget(self, batch: BatchId) -> None:
+        """Delete a batch."""
+        with self._database:
+            self._database.execute("DELETE FROM batches WHERE boot_id = ? AND sequence = ?", _key(batch))
+
+    def undelivered(self) -> int:
+        """Batches that the ground has not acknowledged."""
+        return self._database.execute("SELECT COUNT(*) FROM batches WHERE delivery IS NULL").fetchone()[0]
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _key(batch: BatchId) -> tuple[str, str]:
+    # As text: SQLite's integers have a sign, these use all 64 bits.
+    boot_id, sequence = batch_key(batch)
+    return str(boot_id), str(sequence)

@@ -1,0 +1,89 @@
+"""Optional durable copies of what sensing has in custody: a live camera's batches survive the death of the process."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from satllm_ros.runtime.database import open_database
+from satllm_ros.runtime.tiles import Tile
+
+# Kind and version of the file, another one than those of the stores of predictions.
+_VERSION = 2001
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS batches (
+    boot_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    tiles BLOB NOT NULL,
+    PRIMARY KEY (boot_id, sequence)
+)
+"""
+# Frame, tile index, time of acquisition [ns], length of the tile's bytes that follow.
+_TILE = struct.Struct("<QIqI")
+
+
+class CustodyStore:
+    """Batches on disk from the moment they are accepted until they are delivered or dropped.
+
+    Bounded by custody itself, which accepts no more than `copies_batches`. Used by one thread.
+
+    Raises
+    ------
+    BadDatabaseError
+        If the file is damaged, or another program's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database = open_database(path, _SCHEMA, _VERSION)
+
+    def read(self) -> list[list[Tile]]:
+        """Batches that earlier lives left, oldest first."""
+        rows = self._database.execute("SELECT tiles FROM batches ORDER BY rowid").fetchall()
+        return [_unpack(blob, self._path) for (blob,) in rows]
+
+    def restart(self, boot_id: int, batches: Sequence[tuple[int, Sequence[Tile]]]) -> None:
+        """Replace all that is there by these batches (sequence, tiles) of a new life, in one transaction."""
+        with self._database:
+            self._database.execute("DELETE FROM batches")
+            self._database.executemany(
+                "INSERT INTO batches VALUES (?,?,?)", [(str(boot_id), n, _pack(tiles)) for n, tiles in batches]
+            )
+
+    def add(self, boot_id: int, sequence: int, tiles: Sequence[Tile]) -> None:
+        """Write a batch; returns once it is on disk."""
+        with self._database:
+            self._database.execute("INSERT INTO batches VALUES (?,?,?)", (str(boot_id), sequence, _pack(tiles)))
+
+    def keep_only(self, sequences: Collection[int]) -> None:
+        """Forget all batches but these: the others are delivered or dropped."""
+        with self._database:
+            there = [row[0] for row in self._database.execute("SELECT sequence FROM batches")]
+            gone = [(sequence,) for sequence in there if sequence not in sequences]
+            self._database.executemany("DELETE FROM batches WHERE sequence = ?", gone)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _pack(tiles: Sequence[Tile]) -> bytes:
+    parts = []
+    for tile in tiles:
+        parts += [_TILE.pack(tile.frame, tile.tile_index, tile.acquired_ns, len(tile.data)), tile.data]
+    return b"".join(parts)
+
+
+def _unpack(blob: bytes, path: Path) -> list[Tile]:
+    tiles, place = [], 0
+    while place < len(blob):
+        try:
+            frame, tile_index, acquired_ns, size = _TILE.unpack_from(blob, place)
+        except struct.error:
+            raise ValueError(f"{path} holds a batch that breaks off after {len(tiles)} tiles") from None
+        place += _TILE.size
+        if place + size > len(blob):
+            raise ValueError(f"{path} holds a batch that breaks off after {len(tiles)} tiles")
+        tiles.append(Tile(frame, tile_index, acquired_ns, blob[place : place + size]))
+        place += size
+    return tiles

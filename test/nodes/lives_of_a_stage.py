@@ -1,0 +1,71 @@
+"""Two lives of a stage node in a process of its own: prints its resident memory around each cleanup, as JSON [byte].
+
+Arguments: checkpoint, number of blocks. Run by `test_memory_is_freed`.
+"""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.nodes.stage import StageNode
+from satllm_ros.runtime.identity import Epoch
+from satllm_ros.runtime.memory import keep_pages
+from satllm_ros.runtime.onboard import Onboard
+from satllm_ros.runtime.plan import Plan, Stage
+
+PATIENCE_S = 120.0
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is backed by no file."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("RssAnon:"))
+    return int(line.split()[1]) * 1024
+
+
+def live(node: StageNode, onboard: Onboard, blocks: int) -> dict[str, int]:
+    """Configure, load and run all blocks, clean up."""
+    assert node.trigger_configure() is TransitionCallbackReturn.SUCCESS
+    deadline_s = time.monotonic() + PATIENCE_S
+    while node.trigger_activate() is not TransitionCallbackReturn.SUCCESS:
+        assert time.monotonic() < deadline_s, "the framework cannot be imported"
+        rclpy.spin_once(node, timeout_sec=0.05)
+    spec = onboard.submodels.spec
+    stages = (Stage("sat1", 0, blocks, CodecSetting(Codec.RAW)),)
+    onboard.take_proposal(Plan(Epoch(1, 1), "/planner", spec.model_id, "sensing", stages, "sat1").sealed())
+    while onboard.newest is None:
+        assert time.monotonic() < deadline_s, onboard.protocol.report
+        rclpy.spin_once(node, timeout_sec=0.05)
+    images = np.zeros((1, spec.image_height, spec.image_width, 3), dtype=np.uint8)
+    onboard.submodels.run(0, blocks, onboard.submodels.prepare_images(images), threading.Event())
+    loaded = {"parameters": onboard.submodels.memory_bytes, "loaded": resident_bytes()}
+    assert node.trigger_deactivate() is TransitionCallbackReturn.SUCCESS
+    assert node.trigger_cleanup() is TransitionCallbackReturn.SUCCESS
+    return {**loaded, "cleaned": resident_bytes()}
+
+
+def main() -> None:
+    checkpoint, blocks = sys.argv[1], int(sys.argv[2])
+    # As every process of the graph does: without more ado, nothing that was freed would go back to the system.
+    keep_pages()
+    rclpy.init()
+    onboard = Onboard()
+    values = {"checkpoint": checkpoint, "satellites": ["sat1"], "autostart": False}
+    node = StageNode(
+        onboard, namespace="/sat1", parameter_overrides=[Parameter(name, value=value) for name, value in values.items()]
+    )
+    print(json.dumps([live(node, onboard, blocks) for _ in range(2)]))
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+if __name__ == "__main__":
+    main()

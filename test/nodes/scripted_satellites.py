@@ -1,0 +1,149 @@
+"""Satellites and sensing as a planner sees them: statuses, heartbeats and a ledger, scripted; plans are committed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
+from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import qos
+from satllm_ros.nodes.base import FlightNode
+from satllm_ros.runtime.counters import Counters
+from satllm_ros.runtime.identity import Epoch
+from satllm_ros.runtime.plan import Plan
+from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.signals import NO_PLAN, PlanKey
+
+# Tests that run beside these may share the ROS domain.
+ROOT = f"/planners_{os.getpid()}"
+PERIOD_S = 0.1
+PATIENCE_S = 90.0
+
+
+@dataclass
+class Satellite:
+    """What one satellite reports of itself."""
+
+    block_s: float = 0.01
+    memory_bytes: int = 10**9
+    boot_id: int = 1
+    silent: bool = False
+    jitter: Callable[[], float] = field(default=lambda: 1.0)
+
+
+class Script(Node):
+    """Publishes for all satellites and for sensing, and commits what is proposed while `commits` is true."""
+
+    def __init__(self, context: rclpy.Context, satellites: dict[str, Satellite]) -> None:
+        super().__init__("script", context=context, namespace=ROOT)
+        self.satellites = satellites
+        self.ledger = m.Ledger(source="sensing", tile_bytes=1000.0, expected_batches=500)
+        self.commits = True
+        self.refusal = ""
+        # What sat1 says it is ready for, whatever was proposed.
+        self.claim: Epoch | None = None
+        self.proposals: list[Plan] = []
+        self.committed: list[Plan] = []
+        self.about: PlanKey = NO_PLAN
+        self.diagnostics: dict[str, DiagnosticStatus] = {}
+        counters = Counters()
+
+        def voice(topic: graph.Topic, node: str = "") -> Any:
+            return qos.publisher(self, counters, topic, f"{ROOT}/{topic.of(node)}")
+
+        self.statuses = {name: voice(graph.STATUS, name) for name in satellites}
+        self.heartbeats = {name: voice(graph.HEARTBEAT, name) for name in satellites}
+        self.ledgers, self.links = voice(graph.LEDGER), voice(graph.LINK_STATE)
+        self.active, self.foreign = voice(graph.PLAN_ACTIVE), voice(graph.PLAN_PROPOSED)
+        qos.subscription(self, counters, graph.PLAN_PROPOSED, f"{ROOT}/plan_proposed", self._on_proposal)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self.create_timer(PERIOD_S, self._publish)
+
+    def status(self, name: str) -> m.SatelliteStatus:
+        satellite = self.satellites[name]
+        about = self.about[0] if self.claim is None or name != "sat1" else self.claim
+        return m.SatelliteStatus(
+            satellite=name,
+            boot_id=satellite.boot_id,
+            proposed=convert.epoch_to(about),
+            proposed_hash=self.about[1],
+            readiness=int(Readiness.REFUSED if self.refusal else Readiness.READY),
+            reason=self.refusal,
+            memory_budget_bytes=satellite.memory_bytes,
+            block_s=satellite.block_s * satellite.jitter(),
+        )
+
+    def _publish(self) -> None:
+        self.ledgers.publish(self.ledger)
+        for name, satellite in self.satellites.items():
+            if not satellite.silent:
+                self.statuses[name].publish(self.status(name))
+                self.heartbeats[name].publish(m.Heartbeat(satellite=name, boot_id=satellite.boot_id))
+
+    def _on_proposal(self, message: m.Plan) -> None:
+        plan = convert.plan_from(message)
+        self.proposals.append(plan)
+        self.about = (plan.epoch, plan.plan_hash)
+        newest = max((held.epoch for held in self.committed), default=None)
+        if self.commits and (newest is None or plan.epoch > newest):
+            self.committed.append(plan)
+            self.active.publish(message)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name] = status
+
+    def level(self, planner: str) -> bytes:
+        """Level of a planner's last diagnostics."""
+        return self.diagnostics[f"{ROOT}/{planner}"].level
+
+    def told(self, planner: str, key: str = "") -> str:
+        """Sentence or one value of a planner's last diagnostics; empty if there is none."""
+        status = self.diagnostics.get(f"{ROOT}/{planner}")
+        if status is None:
+            return ""
+        return next((v.value for v in status.values if v.key == key), "") if key else status.message
+
+
+class Stand:
+    """The script and the nodes under test in one executor."""
+
+    def __init__(self, context: rclpy.Context, script: Script) -> None:
+        self.script = script
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(script)
+        self._nodes: list[FlightNode] = []
+
+    def add(self, node: FlightNode) -> None:
+        self._nodes.append(node)
+        self._executor.add_node(node)
+
+    def kill(self, node: FlightNode) -> None:
+        """It says nothing more; what it had on disk stays."""
+        self._nodes.remove(node)
+        self._executor.remove_node(node)
+        node.close()
+        node.destroy_node()
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Spin until it comes about."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < give_up_s, f"waited in vain for {what}"
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def close(self) -> None:
+        for node in list(self._nodes):
+            self.kill(node)
+        self._executor.shutdown()
+        self.script.destroy_node()

@@ -1,0 +1,180 @@
+"""The last miles over real DDS: a satellite's store and the ground, each a process of its own that may be killed."""
+
+import resource
+
+import pytest
+from other_nodes import ACQUIRED, NEVER_S, PATIENCE_S, Others, kill, predictions
+
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
+from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.qos import profile
+from satllm_ros.runtime.batch_store import BatchStore
+from satllm_ros.runtime.custody import Cause, Verdict
+from satllm_ros.runtime.store import PredictionStore
+
+BAD_INPUT = 2
+
+
+def test_predictions_wait_on_disk_for_a_ground_and_go_down_unchanged(others: Others) -> None:
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
+    others.until_next_diagnostics()
+    assert (others.counter("in_contact"), others.counter("sent"), others.counter("undelivered")) == ("False", "0", "1")
+
+    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.until(lambda: arrived, "predictions at the ground")
+    (message,) = arrived
+    assert (message.envelope.sender, message.envelope.destination) == ("sat1", graph.GROUND)
+    assert message.header == ACQUIRED
+    assert (
+        list(message.labels) == [1]
+        and convert.predictions_logits(message, convert.envelope_from(message.envelope)).any()
+    )
+
+    others.acknowledge(message, sender="sat2")
+    others.until_next_diagnostics()
+    assert others.counter("undelivered") == "1", "only the ground can say that the ground has it"
+    others.acknowledge(message)
+    others.until(lambda: others.counter("undelivered") == "0", "the note of the delivery")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1, attempt=1))
+    others.until(lambda: others.said(Verdict.DELIVERED, "sat1") == [1], "the answer to a duplicate")
+    assert len(arrived) == 1
+
+
+def test_a_killed_store_goes_on_and_answers_for_what_it_holds(others: Others) -> None:
+    first = others.start_downlink()
+    others.say(graph.PREDICTIONS_INBOX, "sat1", *map(predictions, (1, 2, 3)))
+    others.until(lambda: others.said(Verdict.STORED) == [1, 2, 3], "the acknowledgements of the store")
+    kill(first)
+    others.acks.clear()
+
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.until_next_diagnostics()
+    ids = [m.BatchId(boot_id=2**64 - 1, sequence=sequence) for sequence in (2, 99)]
+    # The killed one's subscription may still be counted: asked until it answers.
+    asking = others.node.create_publisher(m.CustodyQuery, graph.CUSTODY_QUERY.of(), profile(graph.CUSTODY_QUERY.qos))
+
+    def answered() -> bool:
+        asking.publish(m.CustodyQuery(store="sat2", batches=ids[1:]))
+        asking.publish(m.CustodyQuery(store="sat1", batches=ids))
+        return 2 in others.said(Verdict.STORED)
+
+    others.until(answered, "an answer")
+    refused = others.said(Verdict.REFUSED, cause=Cause.NOT_HELD)
+    assert refused.count(99) <= others.said(Verdict.STORED).count(2), "questions to another store are not answered"
+
+    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.until(lambda: len(arrived) == 3, "what the dead one had promised")
+    assert sorted(message.envelope.batch.sequence for message in arrived) == [1, 2, 3]
+
+
+def test_without_contact_nothing_is_sent(others: Others) -> None:
+    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    down = m.LinkState(sender="sat1", receiver=graph.GROUND, up=False)
+    others.until(lambda: others.counter("in_contact") == "True", "contact")
+    others.say(graph.LINK_STATE, "", down, m.LinkState(sender="sat2", receiver=graph.GROUND, up=True))
+    others.until(lambda: others.counter("in_contact") == "False", "the end of the contact")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
+    others.until_next_diagnostics()
+    assert not arrived
+    down.up = True
+    others.say(graph.LINK_STATE, "", down)
+    others.until(lambda: arrived, "predictions at the ground")
+
+
+def test_a_new_ground_is_sent_what_the_old_one_took_with_it(others: Others) -> None:
+    heard: list[m.Predictions] = []
+    ground = others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard)
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: heard, "predictions at the ground")
+    again = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.node.destroy_subscription(ground)
+    others.until(lambda: again, "predictions at the new ground")
+
+
+def test_patience_with_the_ground_may_be_changed(others: Others) -> None:
+    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: arrived, "predictions at the ground")
+    others.set_parameter("resend_s", 1.0)
+    others.until(lambda: len(arrived) == 3, "the same predictions twice more")
+    assert int(others.counter("sent")) >= 2
+
+
+def test_stores_share_the_room_of_the_ground(others: Others) -> None:
+    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    crowd = ", ".join(f"sat{number}" for number in range(1, graph.MAX_CREDITS // 2 + 1))
+    others.start_downlink(f"resend_s:={NEVER_S}", f"satellites:=[{crowd}]")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", *map(predictions, range(5)))
+    others.until(lambda: len(others.said(Verdict.STORED)) == 5 and len(arrived) == 2, "the first two predictions")
+    others.until_next_diagnostics()
+    assert len(arrived) == 2
+    others.acknowledge(arrived[0])
+    others.until(lambda: len(arrived) == 3, "the next predictions")
+
+
+def test_a_full_disk_is_told_and_keeps_what_it_has(others: Others, monkeypatch: pytest.MonkeyPatch) -> None:
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    # DDS's shared memory is a file too, and larger.
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    process = others.start_downlink(preexec_fn=small)
+    others.say(graph.PREDICTIONS_INBOX, "sat1", *map(predictions, range(60)))
+    refused = others.until(lambda: others.said(Verdict.REFUSED, cause=Cause.FULL), "a refusal")
+    others.until(lambda: int(others.counter("received")) == 60, "all predictions")
+    kept = others.said(Verdict.STORED)
+    kill(process)
+    assert kept and not set(kept) & set(refused)
+    store = BatchStore(others.folder / "sat1.predictions.sqlite")
+    assert {found.batch.sequence for found in store.restore()} >= set(kept)
+    store.close()
+
+
+def test_a_damaged_store_is_named_at_start(others: Others) -> None:
+    (others.folder / "sat1.predictions.sqlite").write_bytes(b"junk" * 5000)
+    process = others.start_downlink()
+    assert process.wait(PATIENCE_S) == BAD_INPUT
+    errors = (others.folder / "errors.txt").read_text()
+    assert "sat1.predictions.sqlite cannot be used as a store: file is not a database" in errors
+
+
+def test_a_killed_ground_goes_on_with_its_store_and_acknowledges_copies(others: Others) -> None:
+    first = others.start_ground()
+    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, predictions(1, graph.GROUND), predictions(2, graph.GROUND))
+    others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [1, 2], "the ground's acknowledgements")
+    kill(first)
+    others.acks.clear()
+    others.start_ground()
+    others.until(lambda: others.diagnostics.pop("/ground", None) is not None, "old diagnostics to be gone")
+    copies = [predictions(2, graph.GROUND, attempt=1), predictions(3, graph.GROUND)]
+    voice = others.node.create_publisher(
+        m.Predictions, graph.PREDICTIONS_INBOX.of(graph.GROUND), profile(graph.PREDICTIONS_INBOX.qos)
+    )
+
+    def answered() -> bool:
+        if not others.acks:
+            for message in copies:
+                voice.publish(message)
+        return {2, 3} <= set(others.said(Verdict.DELIVERED, graph.GROUND))
+
+    others.until(answered, "acknowledgements of the new ground")
+    store = PredictionStore(others.folder / "predictions.sqlite")
+    kept = {tile.key.frame: tile.copies for tile in store.read()}
+    store.close()
+    assert set(kept) == {1, 2, 3} and kept[1] == 1 and kept[2] >= 2
+
+
+def test_the_ground_refuses_what_another_model_says(others: Others) -> None:
+    others.start_ground()
+    wrong = [predictions(1, graph.GROUND, model_id="0" * 16), predictions(2, graph.GROUND, classes=9)]
+    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, *wrong, predictions(3, graph.GROUND))
+    others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [3], "the acknowledgement of the good one")
+    others.until(lambda: others.counter("refused_malformed", "/ground") == "2", "both refusals")
+    assert others.said(Verdict.DELIVERED, graph.GROUND) == [3]

@@ -1,0 +1,87 @@
+"""What the launch files share. Skipped where launch is not installed: it is part of ROS and not on PyPI."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("launch_ros")
+
+from launch import LaunchService
+from launch.actions import ExecuteProcess, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+from satllm_ros.data.bag import BagError
+from satllm_ros.nodes import launching
+
+LAUNCH = Path(__file__).resolve().parents[2] / "launch"
+PLAYED = {"bag": "demo", "topic": "", "namespace": "", "play": "true", "rate": ""}
+
+
+def words(arguments: dict[str, str], rate: float = 1.0) -> list[str]:
+    """Command line of the player."""
+    played = next(action for action in launching.player(arguments, rate) if isinstance(action, ExecuteProcess))
+    return ["".join(part.text for part in word) for word in played.cmd]
+
+
+@pytest.mark.parametrize(
+    ("play", "text", "rate"),
+    [("false", "", 0.0), ("false", "2", 2.0), ("false", "0", 0.0), ("true", "", 1.0), ("True", "0.5", 0.5)],
+)
+def test_the_rate_of_a_replay(play: str, text: str, rate: float) -> None:
+    assert launching.replay_rate({"play": play, "rate": text}) == rate
+
+
+@pytest.mark.parametrize(
+    ("play", "text"), [("false", "fast"), ("false", "-1"), ("false", "nan"), ("true", "0"), ("true", "inf")]
+)
+def test_a_rate_that_makes_no_sense_is_refused(play: str, text: str) -> None:
+    with pytest.raises(ValueError, match=f"rate is '{text}'"):
+        launching.replay_rate({"play": play, "rate": text})
+
+
+@pytest.mark.parametrize(
+    ("namespace", "target"), [("", "/image/compressed"), ("/fleet/a/", "/fleet/a/image/compressed")]
+)
+def test_the_player_shows_the_bag_to_the_graph_of_that_namespace(namespace: str, target: str) -> None:
+    command = words(PLAYED | {"namespace": namespace}, 2.0)
+    assert command[:3] == ["ros2", "bag", "play"] and Path(command[3]).is_dir()
+    assert command[command.index("--rate") + 1] == "2" and "--clock" in command
+    topic = command[command.index("--topics") + 1]
+    assert command[command.index("--remap") + 1] == f"{topic}:={target}"
+
+
+def test_a_topic_that_the_bag_does_not_have_is_refused() -> None:
+    with pytest.raises(BagError, match="/nothing"):
+        launching.player(PLAYED | {"topic": "/nothing"}, 1.0)
+
+
+@pytest.mark.parametrize(("respawn", "code", "ends"), [(False, 0, True), (True, 0, True), (True, -9, False)])
+def test_a_launch_ends_with_the_ground_unless_that_comes_back(respawn: bool, code: int, ends: bool) -> None:
+    event = SimpleNamespace(returncode=code, process_name="ground")
+    assert (launching._end(respawn, event, None) is not None) is ends
+
+
+@pytest.mark.parametrize(("respawn", "code"), [(False, 1), (True, 1), (False, -9)])
+def test_a_ground_that_fails_fails_the_launch(respawn: bool, code: int) -> None:
+    with pytest.raises(RuntimeError, match=f"ground ended with exit code {code}"):
+        launching._end(respawn, SimpleNamespace(returncode=code, process_name="ground"), None)
+
+
+def test_a_player_that_is_stopped_with_the_launch_has_not_failed() -> None:
+    event = SimpleNamespace(returncode=-2, process_name="ros2")
+    launching._end_if_failed(event, SimpleNamespace(is_shutdown=True))
+    with pytest.raises(RuntimeError, match="ros2 ended"):
+        launching._end_if_failed(event, SimpleNamespace(is_shutdown=False))
+
+
+@pytest.mark.parametrize("file", sorted(LAUNCH.glob("*.launch.py")), ids=lambda file: file.name)
+def test_a_switch_that_is_no_switch_ends_every_launch(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = str(LAUNCH.parent / "config" / "constellation.yaml")
+    arguments = {"respawn": "perhaps", "bag": "demo", "satellite": "sat1", "config": config}
+    service = LaunchService()
+    service.include_launch_description(
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(file)), launch_arguments=arguments.items())
+    )
+    assert service.run() == 1
+    assert "respawn is 'perhaps'; allowed are true and false" in caplog.text

@@ -1,0 +1,333 @@
+"""The sensing node over real DDS, with scripted satellites: plans, drains, restarts, and what a hostile graph says."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage
+
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
+from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.model.spec import read_spec
+from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import sensing
+from satllm_ros.nodes.qos import message_class, profile
+from satllm_ros.nodes.sensing import SensingNode
+from satllm_ros.runtime.custody import Cause, Verdict
+from satllm_ros.runtime.identity import Epoch
+from satllm_ros.runtime.plan import Plan, Stage
+from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.signals import NO_PLAN, Ack, Report
+from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
+
+PATIENCE_S = 30.0
+LAST_WORDS = 100
+SATELLITES = ["sat1", "sat2"]
+SPEC = read_spec(checkpoint_path("demo"))
+RAW = CodecSetting.parse("raw")
+
+
+def plan(counter: int, cut: int = 6, incarnation: int = 1) -> Plan:
+    return Plan(
+        epoch=Epoch(incarnation, counter),
+        planner_id="planner",
+        model_id=SPEC.model_id,
+        source="sensing",
+        stages=(Stage("sat1", 0, cut, RAW), Stage("sat2", cut, SPEC.blocks, RAW)),
+        downlink="sat2",
+    ).sealed()
+
+
+class Rest:
+    """All of the graph but sensing: says what the test tells it to, notes what it hears."""
+
+    def __init__(self, context: rclpy.Context, folder: Path) -> None:
+        self._context, self._folder = context, folder
+        self.node = rclpy.create_node("rest", context=context)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        self._publishers: dict[str, Any] = {}
+        self.heard: dict[str, list[Any]] = {}
+        for topic in (graph.PLAN_ACTIVE, graph.SWITCH_STATE, graph.LEDGER, graph.CUSTODY_QUERY):
+            self._hear(topic)
+        for name in SATELLITES:
+            self._hear(graph.IMAGES_INBOX, name)
+        self.sensing: SensingNode | None = None
+        self.boot_ids = {"sat1": 11, "sat2": 12}
+        beats = {
+            name: self.node.create_publisher(m.Heartbeat, f"/{graph.HEARTBEAT.of(name)}", profile(graph.Qos.HEARTBEAT))
+            for name in SATELLITES
+        }
+        self.node.create_timer(
+            0.2, lambda: [beats[n].publish(m.Heartbeat(satellite=n, boot_id=b)) for n, b in self.boot_ids.items()]
+        )
+
+    def _hear(self, topic: graph.Topic, node: str = "") -> None:
+        heard = self.heard[topic.of(node)] = []
+        self.node.create_subscription(message_class(topic.type), f"/{topic.of(node)}", heard.append, profile(topic.qos))
+
+    def start(self, *, until: str = "active", **parameters: Any) -> SensingNode:
+        """A life of sensing."""
+        values = {
+            "satellites": SATELLITES,
+            "batch_tiles": 2,
+            "window_batches": 2,
+            "state_directory": str(self._folder),
+            "flush_s": 0.01,
+        } | parameters
+        self.sensing = SensingNode(
+            context=self._context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()]
+        )
+        self._executor.add_node(self.sensing)
+        self.until(lambda: self.sensing.state == until or self.sensing.failed_to_start, f"sensing to be {until}")
+        return self.sensing
+
+    def kill(self) -> None:
+        """End its life without the courtesies of a shutdown."""
+        if self.sensing is not None:
+            self._executor.remove_node(self.sensing)
+            self.sensing.destroy_node()
+        self.sensing = None
+        # What it said last has arrived by then: nothing comes from a life that is over.
+        for _ in range(LAST_WORDS):
+            self._executor.spin_once(timeout_sec=0.0)
+        for heard in self.heard.values():
+            heard.clear()
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not (met := condition()):
+            assert time.monotonic() < deadline_s, f"waited in vain for {what}"
+            self._executor.spin_once(timeout_sec=0.05)
+        return met
+
+    def say(self, topic: graph.Topic, message: Any, node: str = "") -> None:
+        name = f"/{topic.of(node)}"
+        if name not in self._publishers:
+            self._publishers[name] = self.node.create_publisher(message_class(topic.type), name, profile(topic.qos))
+        publisher = self._publishers[name]
+        self.until(publisher.get_subscription_count, f"a listener on {name}")
+        publisher.publish(message)
+
+    def propose(self, proposal: Plan) -> None:
+        self.say(graph.PLAN_PROPOSED, convert.plan_to(proposal, self.now()))
+
+    def report(self, about: Plan, readiness: Readiness = Readiness.READY, only: str = "", serves: tuple = ()) -> None:
+        for name in [only] if only else SATELLITES:
+            message = m.SatelliteStatus()
+            key = (about.epoch, about.plan_hash)
+            served = (*serves, *([key] if readiness is Readiness.READY else []))
+            convert.report_into(Report(name, self.boot_ids[name], key, readiness, "", served), message)
+            self.say(graph.STATUS, message, name)
+
+    def acknowledge(self, batch: m.BatchId, verdict: Verdict, sender: str, cause: Cause = Cause.NONE) -> None:
+        self.say(graph.BATCH_ACK, convert.ack_to(Ack(convert.batch_from(batch), sender, verdict, cause), self.now()))
+
+    def photograph(self, number: int) -> None:
+        """A camera takes an image of one tile."""
+        pixels = np.full((SPEC.image_height, SPEC.image_width, 3), number % 251, dtype=np.uint8)
+        image = CompressedImage(format="jpeg", data=cv2.imencode(".jpg", pixels)[1].tobytes())
+        image.header.stamp.sec = 1_000 + number
+        self.say(graph.IMAGE_COMPRESSED, image)
+
+    def now(self) -> Any:
+        return self.node.get_clock().now().to_msg()
+
+    @property
+    def active(self) -> list[str]:
+        return [message.plan_hash for message in self.heard["plan_active"]]
+
+    @property
+    def batches(self) -> list[m.ImageBatch]:
+        return self.heard["sat1/inbox/images"]
+
+    @property
+    def ledger(self) -> m.Ledger | None:
+        ours = [message for message in self.heard["ledger"] if message.boot_id == self.sensing._boot_id]
+        return ours[-1] if ours else None
+
+    def fly(self, proposal: Plan) -> None:
+        """Have a plan proposed, loaded and committed."""
+        self.propose(proposal)
+        self.report(proposal)
+        self.until(lambda: proposal.plan_hash in self.active, f"plan {proposal.epoch} to be active")
+
+    def until_diagnosed(self, words: str) -> None:
+        self.until(lambda: words in self.sensing.diagnose()[1], f"the diagnosis {words!r}")
+
+
+@pytest.fixture
+def rest(context: rclpy.Context, tmp_path: Path) -> Iterator[Rest]:
+    made = Rest(context, tmp_path)
+    yield made
+    made.kill()
+    made._executor.shutdown()
+
+
+def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest) -> None:
+    rest.start()
+    first = plan(1)
+    rest.propose(first)
+    rest.report(first, only="sat1")
+    rest.until_diagnosed("waiting for sat2 to be ready")
+    assert not rest.active
+    rest.report(first, only="sat2")
+    rest.until(lambda: rest.active, "the commit")
+    rest.photograph(1)
+    rest.photograph(2)
+    batch = rest.until(lambda: rest.batches, "a batch")[0]
+
+    assert batch.envelope.plan_hash == first.plan_hash
+    assert list(batch.envelope.frames) == [1_001_000_000_000, 1_002_000_000_000]
+    for verdict, sender in ((Verdict.STORED, "sat2"), (Verdict.DELIVERED, "ground")):
+        rest.acknowledge(batch.envelope.batch, verdict, sender)
+    rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "the delivery in the ledger")
+    assert rest.ledger.acquired_tiles == 2
+
+
+def test_it_drains_for_members_without_memory_for_two_sub_models(rest: Rest) -> None:
+    rest.start()
+    first, second = plan(1), plan(2, cut=8)
+    rest.fly(first)
+    rest.photograph(1)
+    rest.photograph(2)
+    batch = rest.until(lambda: rest.batches, "a batch")[0]
+    key = (first.epoch, first.plan_hash)
+    rest.propose(second)
+    rest.report(second, Readiness.NEEDS_DRAIN, serves=(key,))
+    rest.until_diagnosed("paused until nothing is in flight")
+    assert all(not message.drained_hash for message in rest.heard["switch_state"])
+    rest.acknowledge(batch.envelope.batch, Verdict.STORED, "sat2")
+    rest.until(
+        lambda: [s for s in rest.heard["switch_state"] if s.drained_hash == second.plan_hash],
+        "the word that it is drained",
+    )
+    rest.report(second)
+    rest.until(lambda: second.plan_hash in rest.active, "the commit")
+
+
+def test_a_drain_that_takes_too_long_is_withdrawn_and_the_old_plan_goes_on(rest: Rest) -> None:
+    rest.start(drain_s=1.0)
+    first, second = plan(1), plan(2, cut=8)
+    rest.fly(first)
+    rest.propose(second)
+    rest.report(second, Readiness.NEEDS_DRAIN, serves=((first.epoch, first.plan_hash),))
+    rest.until(lambda: convert.switch_from(rest.heard["switch_state"][-1]).withdrawn == second.epoch, "the withdrawal")
+    assert convert.switch_from(rest.heard["switch_state"][-1]).drained == NO_PLAN
+    rest.photograph(1)
+    rest.photograph(2)
+    assert rest.until(lambda: rest.batches, "a batch")[0].envelope.plan_hash == first.plan_hash
+
+
+def test_its_next_life_flies_the_same_plan_and_says_what_died_with_the_last(rest: Rest) -> None:
+    rest.start()
+    first = plan(1)
+    rest.fly(first)
+    for number in range(3):
+        rest.photograph(number)
+    rest.until(lambda: rest.ledger and rest.ledger.acquired_tiles == 3, "three tiles")
+    rest.kill()
+    rest.start()
+
+    assert rest.until(lambda: rest.active, "the plan of the last life") == [first.plan_hash]
+    assert rest.until(lambda: rest.ledger, "a ledger").lost_tiles == 3
+    assert rest.ledger.acquired_tiles == 0
+
+
+def test_with_a_durable_store_batches_outlive_it(rest: Rest) -> None:
+    rest.start(durable=True)
+    rest.fly(plan(1))
+    for number in range(4):
+        rest.photograph(number)
+    rest.until(lambda: len(rest.batches) == 2, "two batches")
+    rest.acknowledge(rest.batches[0].envelope.batch, Verdict.DELIVERED, "ground")
+    rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "a delivery")
+    before = rest.batches[1]
+    frames = list(before.envelope.frames)
+    # Looked at once a second: what is delivered is forgotten.
+    rest.until(lambda: len(rest.sensing._store.read()) == 1, "the store to forget what is delivered")
+    rest.kill()
+    rest.start(durable=True)
+    rest.until(lambda: rest.batches, "the batch of the last life")
+
+    assert list(rest.batches[0].envelope.frames) == frames
+    assert rest.batches[0].envelope.batch.boot_id != before.envelope.batch.boot_id
+    assert bytes(rest.batches[0].data) == bytes(before.data)
+    assert rest.until(lambda: rest.ledger, "a ledger").lost_tiles == 0
+
+
+def test_a_disk_that_fails_does_not_stop_the_stream(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(sensing, "write_durably", fails)
+    rest.start(durable=True)
+    rest.sensing._store._database.execute("PRAGMA query_only = 1")
+    rest.fly(plan(1))
+    rest.photograph(1)
+    rest.photograph(2)
+    batch = rest.until(lambda: rest.batches, "a batch")[0]
+    rest.acknowledge(batch.envelope.batch, Verdict.DELIVERED, "ground")
+    rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "the delivery")
+
+    assert rest.sensing.counters["persist_failed"] == 1
+    assert rest.sensing.counters["store_failed"] >= 1
+
+
+def test_signed_plans_only(rest: Rest, tmp_path: Path) -> None:
+    public = make_key_file(tmp_path / "key.pem")
+    rest.start(plan_public_key=public)
+    forged = plan(5)
+    rest.propose(forged)
+    rest.report(forged)
+    rest.until(lambda: rest.sensing.counters["plan_refused"], "the refusal")
+    genuine = sign(plan(1), load_signing_key(tmp_path / "key.pem"))
+    rest.fly(genuine)
+
+    assert rest.active == [genuine.plan_hash]
+
+
+def test_a_second_graph_of_the_same_name_is_refused(rest: Rest) -> None:
+    rest.node.create_timer(0.2, lambda: publisher.publish(m.Ledger(boot_id=99)))
+    publisher = rest.node.create_publisher(m.Ledger, "/ledger", profile(graph.Qos.STATE))
+    rest.start()
+
+    assert rest.sensing.failed_to_start
+    assert "another graph runs in namespace /" in rest.sensing._complaint
+
+
+def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
+    rest.start()
+    first = plan(1)
+    rest.fly(first)
+    counters = rest.sensing.counters
+
+    def refused(cause: str, topic: graph.Topic, message: Any, node: str = "") -> None:
+        before = counters[cause]
+        rest.say(topic, message, node)
+        rest.until(lambda: counters[cause] == before + 1, f"{message} to be counted as {cause}")
+
+    refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=77, cause=200))
+    for verdict in Verdict:
+        refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(verdict), sender="nobody"))
+    refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.STORED), sender="ground"))
+    refused("malformed_heartbeat", graph.HEARTBEAT, m.Heartbeat(satellite="nobody", boot_id=2**64 - 1), "sat2")
+    refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", readiness=250), "sat1")
+    refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat2", readiness=2), "sat1")
+    refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", served=[m.Epoch()]), "sat1")
+    far = m.Epoch(incarnation=2**64 - 1, counter=2**64 - 1)
+    refused("plan_refused", graph.PLAN_PROPOSED, m.Plan(epoch=far))
+    rest.say(graph.TIMING, m.BatchTiming(satellite="nobody"), "sat2")
+    rest.report(first)
+    rest.photograph(1)
+    rest.photograph(2)
+    rest.until(lambda: rest.batches, "a batch as if nothing had been said")

@@ -1,0 +1,64 @@
+"""Counting losses, and what happens when there are too many sums to count."""
+
+import numpy as np
+import pytest
+from plan_documents import random_document
+from plan_oracle import all_plans, plan_of
+
+from satllm_ros.planning import losses
+from satllm_ros.planning.costs import tabulate
+from satllm_ros.planning.losses import loss_levels
+from satllm_ros.planning.problem_json import from_json
+from satllm_ros.planning.solve import solve
+
+
+def chain(accuracies, budget, count=4):
+    return from_json(
+        {
+            "batches": 8,
+            "model": {"layer_flops": [1] * 6, "layer_memory_bytes": [1] * 6, "cut_bytes": [1] * 7},
+            "satellites": [{"name": f"sat{k}", "flops_per_s": 1, "memory_bytes": 6} for k in range(count)],
+            "links": [{"rate_bps": 8}] * (count + 1),
+            "compression": {
+                "settings": [{"name": f"s{i}", "ratio": (i + 1) / 10, "accuracy": a} for i, a in enumerate(accuracies)],
+                "loss_budget": budget,
+            },
+        }
+    )
+
+
+def test_levels_are_the_sums_of_three_cuts():
+    costs = tabulate(chain([0.97, 0.99, 1.0], 0.05))
+    levels = loss_levels(costs, "down")
+    # 0 to 0.03 in steps of 0.01 from three mild cuts, and one or none strong one with up to two mild ones.
+    assert levels.exact and levels.within.tolist() == [True] * 6
+    strong = [s.accuracy for s in costs.settings].index(0.97)
+    assert levels.step[strong].tolist() == [3, 4, 5, -1, -1, -1]
+
+
+def test_decimal_losses_meet_their_sum():
+    # 0.1 + 0.1 + 0.1 is more than 0.3 in doubles.
+    outcome = solve(chain([0.9, 1.0], 0.3))
+    assert outcome.ratios == (0.1, 0.1, 0.1) and outcome.accuracy_loss == pytest.approx(0.3)
+    assert solve(chain([0.9, 1.0], 0.2999)).ratios.count(0.1) == 2
+
+
+def test_too_many_sums_are_rounded_and_never_break_the_budget(monkeypatch):
+    monkeypatch.setattr(losses, "_MAX_STATES", 1)
+    monkeypatch.setattr(losses, "_LEAST_LEVELS", 4)
+    rng, unproven, rounded = np.random.default_rng(2), 0, 0
+    for _ in range(600):
+        document = random_document(rng, "budget" if rng.random() < 0.5 else "relays")
+        if "loss_budget" not in document["compression"]:
+            continue
+        outcome, plans = solve(from_json(document)), all_plans(document)
+        assert outcome.feasible == bool(len(plans.cuts))
+        if outcome.feasible:
+            best = plans.exact_s().min()
+            plan_of(document, outcome)
+            assert outcome.lower_bound_s <= best * (1 + 1e-9) and outcome.delay_s >= best * (1 - 1e-9)
+            if outcome.proven_optimal:
+                assert outcome.delay_s == pytest.approx(best)
+            unproven += not outcome.proven_optimal
+            rounded += not loss_levels(tabulate(from_json(document)), "down").exact
+    assert unproven > 0 and rounded > 10

@@ -1,0 +1,141 @@
+"""Profiles as files: what is written is read, and damage is named."""
+
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from satllm_ros.profiling.files import (
+    BlockTimes,
+    CodecCost,
+    MemoryLine,
+    MemoryPoint,
+    Profile,
+    ProfileError,
+    load_profile,
+    profile_path,
+    save_profile,
+)
+from satllm_ros.profiling.inputs import age_sentence, calibration_age_s, measured_settings
+from satllm_ros.profiling.isotonic import rising_fit
+from satllm_ros.profiling.measure_memory import fit_line
+
+PROFILE = Profile(
+    model_id="0123456789abcdef",
+    device="Some CPU @ 2 GHz, 2 cores",
+    measured_at="2026-01-02T03:04:05+00:00",
+    blocks=(BlockTimes(1, 1, (0.01, 0.02)), BlockTimes(16, 1, (0.1, 0.2)), BlockTimes(16, 2, (0.06, 0.12))),
+    memory=(MemoryPoint(1, 1_000_000), MemoryPoint(2, 1_500_000)),
+    memory_line=MemoryLine(500_000.0, 500_000.0, 0.0),
+    codecs={"int8": CodecCost(3e-9, 1e-9, 0.2)},
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = profile_path(tmp_path / "profiles", PROFILE.model_id, PROFILE.device)
+    save_profile(path, PROFILE)
+    return path
+
+
+def test_what_is_written_is_read(path):
+    assert path.name == "0123456789abcdef-some-cpu-2-ghz-2-cores.profile.yaml"
+    assert load_profile(path, model_id=PROFILE.model_id, device=PROFILE.device) == PROFILE
+    assert "layer_s: [0.01, 0.02]" in path.read_text()
+
+
+def test_of_another_model_or_device(path):
+    with pytest.raises(ProfileError, match="is of model '0123456789abcdef', needed is 'fedcba9876543210'"):
+        load_profile(path, model_id="fedcba9876543210")
+    with pytest.raises(ProfileError, match="is of device 'Some CPU @ 2 GHz, 2 cores', needed is 'Orin'"):
+        load_profile(path, device="Orin")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("blocks", []),
+        ("blocks", [{"batch_tiles": 0, "threads": 1, "layer_s": [1]}]),
+        ("blocks", [{"batch_tiles": 1, "threads": 1, "layer_s": [-1]}]),
+        ("blocks", [{"batch_tiles": 1, "threads": 1, "layer_s": [float("nan")]}]),
+        ("blocks", [{"batch_tiles": 1, "threads": 1}]),
+        ("blocks", 3),
+        ("measured_at", "yesterday"),
+        ("measured_at", "2026-01-02T03:04:05"),
+        ("memory_line", {"slope": 1}),
+        ("codecs", {"int8": {"ratio": "a lot"}}),
+        ("codecs", ["int8"]),
+    ],
+)
+def test_damage_is_named(path, field, value):
+    document = yaml.safe_load(path.read_text()) | {field: value}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(ProfileError, match="is damaged"):
+        load_profile(path)
+
+
+@pytest.mark.parametrize("text", ["a: [", "[]", "format: satllm-profile\nversion: 2", "\x00", "[" * 5000])
+def test_files_that_are_no_profile(path, text):
+    path.write_text(text)
+    with pytest.raises(ProfileError, match="is not YAML|holds no profile"):
+        load_profile(path)
+
+
+def test_layer_times_come_from_the_nearest_measurement():
+    assert PROFILE.layer_s(16, 2) == (0.06, 0.12)
+    assert PROFILE.layer_s(32, 1) == (0.2, 0.4)
+    assert PROFILE.layer_s(2, 1) == (0.02, 0.04)
+
+
+def test_age():
+    later = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc) + timedelta(days=3, hours=1)
+    assert PROFILE.age_s(later) == 3 * 86400 + 3600
+    assert age_sentence("profile", PROFILE.age_s(later)) == "profile is 3 days old"
+    assert [age_sentence("x", s) for s in (-3, 59, 119, 120, 7200)] == [
+        "x is 0 seconds old", "x is 59 seconds old", "x is 119 seconds old", "x is 2 minutes old", "x is 2 hours old",
+    ]  # fmt: skip
+
+
+def test_settings_of_a_calibration_take_their_time_from_the_profile(tmp_path):
+    path = tmp_path / "calibration.yaml"
+    alike = {"int8": {"alike": {"accuracy": 0.9, "ratio": 0.2}}, "raw": {"alike": {"accuracy": 0.95, "ratio": 1.001}}}
+    head = {"format": "satllm-calibration", "version": 1, "model_id": "m", "measured_at": "2026-01-02T03:04:05+00:00"}
+    path.write_text(yaml.safe_dump(head | {"settings": alike}))
+    int8, raw = measured_settings(path, PROFILE, model_id="m")
+    assert (int8.name, int8.ratio, int8.accuracy, int8.encode_s_per_byte) == ("int8", 0.2, 0.9, 3e-9)
+    assert (raw.ratio, raw.encode_s_per_byte) == (1.0, 0.0)
+    assert calibration_age_s(path, datetime(2026, 1, 2, 3, 5, 5, tzinfo=timezone.utc)) == 60
+    with pytest.raises(ProfileError, match="is of model 'm', needed is 'n'"):
+        measured_settings(path, model_id="n")
+    path.write_text(yaml.safe_dump(head | {"settings": {"int8": {"alike": {"accuracy": 2, "ratio": 0.2}}}}))
+    with pytest.raises(ProfileError, match="is damaged: ProblemError accuracy is 2"):
+        measured_settings(path)
+
+
+def test_the_memory_line():
+    line = fit_line([MemoryPoint(n, 100 + 10 * n + (5 if n == 2 else 0)) for n in (1, 2, 3)])
+    assert line.per_block_bytes == pytest.approx(10) and line.overhead_bytes == pytest.approx(100 + 5 / 3)
+    assert line.worst_error_bytes == pytest.approx(10 / 3)
+    assert fit_line([MemoryPoint(4, 40)]).per_block_bytes == 10
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 1)), min_size=1, max_size=12))
+def test_the_monotone_fit(points):
+    ratios, accuracies = zip(*points, strict=True)
+    fitted = rising_fit([r / 20 for r in ratios], accuracies)
+    assert (np.diff(fitted[:, 0]) > 0).all() and (np.diff(fitted[:, 1]) >= -1e-12).all()
+    # The least-squares fit leaves residuals that sum to nothing, and are orthogonal to the fit.
+    at = np.searchsorted(fitted[:, 0], np.array(ratios) / 20)
+    residual = np.array(accuracies) - fitted[at, 1]
+    assert residual.sum() == pytest.approx(0, abs=1e-9)
+    assert (residual * fitted[at, 1]).sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_monotone_fit_by_hand():
+    fitted = rising_fit([1.0, 0.1, 0.5, 0.2], [0.97, 0.9, 0.94, 0.96])
+    assert fitted.tolist() == [[0.1, 0.9], [0.2, 0.95], [0.5, 0.95], [1.0, 0.97]]
+    with pytest.raises(ValueError, match="2 ratios and 1 accuracies"):
+        rising_fit([1, 2], [1])

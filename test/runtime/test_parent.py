@@ -1,0 +1,65 @@
+"""Real processes: a parent that is killed, and its child."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from satllm_ros.runtime.parent import PARENT_VARIABLE, end_with_parent
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="parents are watched on Linux only")
+
+CHILD = f"""
+import os, signal, sys
+from satllm_ros.runtime.parent import end_with_parent
+def on_term(*_):
+    print("terminated", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, on_term)
+end_with_parent()
+assert {PARENT_VARIABLE!r} not in os.environ
+print("waiting", flush=True)
+while True:
+    signal.pause()
+"""
+PARENT = """
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=os.environ | {sys.argv[2]: str(os.getpid())})
+sys.stdin.read()
+"""
+
+
+def test_a_child_is_terminated_when_its_parent_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD, PARENT_VARIABLE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "waiting\n"
+    parent.send_signal(signal.SIGKILL)
+    # The end of the file comes when the child, too, has closed it.
+    assert parent.communicate()[0] == "terminated\n"
+
+
+def test_a_parent_that_is_dead_already_counts(tmp_path: Path) -> None:
+    # No process has so high a number.
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env=os.environ | {PARENT_VARIABLE: str(2**22 + 1)},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert (child.returncode, child.stdout) == (0, "terminated\n")
+
+
+def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PARENT_VARIABLE, raising=False)
+    end_with_parent()

@@ -1,0 +1,97 @@
+"""What became of a flight: counted in the ground's own store, held against what had to come down."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from satllm_ros.runtime.store import PredictionStore
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the table.
+
+    Attributes
+    ----------
+    tiles, lost, twice, wrong
+        Tiles that had to come down; those of which the ground has no row; further rows of the same tile;
+        predictions that differ from the unsplit model's.
+    suppressed
+        Copies that arrived at the ground and were not taken.
+    sent_again, plans
+        Batches that sensing sent again; plans that it committed.
+    recovery_s, bound_s
+        From the fault to the first delivery of a batch sent after it, the slowest of several; and its bound.
+    complaints
+        What must not have happened; empty if the flight passed.
+    """
+
+    scenario: str
+    tiles: int = 0
+    lost: int = 0
+    twice: int = 0
+    wrong: int = 0
+    suppressed: int = 0
+    sent_again: int = 0
+    plans: int = 0
+    recovery_s: float | None = None
+    bound_s: float | None = None
+    note: str = ""
+    complaints: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.complaints
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the ground's store holds, against the class each frame must have."""
+
+    lost: int
+    twice: int
+    wrong: int
+    suppressed: int
+    unknown: int
+
+
+def count_rows(store: Path, labels: Mapping[int, int]) -> Rows:
+    """Count the rows of a store of predictions; `labels` gives the class of each frame that had to come down."""
+    opened = PredictionStore(store)
+    try:
+        tiles = list(opened.read())
+    finally:
+        opened.close()
+    frames = [tile.key.frame for tile in tiles]
+    return Rows(
+        lost=len(labels.keys() - set(frames)),
+        twice=len(frames) - len(set(frames)),
+        wrong=sum(tile.label != labels[tile.key.frame] for tile in tiles if tile.key.frame in labels),
+        suppressed=sum(tile.copies - 1 for tile in tiles),
+        unknown=len(set(frames) - labels.keys()),
+    )
+
+
+def books_complaints(ledgers: Sequence[Any]) -> list[str]:
+    """Ledgers (message `Ledger`) that do not add up."""
+    for ledger in ledgers:
+        parts = ledger.waiting_tiles + ledger.in_flight_tiles + ledger.stored_tiles
+        parts += ledger.delivered_tiles + ledger.dropped_tiles
+        if ledger.acquired_tiles != parts:
+            return [f"the ledger says {ledger.acquired_tiles} tiles acquired, its parts add up to {parts}"]
+    return []
+
+
+def rows_complaints(rows: Rows, *, exact: bool, losses_told: int) -> list[str]:
+    """What is wrong with the rows.
+
+    `exact`: every prediction must be the unsplit model's. `losses_told`: tiles that the flight itself said were lost.
+    """
+    found = {
+        "tiles lost without a word": max(0, rows.lost - losses_told),
+        "tiles twice": rows.twice,
+        "tiles that were never sent": rows.unknown,
+        "predictions wrong": rows.wrong if exact else 0,
+    }
+    return [f"{count} {what}" for what, count in found.items() if count]

@@ -1,0 +1,63 @@
+"""What the flights carry: a tiny model of eight blocks, bags of any length, and the predictions they must end in."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tiny_material import Material, encoded, picture, save_bag, save_material
+
+from satllm_ros.data.bag_writer import PERIOD_NS, START_NS
+from satllm_ros.model.reference import UnsplitModel
+from satllm_ros.model.spec import ModelSpec, read_spec
+from satllm_ros.runtime.tiles import decode_jpeg
+
+BLOCKS = 8
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """A bag to fly, and the class that the unsplit model gives to each of its frames, by stamp."""
+
+    material: Material
+    labels: dict[int, int]
+
+
+class Workshop:
+    """Makes model and codec artefacts once, and a bag for each number of tiles that is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._labels: list[int] = []
+        self._bags: dict[int, Material] = {}
+
+    @cached_property
+    def _made(self) -> Material:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return save_material(self._folder, tiles=1, blocks=BLOCKS)
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        return read_spec(self._made.checkpoint)
+
+    def cargo(self, tiles: int) -> Cargo:
+        """A bag of so many pictures, one tile each."""
+        if tiles not in self._bags:
+            images = (encoded(picture(number)) for number in range(tiles))
+            bag = save_bag(self._folder / f"bag_{tiles}", list(images))
+            self._bags[tiles] = replace(self._made, bag=bag, bag_tiles=tiles)
+        return Cargo(self._bags[tiles], {START_NS + n * PERIOD_NS: x for n, x in enumerate(self._classes(tiles))})
+
+    @cached_property
+    def classify(self) -> UnsplitModel:
+        """The unsplit, uncompressed model."""
+        return UnsplitModel(self._made.checkpoint, self.spec)
+
+    def _classes(self, tiles: int) -> list[int]:
+        for first in range(len(self._labels), tiles, _CHUNK):
+            numbers = range(first, min(tiles, first + _CHUNK))
+            images = [decode_jpeg(np.frombuffer(encoded(picture(n)), np.uint8)) for n in numbers]
+            self._labels += self.classify(np.stack(images))
+        return self._labels[:tiles]

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Flies faults through the real graph against the installed package: tools/chaos.sh run|soak [WORDS...]
+# From outside the checkout's top folder, for the reason given in tools/test.sh.
+set -eo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+if [[ $route == ros ]]; then
+  source "$root/install/setup.bash"
+fi
+mkdir -p "$root/build"
+cd "$root/build"
+export PYTHONPATH="$root/test/system${PYTHONPATH:+:$PYTHONPATH}"
+exec "$venv/bin/python" -m "chaos.$1" "${@:2}"
