@@ -189,6 +189,9 @@ def _setting(codec: int, keep_ratio: float, bits: int) -> CodecSetting:
     if codec not in Codec.__members__.values():
         raise FrameError(FrameFault.CODEC, f"codec number {codec} is unknown")
     try:
-        return CodecSetting(Codec(codec), keep_ratio, bits)
+        setting = CodecSetting(Codec(codec), keep_ratio, bits)
     except CodecSettingError as error:
         raise FrameError(FrameFault.SETTING, str(error)) from None
+    if setting.bits != bits:
+        raise FrameError(FrameFault.SETTING, f"{bits} bits are not what {setting} frames say: {setting.bits}")
+    return setting

@@ -91,7 +91,9 @@ class CodecSetting:
             raise CodecSettingError(
                 f"keep ratio {self.keep_ratio} is not offered; allowed are those above 0 and up to 1"
             )
-        bits = offer.usual_bits if self.bits is None else self.bits
+        # Plans say 8 where nothing is quantized, too.
+        unsaid = self.bits is None or (codec is Codec.RAW and self.bits == 8)
+        bits = offer.usual_bits if unsaid else self.bits
         if not offer.low <= bits <= offer.high:
             allowed = f"only {offer.low}" if offer.low == offer.high else f"only {offer.low} to {offer.high}"
             raise CodecSettingError(f"{bits} bits are not offered by {name}, {allowed}")

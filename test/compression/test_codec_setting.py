@@ -19,7 +19,7 @@ def test_the_numbers_on_the_wire_never_change():
 
 
 def test_raw_has_one_spelling():
-    assert CodecSetting(Codec.RAW) == CodecSetting(Codec.RAW, 1.0, 32)
+    assert CodecSetting(Codec.RAW) == CodecSetting(Codec.RAW, 1.0, 32) == CodecSetting(Codec.RAW, 1.0, 8)
     assert CodecSetting(Codec.RAW).bits == 32
 
 
