@@ -9,4 +9,5 @@ if [[ $route == ros ]]; then
 fi
 mkdir -p "$root/build"
 cd "$root/build"
-exec "$venv/bin/python" -m pytest "$root/test" -q "$@"
+# Two workers: one has the flights, which mostly wait, the other all else.
+exec "$venv/bin/python" -m pytest "$root/test" -q -n 2 --dist loadgroup "$@"
