@@ -145,8 +145,8 @@ class Artefacts:
             raise ArtefactError(f"artefacts {self.artefact_id} have no tables for cut {cut}; cuts with tables: {known}")
         return self.tables[cut]
 
-    def check_can_code(self, setting: CodecSetting) -> None:
-        """Refuse a setting whose codec needs scales or tables that these artefacts do not hold.
+    def check_can_code(self, setting: CodecSetting, cut: int | None = None) -> None:
+        """Refuse a setting whose codec needs scales or tables that these artefacts do not hold, for a cut or for any.
 
         Raises
         ------
@@ -158,6 +158,10 @@ class Artefacts:
             raise ArtefactError(f"setting {setting} needs masks and transforms; artefacts {self.artefact_id} have none")
         if codec not in WITHOUT_SCALES and not self.scales:
             raise ArtefactError(f"setting {setting} needs scales; artefacts {self.artefact_id} have none")
+        if cut is not None and codec in WITH_TABLES:
+            self.tables_of(cut)
+        elif cut is not None and codec not in WITHOUT_SCALES:
+            self.scales_of(cut)
 
     def measured(self, setting: CodecSetting) -> Measurement:
         """What calibration found of a setting.

@@ -50,7 +50,8 @@ def test_sanitizers_find_nothing(library_builder):
         "LD_PRELOAD": runtime.stdout.strip(),
         # Python itself never frees all it has.
         "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+        # An empty entry would be the working directory.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, str(HERE / "c_decoder.py"), str(sanitized), "2000"]
