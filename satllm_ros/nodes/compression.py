@@ -298,7 +298,9 @@ class CompressionNode(FlightNode):
         if codec == AS_PLANNED:
             self._onboard.pin(None, accuracy=1.0)
             return
-        setting = CodecSetting.parse(codec)
-        measured = self._artefacts.measurements.get(str(setting)) if self._artefacts is not None else None
+        setting, measured = CodecSetting.parse(codec), None
+        if self._artefacts is not None:
+            self._artefacts.check_can_code(setting)
+            measured = self._artefacts.measurements.get(str(setting))
         # What was never measured keeps no floor.
         self._onboard.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)

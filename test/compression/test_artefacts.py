@@ -179,3 +179,11 @@ def test_what_artefacts_cannot_code_is_said_beforehand(artefacts, full_artefacts
         full_artefacts.check_can_code(CodecSetting.parse(name))
         with pytest.raises(ArtefactError, match=f"{name}.* needs masks and transforms"):
             artefacts.check_can_code(CodecSetting.parse(name))
+
+
+def test_a_cut_that_was_not_calibrated_cannot_be_coded(full_artefacts):
+    full_artefacts.check_can_code(CodecSetting.parse("klt"), 2)
+    full_artefacts.check_can_code(CodecSetting.parse("raw"), 77)
+    for name, missing in (("klt", "tables"), ("mask", "tables"), ("int8", "scales"), ("topk", "scales")):
+        with pytest.raises(ArtefactError, match=f"no {missing} for cut 77"):
+            full_artefacts.check_can_code(CodecSetting.parse(name), 77)
