@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos soak lint clean distclean
+.PHONY: help setup demo test chaos soak bench fuzz lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -28,6 +28,12 @@ chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/r
 
 soak: setup ## 100,000 batches without a fault: what grows? table in docs/reliability.md
 	@tools/chaos.sh soak $(ARGS)
+
+bench: setup ## speed and size of the codecs, beside memcpy
+	@tools/satllm.sh bench codec $(ARGS)
+
+fuzz: setup ## a million corrupted frames through every codec
+	@tools/fuzz.sh $(ARGS)
 
 clean: ## remove what building and testing left, keep .venv and runs/
 	rm -rf build install log .pytest_cache .ruff_cache .hypothesis *.egg-info

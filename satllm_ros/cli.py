@@ -6,7 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import satllm_ros.compression.bench_command
 import satllm_ros.compression.command
+import satllm_ros.compression.files_command
+import satllm_ros.compression.measure_command
 import satllm_ros.data.command
 import satllm_ros.planning.command
 import satllm_ros.profiling.command
@@ -25,6 +28,9 @@ _SUBCOMMANDS = (
     satllm_ros.training.command,
     satllm_ros.data.command,
     satllm_ros.compression.command,
+    satllm_ros.compression.measure_command,
+    satllm_ros.compression.files_command,
+    satllm_ros.compression.bench_command,
     satllm_ros.profiling.command,
 )
 EXIT_BAD_INPUT = 2

@@ -10,7 +10,7 @@ else
   requirements=requirements.txt
 fi
 wanted=$(fingerprint "$requirements")
-sources=$(fingerprint CMakeLists.txt package.xml setup.py pyproject.toml cmake config launch msg satllm_ros)
+sources=$(fingerprint CMakeLists.txt package.xml setup.py pyproject.toml cmake config include launch msg satllm_ros src)
 
 installed() {
   [[ -x $venv/bin/python && $(cat "$venv/$1" 2>/dev/null) == "$2" ]]

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from satllm_ros.compression.coefficient_tables import CoefficientTables
+from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.setting import WITH_TABLES, WITHOUT_SCALES, CodecSetting
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,33 @@ class Measurement:
         Share of right predictions, 0 to 1.
     ratio : float
         Wire bytes / fp32 bytes, mean over the cuts.
+    encode_s_per_byte, decode_s_per_byte : float
+        Time of the codec per fp32 byte on the computer that measured it [s]; 0 if it was not measured.
     """
 
     accuracy: float
     ratio: float
+    encode_s_per_byte: float = 0.0
+    decode_s_per_byte: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.accuracy <= 1.0 and self.ratio > 0.0):
             raise ArtefactError(
                 f"measurement with accuracy {self.accuracy} and ratio {self.ratio}; allowed are 0 to 1, and above 0"
             )
+        if not (0.0 <= self.encode_s_per_byte < 1.0 and 0.0 <= self.decode_s_per_byte < 1.0):
+            raise ArtefactError(
+                f"measurement with {self.encode_s_per_byte} and {self.decode_s_per_byte} s per byte; allowed are 0 to 1"
+            )
 
 
 FORMAT = "satllm-codec"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+# Version 1 had scales only; they are read as they were.
+READ_VERSIONS = ("1", FORMAT_VERSION)
+# In what the id is made of: adding tables to a file must not change the ids of files without.
+_ID_VERSION = "1"
+_COEFFICIENTS = "coefficients"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +71,10 @@ class Artefacts:
         D.
     scales : mapping of int to CutScales
         By cut. May be empty: `raw` needs none.
+    tables : mapping of int to CutTables
+        By cut. May be empty: masks and transforms need them.
+    coefficients : CoefficientTables, optional
+        What the transforms of all cuts share; needed where there are tables.
     measurements : mapping of str to Measurement
         By setting. They inform planning and change no frame, so they are not part of the id.
 
@@ -75,6 +95,8 @@ class Artefacts:
     width: int
     scales: Mapping[int, CutScales]
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    tables: Mapping[int, CutTables] = field(default_factory=dict)
+    coefficients: CoefficientTables | None = None
     artefact_id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,11 +106,17 @@ class Artefacts:
             raise ArtefactError(f"{self.prefix_tokens} prefix tokens are out of range; allowed are 0 to 65535")
         if not 1 <= self.width < 2**32:
             raise ArtefactError(f"width {self.width} is out of range; allowed are 1 to 2^32 - 1")
-        for cut in self.scales:
+        for cut in (*self.scales, *self.tables):
             if not 1 <= cut < 2**16:
                 raise ArtefactError(f"cut {cut} is out of range; allowed are 1 to 65535")
         scales = {cut: self.scales[cut].checked(cut, self.prefix_tokens, self.width) for cut in sorted(self.scales)}
+        tables = {cut: self.tables[cut].checked(cut, self.prefix_tokens, self.width) for cut in sorted(self.tables)}
+        if not tables.keys() <= scales.keys():
+            raise ArtefactError(f"there are tables of cuts {list(tables)}, but scales only of {list(scales)}")
+        if bool(tables) != (self.coefficients is not None):
+            raise ArtefactError("tables of cuts and tables of coefficients must come together")
         object.__setattr__(self, "scales", MappingProxyType(scales))
+        object.__setattr__(self, "tables", MappingProxyType(tables))
         object.__setattr__(self, "artefact_id", self._hash())
 
     def scales_of(self, cut: int) -> CutScales:
@@ -103,6 +131,37 @@ class Artefacts:
             known = ", ".join(map(str, self.scales)) or "none"
             raise ArtefactError(f"artefacts {self.artefact_id} have no scales for cut {cut}; calibrated cuts: {known}")
         return self.scales[cut]
+
+    def tables_of(self, cut: int) -> CutTables:
+        """Tables of a cut.
+
+        Raises
+        ------
+        ArtefactError
+            If there are none for that cut; the message lists those that there are.
+        """
+        if cut not in self.tables:
+            known = ", ".join(map(str, self.tables)) or "none"
+            raise ArtefactError(f"artefacts {self.artefact_id} have no tables for cut {cut}; cuts with tables: {known}")
+        return self.tables[cut]
+
+    def check_can_code(self, setting: CodecSetting, cut: int | None = None) -> None:
+        """Refuse a setting whose codec needs scales or tables that these artefacts do not hold, for a cut or for any.
+
+        Raises
+        ------
+        ArtefactError
+            The message names what is missing.
+        """
+        codec = setting.codec
+        if codec in WITH_TABLES and not self.tables:
+            raise ArtefactError(f"setting {setting} needs masks and transforms; artefacts {self.artefact_id} have none")
+        if codec not in WITHOUT_SCALES and not self.scales:
+            raise ArtefactError(f"setting {setting} needs scales; artefacts {self.artefact_id} have none")
+        if cut is not None and codec in WITH_TABLES:
+            self.tables_of(cut)
+        elif cut is not None and codec not in WITHOUT_SCALES:
+            self.scales_of(cut)
 
     def measured(self, setting: CodecSetting) -> Measurement:
         """What calibration found of a setting.
@@ -120,20 +179,30 @@ class Artefacts:
         return self.measurements[str(setting)]
 
     def _hash(self) -> str:
-        head = f"{FORMAT} {FORMAT_VERSION} {self.model_id} {self.prefix_tokens} {self.width}\n"
+        head = f"{FORMAT} {_ID_VERSION} {self.model_id} {self.prefix_tokens} {self.width}\n"
         digest = hashlib.sha256(head.encode())
         for cut, scales in self.scales.items():
             digest.update(f"{cut}\n".encode())
             for array in scales.arrays().values():
                 digest.update(array.tobytes())
+        if self.coefficients is not None:
+            named = [
+                (_COEFFICIENTS, self.coefficients),
+                *((f"cut{cut}", tables) for cut, tables in self.tables.items()),
+            ]
+            for owner, held in named:
+                for name, array in held.arrays().items():
+                    digest.update(f"{owner}.{name} {' '.join(map(str, array.shape))}\n".encode())
+                    digest.update(array.tobytes())
         return digest.hexdigest()[:16]
 
 
 def save_artefacts(path: Path, artefacts: Artefacts) -> None:
-    """Write artefacts as safetensors: `cut<c>.<array>` float32 tensors, the rest in the metadata."""
-    tensors = {
-        f"cut{cut}.{name}": array for cut, scales in artefacts.scales.items() for name, array in scales.arrays().items()
-    }
+    """Write artefacts as safetensors: `cut<c>.<array>` and `coefficients.<array>`, the rest in the metadata."""
+    owners = [(f"cut{cut}", held) for by_cut in (artefacts.scales, artefacts.tables) for cut, held in by_cut.items()]
+    if artefacts.coefficients is not None:
+        owners.append((_COEFFICIENTS, artefacts.coefficients))
+    tensors = {f"{owner}.{name}": array for owner, held in owners for name, array in held.arrays().items()}
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -165,16 +234,18 @@ def load_artefacts(path: Path, *, model_id: str | None = None) -> Artefacts:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if (metadata.get("format"), metadata.get("format_version")) != (FORMAT, FORMAT_VERSION):
-                raise ArtefactError(f"{path} holds no codec artefacts of version {FORMAT_VERSION}")
-            scales = _read_scales(file)
+            if metadata.get("format") != FORMAT or metadata.get("format_version") not in READ_VERSIONS:
+                raise ArtefactError(f"{path} holds no codec artefacts of version {' or '.join(READ_VERSIONS)}")
+            held = _read_tensors(file)
         prefix_tokens, width = _count(metadata["prefix_tokens"]), _count(metadata["width"])
         artefacts = Artefacts(
             metadata["model_id"],
             prefix_tokens,
             width,
-            scales,
+            held.scales,
             _read_measurements(metadata.get("measurements", "{}")),
+            held.tables,
+            held.coefficients,
         )
         stated_id = metadata["artefact_id"]
     except SafetensorError as error:
@@ -203,14 +274,39 @@ def _read_measurements(text: str) -> dict[str, Measurement]:
         raise ArtefactError(f"measurements in codec artefacts are damaged: {error}") from None
 
 
-def _read_scales(file: safe_open) -> dict[int, CutScales]:
+@dataclass(frozen=True)
+class _Held:
+    """What the tensors of a file make."""
+
+    scales: dict[int, CutScales]
+    tables: dict[int, CutTables]
+    coefficients: CoefficientTables | None
+
+
+_SCALES = set(CutScales.__dataclass_fields__)
+_TABLES = set(CutTables.__dataclass_fields__)
+_SHARED = {"frequencies", "shifts"}
+
+
+def _read_tensors(file: safe_open) -> _Held:
     by_cut: dict[int, dict] = {}
+    shared: dict[str, Any] = {}
     for key in file.keys():
-        cut, _, name = key.removeprefix("cut").partition(".")
-        if not cut.isdecimal() or name not in CutScales.__dataclass_fields__:
+        owner, _, name = key.partition(".")
+        cut = owner.removeprefix("cut")
+        if owner == _COEFFICIENTS and name in _SHARED:
+            shared[name] = file.get_tensor(key)
+        elif cut.isdecimal() and name in _SCALES | _TABLES:
+            by_cut.setdefault(int(cut), {})[name] = file.get_tensor(key)
+        else:
             raise ArtefactError(f"tensor {key!r} is not one of codec artefacts, which are named cut<number>.<array>")
-        by_cut.setdefault(int(cut), {})[name] = file.get_tensor(key)
-    missing = [cut for cut, arrays in by_cut.items() if len(arrays) != len(CutScales.__dataclass_fields__)]
-    if missing:
-        raise ArtefactError(f"scales of cut {missing[0]} are incomplete: {', '.join(sorted(by_cut[missing[0]]))}")
-    return {cut: CutScales(**arrays) for cut, arrays in by_cut.items()}
+    for cut, arrays in by_cut.items():
+        if arrays.keys() not in (_SCALES, _SCALES | _TABLES):
+            raise ArtefactError(f"scales or tables of cut {cut} are incomplete: {', '.join(sorted(arrays))}")
+    if shared and shared.keys() != _SHARED:
+        raise ArtefactError(f"tables of the coefficients are incomplete: {', '.join(shared)}")
+    return _Held(
+        {cut: CutScales(**{name: arrays[name] for name in _SCALES}) for cut, arrays in by_cut.items()},
+        {cut: CutTables(**{n: a[n] for n in _TABLES}) for cut, a in by_cut.items() if a.keys() > _SCALES},
+        CoefficientTables(**shared) if shared else None,
+    )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Body:
@@ -20,3 +22,10 @@ class Body:
     prefix: bytes
     chunks: list[bytes]
     replaced: int
+
+
+def room(shape: tuple[int, int, int], out: np.ndarray | None) -> np.ndarray:
+    """Float32 array to decode into: `out` if it is of that shape and contiguous, else a new one."""
+    if out is not None and out.shape == shape and out.dtype == np.float32 and out.flags.c_contiguous:
+        return out
+    return np.empty(shape, np.float32)

@@ -7,7 +7,8 @@ import numpy as np
 
 from satllm_ros.compression.channel_statistics import ChannelStatistics
 from satllm_ros.compression.errors import ArtefactError
-from satllm_ros.compression.int8 import PATCH_LIMIT, PREFIX_LIMIT
+from satllm_ros.compression.int8 import PATCH_LIMIT
+from satllm_ros.compression.prefix import PREFIX_LIMIT
 from satllm_ros.compression.scales import MAX_MEAN_STEPS, CutScales
 
 # On the demo model 8 steps a standard deviation leave the accuracy as it is; zstd brings a value to 5 bits.

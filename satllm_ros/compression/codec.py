@@ -1,14 +1,19 @@
 """Activation to frame and back: the two functions that everything else calls."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from satllm_ros.compression import int8, raw
+from satllm_ros.compression import fp16, int8, klt, mask, raw, topk
 from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.body import Body
+from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.errors import EncodeError, FrameError, FrameFault
 from satllm_ros.compression.frame import FrameHeader, pack_frame, read_header, split_sections
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.scales import CutScales
+from satllm_ros.compression.setting import WITH_TABLES, WITHOUT_SCALES, Codec, CodecSetting
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +54,10 @@ def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, 
     Raises
     ------
     EncodeError
-        If the activation is not float32 (N, S, D) with the width of the model and at least one patch token.
+        If the activation is not float32 (N, S, D) with the width of the model and at least one patch token, or has
+        not the tokens that the codec's tables are for.
     ArtefactError
-        If the codec needs scales and the artefacts hold none for this cut.
+        If the codec needs scales or tables and the artefacts hold none for this cut.
     """
     prefix_tokens = artefacts.prefix_tokens
     if activation.dtype != np.float32 or activation.ndim != 3:
@@ -62,10 +68,7 @@ def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, 
             f"activation has shape {activation.shape}; this model needs at least 1 image, "
             f"more than {prefix_tokens} tokens and width {artefacts.width}"
         )
-    if setting.codec is Codec.RAW:
-        body = raw.encode_body(activation, prefix_tokens)
-    else:
-        body = int8.encode_body(activation, artefacts.scales_of(cut))
+    body = _encode_body(activation, setting, artefacts, cut)
     header = FrameHeader(
         setting,
         cut,
@@ -77,7 +80,13 @@ def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, 
     return pack_frame(header, body.prefix, body.chunks)
 
 
-def decode(frame: bytes | memoryview | np.ndarray, artefacts: Artefacts, *, max_elements: int) -> Decoded:
+def decode(
+    frame: bytes | memoryview | np.ndarray,
+    artefacts: Artefacts,
+    *,
+    max_elements: int,
+    out: np.ndarray | None = None,
+) -> Decoded:
     """Decode a frame that may be damaged or forged.
 
     Parameters
@@ -88,6 +97,9 @@ def decode(frame: bytes | memoryview | np.ndarray, artefacts: Artefacts, *, max_
         Of the receiver's model.
     max_elements : int
         Largest N * S * D to accept; memory use stays within a small multiple of it.
+    out : ndarray float32 (N, S, D), optional
+        Written to and returned if the frame has its shape; fresh memory costs more than decoding into it. Left in
+        any state by a frame that is refused.
 
     Raises
     ------
@@ -97,17 +109,59 @@ def decode(frame: bytes | memoryview | np.ndarray, artefacts: Artefacts, *, max_
     view = memoryview(frame).cast("B")
     header = read_header(view, max_elements=max_elements)
     _check_model(header, artefacts)
-    if header.setting.codec is Codec.RAW:
-        activation = raw.decode_body(header, split_sections(view, header))
-    else:
-        scales = artefacts.scales.get(header.cut)
-        if scales is None:
-            raise FrameError(
-                FrameFault.CUT,
-                f"frame is of cut {header.cut}, artefacts have scales for {list(artefacts.scales)}",
-            )
-        activation = int8.decode_body(header, split_sections(view, header), scales)
+    activation = _decode_body(view, header, artefacts, out)
     return Decoded(activation, header.cut, header.setting, header.replaced)
+
+
+def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, cut: int) -> Body:
+    codec = setting.codec
+    if codec is Codec.RAW:
+        return raw.encode_body(activation, artefacts.prefix_tokens)
+    if codec is Codec.FP16:
+        return fp16.encode_body(activation, artefacts.prefix_tokens)
+    scales = artefacts.scales_of(cut)
+    if codec is Codec.INT8:
+        return int8.encode_body(activation, scales)
+    if codec not in WITH_TABLES:
+        return topk.encode_body(activation, setting, scales)
+    tables = artefacts.tables_of(cut)
+    if activation.shape[1] != tables.tokens:
+        raise EncodeError(
+            f"activation has {activation.shape[1]} tokens; tables of cut {cut} are for {tables.tokens} tokens"
+        )
+    if codec is Codec.KLT:
+        return klt.encode_body(activation, setting.bits, tables, artefacts.coefficients)
+    return mask.encode_body(activation, setting, scales, tables)
+
+
+def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts, out: np.ndarray | None) -> np.ndarray:
+    codec = header.setting.codec
+    if codec in WITHOUT_SCALES:
+        sections = split_sections(frame, header)
+        return (raw if codec is Codec.RAW else fp16).decode_body(header, sections, out)
+    scales = _known(artefacts.scales, header.cut, "scales")
+    tables = _known(artefacts.tables, header.cut, "tables") if codec in WITH_TABLES else None
+    if tables is not None and header.shape[1] != tables.tokens:
+        raise FrameError(
+            FrameFault.SHAPE, f"frame has {header.shape[1]} tokens, tables of cut {header.cut} are for {tables.tokens}"
+        )
+    sections = split_sections(frame, header)
+    if codec is Codec.INT8:
+        return int8.decode_body(header, sections, scales, out)
+    if tables is None:
+        return topk.decode_body(header, sections, scales, out)
+    if codec is Codec.KLT:
+        return klt.decode_body(header, sections, tables, artefacts.coefficients, out)
+    return mask.decode_body(header, sections, scales, tables, out)
+
+
+_Held = TypeVar("_Held", CutScales, CutTables)
+
+
+def _known(by_cut: Mapping[int, _Held], cut: int, what: str) -> _Held:
+    if cut not in by_cut:
+        raise FrameError(FrameFault.CUT, f"frame is of cut {cut}, artefacts have {what} for {list(by_cut)}")
+    return by_cut[cut]
 
 
 def _check_model(header: FrameHeader, artefacts: Artefacts) -> None:

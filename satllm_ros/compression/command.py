@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from satllm_ros.model.stage import Stage
 
 _BATCH_IMAGES = 32
+_SETTINGS = (
+    *("raw", "fp16", "int8", "topk", "randtopk", "mask", "mask:0.5:8", "mask_dynamic"),
+    *("klt:8", "klt:12", "klt:14", "klt:16", "klt:18", "klt:20"),
+)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,9 +24,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "calibrate-codec",
         help="make the codec artefacts of a model",
-        description="Run training images through a model and write the static scales of the codecs for "
-        "every cut, and what each setting costs. All satellites of a constellation need the same file, beside the "
-        "checkpoint.",
+        description="Run training images through a model and write the static scales, masks and transforms of the "
+        "codecs for every cut, and what each setting costs. All satellites of a constellation need the same file, "
+        "beside the checkpoint.",
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help="model, a safetensors file")
     parser.add_argument(
@@ -32,12 +36,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="Parquet file, or folder of class folders, possibly under train/ and test/",
     )
     parser.add_argument("--split", default="train", help="split to take, or all (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=512, help="how many images to use (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1500, help="how many images to use (default: %(default)s)")
     parser.add_argument(
         "--measure-images",
         type=int,
         default=1000,
         help="how many others to measure each setting's accuracy and ratio on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--settings", nargs="+", default=_SETTINGS, metavar="SETTING", help="which (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of their choice (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
@@ -51,12 +58,15 @@ def calibrate_codec(args: argparse.Namespace) -> int:
 
     from satllm_ros.compression.artefacts import Artefacts, save_artefacts
     from satllm_ros.compression.calibrate import calibrate
+    from satllm_ros.compression.calibrate_tables import calibrate_tables
     from satllm_ros.compression.measure import measure
-    from satllm_ros.compression.setting import Codec, CodecSetting
+    from satllm_ros.compression.sensitivity import sensitivities
+    from satllm_ros.compression.setting import CodecSetting
     from satllm_ros.data.datasets import load_dataset
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import load_stage, normalise
 
+    settings = [CodecSetting.parse(name) for name in args.settings]
     spec = read_spec(args.checkpoint)
     dataset = load_dataset(args.data, args.split)
     wanted = args.images + args.measure_images
@@ -66,7 +76,7 @@ def calibrate_codec(args: argparse.Namespace) -> int:
             f"the {len(dataset)} images of split {args.split!r}"
         )
     chosen = np.random.default_rng(args.seed).permutation(len(dataset))[:wanted]
-    for_scales, for_accuracy = np.sort(chosen[: args.images]), np.sort(chosen[args.images :])
+    for_tables, for_accuracy = np.sort(chosen[: args.images]), np.sort(chosen[args.images :])
     stages = [load_stage(args.checkpoint, block - 1, block) for block in range(1, spec.blocks + 1)]
     steps = [_step(stage, torch) for stage in stages]
 
@@ -75,9 +85,16 @@ def calibrate_codec(args: argparse.Namespace) -> int:
             batch = indices[first : first + _BATCH_IMAGES]
             yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]
 
-    scales = calibrate((_at_cuts(steps, images) for images, _ in inputs(for_scales)), spec.prefix_tokens)
-    artefacts = Artefacts(spec.model_id, spec.prefix_tokens, spec.width, scales)
-    settings = [CodecSetting(codec) for codec in Codec]
+    def activations() -> "Iterator[dict[int, np.ndarray]]":
+        return (_at_cuts(steps, images) for images, _ in inputs(for_tables))
+
+    scales = calibrate(activations(), spec.prefix_tokens)
+    images = (torch.from_numpy(images) for images, _ in inputs(for_tables))
+    found = sensitivities(args.checkpoint, images, spec.prefix_tokens, seed=args.seed)
+    tables, coefficients = calibrate_tables(activations, found, spec.prefix_tokens)
+    artefacts = Artefacts(
+        spec.model_id, spec.prefix_tokens, spec.width, scales, tables=tables, coefficients=coefficients
+    )
     measurements = {str(s): measure(steps, inputs(for_accuracy), s, artefacts) for s in settings}
     artefacts = replace(artefacts, measurements=measurements)
     save_artefacts(args.out, artefacts)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from satllm_ros.compression.body import Body
+from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.errors import FrameError, FrameFault
 from satllm_ros.compression.frame import FrameHeader, Sections
 
@@ -23,7 +23,7 @@ def encode_body(activation: np.ndarray, prefix_tokens: int) -> Body:
     return Body(values[:, :prefix_tokens].tobytes(), chunks, replaced)
 
 
-def decode_body(header: FrameHeader, sections: Sections) -> np.ndarray:
+def decode_body(header: FrameHeader, sections: Sections, out: np.ndarray | None = None) -> np.ndarray:
     """Copy the sections of a frame into a (N, S, D) float32 activation.
 
     Raises
@@ -44,7 +44,7 @@ def decode_body(header: FrameHeader, sections: Sections) -> np.ndarray:
     for image, chunk in enumerate(sections.chunks):
         if len(chunk) != chunk_bytes:
             raise FrameError(FrameFault.PAYLOAD, f"chunk {image} has {len(chunk)} bytes, its values take {chunk_bytes}")
-    activation = np.empty((images, tokens, width), np.float32)
+    activation = room(header.shape, out)
     activation[:, :prefix_tokens] = np.frombuffer(sections.prefix, "<f4").reshape(images, prefix_tokens, width)
     for image, chunk in enumerate(sections.chunks):
         activation[image, prefix_tokens:] = np.frombuffer(chunk, "<f4").reshape(-1, width)

@@ -15,7 +15,7 @@ from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError
 from satllm_ros.compression.floor import below_floor
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
@@ -46,8 +46,8 @@ class CompressionNode(FlightNode):
         Parameter(
             "codec",
             AS_PLANNED,
-            "Codec of this satellite's output: 'plan' obeys the plan, any other pins it until set back to 'plan'",
-            choices=(AS_PLANNED, *(codec.name.lower() for codec in Codec)),
+            "Codec of this satellite's output: 'plan' obeys the plan, a setting such as int8, mask:0.2:8 or klt:16 "
+            "pins it until set back to 'plan'",
             read_only=False,
         ),
         Parameter(
@@ -287,6 +287,7 @@ class CompressionNode(FlightNode):
         setting = CodecSetting.parse(candidate["codec"])
         if self._artefacts is None:
             return None
+        self._artefacts.check_can_code(setting)
         return below_floor(setting, self._onboard.accuracy_floor, self._artefacts) or None
 
     def parameters_changed(self, names: set[str]) -> None:
@@ -297,7 +298,9 @@ class CompressionNode(FlightNode):
         if codec == AS_PLANNED:
             self._onboard.pin(None, accuracy=1.0)
             return
-        setting = CodecSetting.parse(codec)
-        measured = self._artefacts.measurements.get(str(setting)) if self._artefacts is not None else None
+        setting, measured = CodecSetting.parse(codec), None
+        if self._artefacts is not None:
+            self._artefacts.check_can_code(setting)
+            measured = self._artefacts.measurements.get(str(setting))
         # What was never measured keeps no floor.
         self._onboard.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)

@@ -10,6 +10,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import artefacts_path, checkpoint_path
 from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
@@ -131,10 +132,14 @@ class StageNode(FlightNode):
         return self.value("block_s") if self.value("emulate") else None
 
     def _objection(self, plan: Plan) -> str:
-        """Why the setting that a plan gives this satellite breaks the plan's own floor."""
+        """Why the setting that a plan gives this satellite cannot be used here, or breaks the plan's own floor."""
         stage = plan.stage_of(self._satellite)
         if stage is None or plan.next_hop(self._satellite) is None:
             return ""
+        try:
+            self._artefacts.check_can_code(stage.setting, stage.stop)
+        except ArtefactError as error:
+            return str(error)
         return below_floor(stage.setting, plan.accuracy_floor, self._artefacts)
 
     def _on_plan(self, message: m.Plan, take: Callable[[Plan], None]) -> None:

@@ -10,7 +10,7 @@ from satllm_ros.planning.problem import Setting
 
 
 def offered_settings(artefacts: Artefacts, names: Sequence[str]) -> list[Setting]:
-    """Settings by name, with the compression ratio q and the accuracy that calibration measured.
+    """Settings by name, with the compression ratio q, the accuracy and the codec's time that calibration measured.
 
     Raises
     ------
@@ -21,5 +21,13 @@ def offered_settings(artefacts: Artefacts, names: Sequence[str]) -> list[Setting
     for name in names:
         measured = artefacts.measured(CodecSetting.parse(name))
         # A raw frame is a few bytes longer than what it holds; the planner's ratios end at 1.
-        offered.append(Setting(name, ratio=min(1.0, measured.ratio), accuracy=measured.accuracy))
+        offered.append(
+            Setting(
+                name,
+                ratio=min(1.0, measured.ratio),
+                accuracy=measured.accuracy,
+                encode_s_per_byte=measured.encode_s_per_byte,
+                decode_s_per_byte=measured.decode_s_per_byte,
+            )
+        )
     return offered

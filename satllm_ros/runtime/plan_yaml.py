@@ -89,7 +89,7 @@ def _stage(where: str, value: Any) -> Stage:
         chosen = CodecSetting(
             Codec(parts.take("codec", int)),
             float(parts.take("keep_ratio", (int, float), 1.0)),
-            parts.take("bits", int, 8),
+            parts.take("bits", int, None),
         )
         parts.refuse_unknown()
     made = Stage(fields.take("satellite", str), fields.take("start", int), fields.take("stop", int), chosen)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -5,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts, save_artefacts
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.scales import CutScales
+from satllm_ros.compression.setting import CodecSetting
 
 
 @pytest.fixture
@@ -46,6 +49,42 @@ def test_the_id_depends_on_everything_but_the_order_of_cuts(artefacts, artefacts
     assert len(ids) == 5
 
 
+def test_tables_survive_their_file_and_are_part_of_the_id(tmp_path, full_artefacts, full_artefacts_maker):
+    path = tmp_path / "full.safetensors"
+    save_artefacts(path, full_artefacts)
+    loaded = load_artefacts(path)
+    assert loaded.artefact_id == full_artefacts.artefact_id
+    for cut, tables in full_artefacts.tables.items():
+        for name, array in tables.arrays().items():
+            np.testing.assert_array_equal(loaded.tables[cut].arrays()[name], array)
+    bare = replace(full_artefacts, tables={}, coefficients=None)
+    assert bare.artefact_id != full_artefacts.artefact_id != full_artefacts_maker(seed=1).artefact_id
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda t: t["cut2.mask_order"].__setitem__(0, t["cut2.mask_order"][1]), "each element once"),
+        (lambda t: t["cut2.mask_order"].__setitem__(0, 2**32 - 1), "each element once"),
+        (lambda t: t["cut2.token_mean"].__setitem__((0, 0), np.nan), "token_mean of cut 2"),
+        (lambda t: t["cut2.spread"].__setitem__((0, 0), -1), "spread of cut 2 holds a value below 0"),
+        (lambda t: (t["cut2.std"].fill(255), t["cut2.token_transform"].fill(32767)), "sums to"),
+        (lambda t: t["cut2.inverse_scale"].__setitem__(0, 1e29), "gives values above"),
+        (lambda t: t["coefficients.frequencies"].__setitem__((0, 0, 63), 0), "adds up to"),
+        (lambda t: t["coefficients.shifts"].__setitem__((0, 0), 16), "of 0 to 15"),
+        (lambda t: t.pop("coefficients.shifts"), "coefficients are incomplete"),
+        (lambda t: t.pop("cut2.std"), "cut 2 are incomplete"),
+        (lambda t: t.update({"cut2.std": t["cut2.std"][:-1]}), "std of cut 2 has shape"),
+    ],
+)
+def test_unusable_tables_are_refused(tmp_path, full_artefacts, change, sentence):
+    path = tmp_path / "full.safetensors"
+    save_artefacts(path, full_artefacts)
+    rewrite(path, lambda tensors, metadata: change(tensors))
+    with pytest.raises(ArtefactError, match=sentence):
+        load_artefacts(path)
+
+
 def test_artefacts_without_cuts_serve_raw(tmp_path):
     path = tmp_path / "raw.safetensors"
     save_artefacts(path, Artefacts("0" * 16, 1, 8, {}))
@@ -67,7 +106,7 @@ def test_artefacts_of_another_model_are_refused_with_both_names(saved):
     ("change", "sentence"),
     [
         (lambda t, m: m.pop("format"), "no codec artefacts"),
-        (lambda t, m: m.update(format_version="2"), "no codec artefacts of version 1"),
+        (lambda t, m: m.update(format_version="3"), "no codec artefacts of version 1 or 2"),
         (lambda t, m: m.pop("model_id"), "lack 'model_id'"),
         (lambda t, m: m.pop("artefact_id"), "lack 'artefact_id'"),
         (lambda t, m: m.update(prefix_tokens="-1"), "'-1' where a count"),
@@ -126,3 +165,25 @@ def test_unusable_sizes_are_refused(artefacts, model_id, prefix_tokens, width, c
 def test_scales_cannot_be_changed_under_their_id(artefacts):
     with pytest.raises(ValueError, match="read-only"):
         artefacts.scales[2].step[0] = 1
+
+
+def test_what_artefacts_cannot_code_is_said_beforehand(artefacts, full_artefacts):
+    empty = Artefacts("0" * 16, 1, 8, {})
+    for name in ("raw", "fp16"):
+        empty.check_can_code(CodecSetting.parse(name))
+    for name in ("int8", "topk"):
+        artefacts.check_can_code(CodecSetting.parse(name))
+        with pytest.raises(ArtefactError, match=f"{name}.* needs scales"):
+            empty.check_can_code(CodecSetting.parse(name))
+    for name in ("mask", "mask_dynamic", "klt"):
+        full_artefacts.check_can_code(CodecSetting.parse(name))
+        with pytest.raises(ArtefactError, match=f"{name}.* needs masks and transforms"):
+            artefacts.check_can_code(CodecSetting.parse(name))
+
+
+def test_a_cut_that_was_not_calibrated_cannot_be_coded(full_artefacts):
+    full_artefacts.check_can_code(CodecSetting.parse("klt"), 2)
+    full_artefacts.check_can_code(CodecSetting.parse("raw"), 77)
+    for name, missing in (("klt", "tables"), ("mask", "tables"), ("int8", "scales"), ("topk", "scales")):
+        with pytest.raises(ArtefactError, match=f"no {missing} for cut 77"):
+            full_artefacts.check_can_code(CodecSetting.parse(name), 77)

@@ -19,6 +19,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import checkpoint_path
 from satllm_ros.compression.artefacts import Measurement
+from satllm_ros.compression.codec import decode
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
@@ -348,6 +349,55 @@ def test_plans_that_cannot_be_read_are_counted(rest: Rest) -> None:
     rest.say(graph.PLAN_PROPOSED, message)
     rest.until(lambda: stage.counters["bad_plan"] == 1, "the plan to be counted")
     rest.commit(plan(2, 2))
+
+
+def without_tables(rest: Rest, **parameters: Any) -> tuple[StageNode, CompressionNode]:
+    """sat1 with artefacts that hold no masks and no transforms."""
+    stage, compression = rest.start(**parameters)
+    plain = replace(stage._artefacts, tables={}, coefficients=None)
+    stage._artefacts = compression._artefacts = plain
+    return stage, compression
+
+
+@pytest.mark.parametrize("setting", ["mask", "mask_dynamic", "klt:14"])
+def test_a_plan_with_a_setting_that_it_cannot_code_is_refused(rest: Rest, setting: str) -> None:
+    without_tables(rest)
+    asked = plan(1, 2)
+    first = replace(asked.stages[0], setting=CodecSetting.parse(setting))
+    impossible = replace(asked, stages=(first, *asked.stages[1:])).sealed()
+    rest.say_plan(graph.PLAN_PROPOSED, impossible)
+    assert "needs masks and transforms" in rest.until_it_says(impossible, Readiness.REFUSED).reason
+    rest.say_plan(graph.PLAN_ACTIVE, impossible)
+    assert rest.until_refused(rest.send(impossible)).cause is Cause.UNKNOWN_EPOCH
+    rest.commit(plan(2, 2))
+    assert rest.until_sent_on(rest.send(plan(2, 2))).cut == 2
+
+
+def test_a_plan_that_cuts_where_nothing_was_calibrated_is_refused(rest: Rest) -> None:
+    stage, _ = rest.start()
+    scales = {cut: held for cut, held in stage._artefacts.scales.items() if cut != 2}
+    stage._artefacts = replace(stage._artefacts, scales=scales, tables={}, coefficients=None)
+    rest.say_plan(graph.PLAN_PROPOSED, plan(1, 2))
+    assert "have no scales for cut 2" in rest.until_it_says(plan(1, 2), Readiness.REFUSED).reason
+    rest.commit(plan(2, 3))
+
+
+def test_a_pin_that_it_cannot_code_is_refused(rest: Rest) -> None:
+    _, compression = without_tables(rest)
+    (result,) = compression.set_parameters([Parameter("codec", value="klt:14")])
+    assert not result.successful and "needs masks and transforms" in result.reason
+
+
+@pytest.mark.parametrize("name", ["mask", "mask:0.5:6", "mask_dynamic", "topk:0.2:8", "randtopk", "klt:16", "fp16"])
+def test_the_operator_may_pin_every_codec(rest: Rest, name: str) -> None:
+    _, compression = rest.start()
+    rest.commit(plan(1, 2))
+    (result,) = compression.set_parameters([Parameter("codec", value=name)])
+    assert result.successful, result.reason
+    sent = rest.until_sent_on(rest.send(plan(1, 2)))
+    assert convert.setting_from(sent.setting) == CodecSetting.parse(name)
+    found = decode(memoryview(sent.payload), compression._artefacts, max_elements=TILES * SPEC.tokens * SPEC.width)
+    assert found.setting == CodecSetting.parse(name) and found.activation.shape == (TILES, SPEC.tokens, SPEC.width)
 
 
 def test_a_pin_is_told_whole_by_a_satellite_without_blocks(rest: Rest) -> None:

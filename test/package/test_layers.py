@@ -39,7 +39,8 @@ sys.path.insert(0, checkout)
 def visit(name):
     module = importlib.import_module(name)
     for found in pkgutil.iter_modules(getattr(module, "__path__", []), name + "."):
-        if found.name not in blocked:
+        # A library that was built in the checkout, for ctypes, looks like a module.
+        if found.name not in blocked and not found.name.rpartition(".")[2].startswith("lib"):
             visit(found.name)
 
 for name in names:

@@ -19,6 +19,8 @@ from std_srvs.srv import Trigger
 from tiny_material import SIDE, Material, encoded, picture
 
 from satllm_ros import interfaces as graph
+from satllm_ros.compression.setting import Codec
+from satllm_ros.nodes.conversions import setting_from
 from satllm_ros.nodes.qos import profile
 
 BATCH_TILES = 4
@@ -170,11 +172,34 @@ def test_codec_takes_effect_at_the_next_batch_and_is_released(camera: Camera) ->
     assert camera.codecs_of("sat2", first) == {CodecSetting.CODEC_INT8}
 
 
+def test_every_codec_can_be_switched_to_in_flight_and_nothing_is_lost(camera: Camera) -> None:
+    observer, timings = camera.observer, camera.timings["sat2"]
+    resent, heard = camera.ledgers[-1].resent_batches, len(camera.activations)
+    for name, whole in (
+        ("mask", "mask:0.2:8"), ("klt:16", "klt:16"), ("topk:0.2:8", "topk:0.2:8"), ("randtopk", "randtopk:0.2:8"),
+        ("mask_dynamic", "mask_dynamic:0.2:8"), ("fp16", "fp16"), ("raw", "raw"),
+    ):  # fmt: skip
+        camera.show(BATCH_TILES)
+        # This batch is on its way while the codec changes.
+        assert observer.set_parameter("sat2/compression", "codec", name).successful
+        camera.show(BATCH_TILES)
+        observer.until(lambda: str(setting_from(timings[-1].setting)) == whole, f"a batch as {whole}")  # noqa: B023
+    assert observer.set_parameter("sat2/compression", "codec", "plan").successful
+    camera.show(BATCH_TILES)
+    camera.until_all_delivered()
+    assert {a.setting.codec for a in camera.activations[heard:]} == {int(codec) for codec in Codec}
+    assert camera.ledgers[-1].resent_batches == resent
+    assert not observer.counter("sat2/compression", "refused_internal")
+
+
 @pytest.mark.parametrize(
     ("node", "name", "value", "said"),
     [
-        ("sat2/compression", "codec", "zip", "allowed is 'plan', 'raw', 'int8'"),
+        ("sat2/compression", "codec", "zip", "codec setting 'zip' is unknown"),
         ("sat2/compression", "codec", 8, ""),
+        ("sat2/compression", "codec", "klt:64", "64 bits are not offered by klt"),
+        ("sat2/compression", "codec", "mask:0.2:9", "9 bits are not offered by mask"),
+        ("sat2/compression", "codec", "klt:20", "was never measured, the floor is 0.8000"),
         ("sat2/compression", "artefacts", "other", "read-only"),
         ("sat2/stage", "block_s", -1.0, ""),
         ("link", "isl_rate_bps", 0.0, ""),

@@ -81,7 +81,7 @@ def malformed(plan: Plan) -> Iterator[PlanMessage]:
     broken: list[Spoil] = [
         lambda m: setattr(m, "plan_hash", f"{chance.getrandbits(64):016x}"),
         lambda m: setattr(m, "plan_hash", ""),
-        lambda m: setattr(m.stages[0].setting, "codec", chance.randrange(2, 256)),
+        lambda m: setattr(m.stages[0].setting, "codec", chance.randrange(8, 256)),
         lambda m: setattr(m.stages[0].setting, "keep_ratio", float("nan")),
         lambda m: setattr(m.stages[0].setting, "bits", 0),
         lambda m: setattr(m, "downlink", m.stages[0].satellite),
