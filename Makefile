@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos soak bench fuzz lint clean distclean
+.PHONY: help setup demo test chaos soak bench fuzz big lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -34,6 +34,9 @@ bench: setup ## speed and size of the codecs, beside memcpy
 
 fuzz: setup ## a million corrupted frames through every codec
 	@tools/fuzz.sh $(ARGS)
+
+big: setup ## a model of 1.84 billion parameters in five processes of at most 2 GB; needs 13 GB of memory, 5 GB of disk
+	@tools/big.sh $(ARGS)
 
 clean: ## remove what building and testing left, keep .venv and runs/
 	rm -rf build install log .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,6 +1,7 @@
 """The tensors of a safetensors file, read and written one at a time: memory holds one of them beside what is kept."""
 
 import json
+import mmap
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ def read_tensors(header: Header, names: Iterable[str], device: torch.device) -> 
         for name in names:
             stored = _read(file, name, begins[name], Layout(DTYPES[header.dtypes[name]], header.shapes[name]))
             dtype = float_dtype(header) if stored.is_floating_point() else stored.dtype
-            tensors[name] = stored.to(device=device, dtype=dtype)
+            held = stored if stored.dtype == dtype else _memory(Layout(dtype, tuple(stored.shape))).copy_(stored)
+            tensors[name] = held.to(device)
     return tensors
 
 
@@ -106,8 +108,19 @@ def _begins(file: BinaryIO) -> dict[str, int]:
 
 def _read(file: BinaryIO, name: str, begin: int, layout: Layout) -> Tensor:
     # Into memory of its own, not by safetensors: what it maps counts as the process's, the whole file of it.
-    content = torch.empty(layout.bytes, dtype=torch.uint8)
+    tensor = _memory(layout)
     file.seek(begin)
-    if (found := file.readinto(content.numpy())) != layout.bytes:
+    if (found := file.readinto(tensor.view(-1).view(torch.uint8).numpy())) != layout.bytes:
         raise ModelError(f"tensor {name} ends after {found} bytes, expected {layout.bytes}")
-    return content.view(layout.dtype).reshape(layout.shape)
+    return tensor
+
+
+def _memory(layout: Layout) -> Tensor:
+    """A tensor in a mapping of its own, which goes back to the system with it.
+
+    malloc keeps what lies free at the end of a thread's arena, even when told to trim, and threads load models.
+    """
+    if not layout.bytes:
+        return torch.empty(layout.shape, dtype=layout.dtype)
+    pages = mmap.mmap(-1, layout.bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(pages, dtype=layout.dtype).reshape(layout.shape)

@@ -23,7 +23,10 @@ def keep_pages() -> bool:
 
 
 def give_back_pages() -> bool:
-    """Return freed memory to the system; True if this C library can and did. Takes milliseconds to tens of them."""
+    """Return freed memory to the system; True if this C library can and did. Takes milliseconds to tens of them.
+
+    What lies free at the end of the arena of a thread other than the first stays with the process.
+    """
     return _is_glibc() and bool(ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0)))
 
 

@@ -14,6 +14,9 @@ from satllm_ros.runtime import shared_memory
 from satllm_ros.runtime.shared_memory import COMMON_PORTS, FIRST_PORT, PORTS_OF_A_DOMAIN, remove_orphans
 
 SEGMENT, OTHER = "fastdds_0123456789abcdef", "fastdds_fedcba9876543210"
+# One worker: a port is known by its name, wherever it lies, and these tests all use the same.
+pytestmark = pytest.mark.xdist_group("shared_memory")
+
 DOMAIN = 7
 PORT = FIRST_PORT + PORTS_OF_A_DOMAIN * DOMAIN + 11
 OWNER = """

@@ -1,0 +1,35 @@
+"""The unsplit model in a process of its own, begun only when the parent says so: it may be limited until then.
+
+Arguments: checkpoint, folder of images, file to write (npz: logits (E,) float32 by the frame's number).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+
+def main() -> None:
+    checkpoint, folder, target = map(Path, sys.argv[1:])
+    sys.stdin.readline()
+    import torch
+
+    from satllm_ros.data.folder import read_folder
+    from satllm_ros.model.checkpoint import load_model
+    from satllm_ros.model.spec import read_spec
+    from satllm_ros.model.stage import normalise
+    from satllm_ros.runtime.tiles import decode_jpeg
+
+    torch.set_num_threads(1)
+    spec = read_spec(checkpoint)
+    model = load_model(checkpoint)
+    logits = {}
+    for number, file in enumerate(read_folder(folder), start=1):
+        image = decode_jpeg(np.frombuffer(file.read_bytes(), np.uint8))
+        with torch.inference_mode():
+            logits[str(number)] = model(normalise(image[np.newaxis], spec))[0].numpy()
+    np.savez(target, **logits)
+
+
+if __name__ == "__main__":
+    main()
