@@ -50,7 +50,8 @@ class PlannerLimits:
     Attributes
     ----------
     start_s
-        A satellite of which nothing was heard for so long after the start is planned around.
+        A satellite of which nothing was heard for so long after the start is planned around; and a plan that
+        satellites serve is waited for so long, before a late planner proposes its own.
     retry_s
         A proposal that was not committed for so long is made again, under a new epoch.
     yield_s
@@ -116,6 +117,7 @@ class PlannerProtocol:
         self._moved_s = float("-inf")
         self._yield_until_s = float("-inf")
         self._started_s: float | None = None
+        self._in_force = False
         self._reason = "first plan"
         self._forced = False
         self.infeasible = False
@@ -142,6 +144,7 @@ class PlannerProtocol:
         if report.readiness is not Readiness.REFUSED:
             # The epoch of a refused plan may be nonsense.
             self._believe(report.about[0])
+        self._in_force = self._in_force or bool(report.serves)
         actions = self.on_heartbeat(report.satellite, report.boot_id, now_s)
         if self._liveness.is_former(report.satellite, report.boot_id):
             return actions
@@ -254,6 +257,9 @@ class PlannerProtocol:
         return self._propose(draft, now_s)
 
     def _waits_for_a_first_sign(self, waited_s: float) -> bool:
+        if self._in_force and self.active is None and waited_s < self._limits.start_s:
+            # Satellites serve a plan of an earlier life: sensing says which, and going on may be best.
+            return True
         if not self.unheard:
             return False
         if self.active is None and self._starting.intersection(self.unheard) and waited_s < self._limits.starting_s:

@@ -33,6 +33,8 @@ from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 PATIENCE_S = 60.0
 # Longer than any test: what is sent again is then sent for another reason.
 NEVER_S = 86400.0
+# Of a batch that no store ever held.
+UNKNOWN_SEQUENCE = 2**32
 ACQUIRED = Header(frame_id="camera")
 ACQUIRED.stamp.sec, ACQUIRED.stamp.nanosec = 1_700_000_000, 123_456_789
 DOWNLINK = (
@@ -76,8 +78,9 @@ class Others:
         self._nodes: list[Node] = []
         self.node = self.join("others")
         self.diagnostics: dict[str, dict[str, str]] = {}
-        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         self.acks: list[m.BatchAck] = self.hear(graph.BATCH_ACK)
+        # After the acknowledgements: who discovers subscriptions discovers them in this order.
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         self.ack = self.node.create_publisher(m.BatchAck, graph.BATCH_ACK.of(), profile(graph.BATCH_ACK.qos))
         self.processes: list[subprocess.Popen] = []
 
@@ -95,15 +98,33 @@ class Others:
         self.processes.append(process)
         return process
 
-    def start_downlink(self, *parameters: str, **options: Any) -> subprocess.Popen:
+    def launch_downlink(self, *parameters: str, **options: Any) -> subprocess.Popen:
         """The downlink of sat1."""
         words = [word for p in (f"store_directory:={self.folder}", *parameters) for word in ("-p", p)]
         return self.start(DOWNLINK, "-r", "__ns:=/sat1", *words, **options)
+
+    def start_downlink(self, *parameters: str, **options: Any) -> subprocess.Popen:
+        """As `launch_downlink`, until its acknowledgements are heard: it has to discover this node as well."""
+        process = self.launch_downlink(*parameters, **options)
+        before = len(self.acks)
+        asking = self.node.create_publisher(m.CustodyQuery, graph.CUSTODY_QUERY.of(), profile(graph.CUSTODY_QUERY.qos))
+
+        def answered() -> bool:
+            asking.publish(m.CustodyQuery(store="sat1", batches=[m.BatchId(boot_id=1, sequence=UNKNOWN_SEQUENCE)]))
+            return len(self.acks) > before
+
+        self.until(answered, "an answer of the store")
+        self.node.destroy_publisher(asking)
+        return process
 
     def start_ground(self, *parameters: str, **options: Any) -> subprocess.Popen:
         """The ground, with the recorder."""
         words = [word for p in (f"run_directory:={self.folder}", "reference:=false", *parameters) for word in ("-p", p)]
         return self.start(GROUND, *words, **options)
+
+    def until_ground_is_heard(self) -> None:
+        """Until the ground knows who listens to it: its acknowledgements are then heard as its diagnostics are."""
+        self.until(lambda: "/ground" in self.diagnostics, "the ground")
 
     def hear(self, topic: Topic, node: str = "") -> list[Any]:
         heard: list[Any] = []

@@ -92,6 +92,8 @@ class Script(Node):
             memory_budget_bytes=satellite.memory_bytes,
             start=start,
             stop=stop,
+            served=[convert.epoch_to(plan.epoch) for plan in self.committed[-1:]],
+            served_hashes=[plan.plan_hash for plan in self.committed[-1:]],
             block_s=block_s * satellite.jitter(),
             emulated=satellite.emulated,
         )

@@ -170,7 +170,7 @@ def test_a_full_disk_is_told_and_keeps_what_it_has(others: Others, monkeypatch: 
 
 def test_a_damaged_store_is_named_at_start(others: Others) -> None:
     (others.folder / "sat1.predictions.sqlite").write_bytes(b"junk" * 5000)
-    process = others.start_downlink()
+    process = others.launch_downlink()
     assert process.wait(PATIENCE_S) == BAD_INPUT
     errors = (others.folder / "errors.txt").read_text()
     assert "sat1.predictions.sqlite cannot be used as a store: file is not a database" in errors
@@ -178,6 +178,7 @@ def test_a_damaged_store_is_named_at_start(others: Others) -> None:
 
 def test_a_killed_ground_goes_on_with_its_store_and_acknowledges_copies(others: Others) -> None:
     first = others.start_ground()
+    others.until_ground_is_heard()
     others.say(graph.PREDICTIONS_INBOX, graph.GROUND, predictions(1, graph.GROUND), predictions(2, graph.GROUND))
     others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [1, 2], "the ground's acknowledgements")
     kill(first)
@@ -204,6 +205,7 @@ def test_a_killed_ground_goes_on_with_its_store_and_acknowledges_copies(others: 
 
 def test_the_ground_refuses_what_another_model_says(others: Others) -> None:
     others.start_ground()
+    others.until_ground_is_heard()
     wrong = [predictions(1, graph.GROUND, model_id="0" * 16), predictions(2, graph.GROUND, classes=9)]
     others.say(graph.PREDICTIONS_INBOX, graph.GROUND, *wrong, predictions(3, graph.GROUND))
     others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [3], "the acknowledgement of the good one")

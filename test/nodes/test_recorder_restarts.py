@@ -22,6 +22,7 @@ def ledger(boot_id: int, acquired: int, delivered: int, *, ended: bool = False, 
 
 
 def deliver(others: Others) -> None:
+    others.until_ground_is_heard()
     others.say(graph.PREDICTIONS_INBOX, graph.GROUND, *(predictions(n, graph.GROUND) for n in range(TILES)))
     others.until(lambda: len(others.said(Verdict.DELIVERED, graph.GROUND)) == TILES, "the ground's acknowledgements")
 

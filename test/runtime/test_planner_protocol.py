@@ -110,6 +110,24 @@ def test_a_planner_that_starts_late_sees_that_the_active_plan_needs_a_dead_one()
     assert plan.satellites == ("sat2", "sat3") and plan.epoch == Epoch(2, 1)
 
 
+def test_a_planner_that_starts_late_waits_for_the_plan_that_satellites_serve() -> None:
+    served = make_plan(1, ("sat1", 4), ("sat2", BLOCKS))
+    planner = make_planner(persisted=1)
+    for name in KNOWN:
+        assert planner.on_report(Report(name, 1, serves=(plan_key(served),)), 0.0) == []
+    assert planner.on_active(served, 1.0) == []
+    assert keep_alive(planner, KNOWN, 2, 30) == [], "the plan in force is as good"
+
+
+def test_a_plan_that_is_served_and_in_force_nowhere_is_not_waited_for_long() -> None:
+    planner = make_planner(persisted=1)
+    for name in KNOWN:
+        planner.on_report(Report(name, 1, serves=((Epoch(1, 1), "gone"),)), 0.0)
+    assert keep_alive(planner, KNOWN, 1, 10) == []
+    (plan,) = proposed(keep_alive(planner, KNOWN, 10, 11))
+    assert plan.epoch == Epoch(2, 1)
+
+
 def test_a_good_active_plan_of_another_planner_is_left_alone() -> None:
     planner = make_planner()
     planner.on_active(make_plan(5, ("sat3", 2), ("sat4", BLOCKS), planner_id="/another"), 0.0)
