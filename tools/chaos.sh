@@ -9,5 +9,5 @@ if [[ $route == ros ]]; then
 fi
 mkdir -p "$root/build"
 cd "$root/build"
-export PYTHONPATH="$root/test/system${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="$root/test:$root/test/system${PYTHONPATH:+:$PYTHONPATH}"
 exec "$venv/bin/python" -m "chaos.$1" "${@:2}"

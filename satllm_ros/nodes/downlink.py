@@ -44,7 +44,8 @@ class DownlinkNode(FlightNode):
     """Custodian between the last stage and the ground; idle on satellites that the plan does not name for it.
 
     In contact is a satellite while the ground listens and nobody said within `LINK_DOWN_S` that the link to it is down.
-    Only a node called `ground` in the root namespace counts as the ground, not who else listens to its inbox. The store is opened at configuration and holds all that earlier lives of this satellite were acknowledged for.
+    Only a node called `ground` in the root namespace counts as the ground, not who else listens to its inbox. The store
+    is opened at configuration and holds all that earlier lives of this satellite were acknowledged for.
     """
 
     PARAMETERS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -97,7 +98,8 @@ class RecorderNode(FlightNode):
         self.listen_to(graph.LINK_STATE, self._on_link_state)
         self.listen_to(graph.PLAN_ACTIVE, self._on_plan)
         self.listen_to(graph.LEDGER, self._on_ledger)
-        self._progress = Progress(report_console()).__enter__()
+        with self._shown():
+            self._progress = Progress(report_console()).__enter__()
 
     def deactivate(self) -> None:
         self._end_progress()
@@ -152,7 +154,8 @@ class RecorderNode(FlightNode):
             return
         self._keep(self._run.plans, record)
         if self._progress is not None:
-            self._progress.console.print(plan.explanation, highlight=False, markup=False, soft_wrap=True)
+            with self._shown():
+                self._progress.console.print(plan.explanation, highlight=False, markup=False, soft_wrap=True)
 
     def _on_ledger(self, message: m.Ledger) -> None:
         self._lives.note(records.account(message))
@@ -161,12 +164,13 @@ class RecorderNode(FlightNode):
         self._ledger = message
         if self._progress is not None and message.sent_batches:
             tiles_per_batch = self.value("batch_tiles")
-            self._progress.update(
-                now_s=time.monotonic(),
-                batches_done=-(-message.delivered_tiles // tiles_per_batch),
-                batches_total=message.expected_batches or None,
-                tiles_done=message.delivered_tiles,
-            )
+            with self._shown():
+                self._progress.update(
+                    now_s=time.monotonic(),
+                    batches_done=-(-message.delivered_tiles // tiles_per_batch),
+                    batches_total=message.expected_batches or None,
+                    tiles_done=message.delivered_tiles,
+                )
 
     def _is_known(self, *names: str) -> bool:
         """Whether all are of this graph; records of others would only fill the memory."""
@@ -204,7 +208,8 @@ class RecorderNode(FlightNode):
         self._reported = True
         try:
             return self._write_report()
-        except Exception:
+        # Rich ends the process when its pipe breaks.
+        except (Exception, SystemExit):
             # The ground is in this process, and a flight is worth more than its report.
             self.counters.add("report_failed")
             self.get_logger().error(f"no report: {traceback.format_exc()}")
@@ -279,4 +284,16 @@ class RecorderNode(FlightNode):
     def _end_progress(self) -> None:
         progress, self._progress = self._progress, None
         if progress is not None:
-            progress.__exit__(None, None, None)
+            with self._shown():
+                progress.__exit__(None, None, None)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """A terminal that is gone, or a full disk in its place, ends what is shown, not the ground."""
+        try:
+            yield
+        # Rich ends the process when its pipe breaks.
+        except (OSError, SystemExit) as error:
+            self._progress = None
+            self.counters.add("display_failed")
+            self.get_logger().error(f"progress is not shown any more: {error}")

@@ -12,7 +12,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="print a finished run again and rebuild its files",
         description=(
             "Print the tables of a finished run and rebuild results.csv, summary.json and timeline.png from "
-            "its record. Exit code 0 if every tile came down exactly once, 1 if not or if a file cannot be written, 2 without a record."
+            "its record. Exit code 0 if every tile came down exactly once, 1 if not or if a file cannot be written, "
+            "2 without a record."
         ),
     )
     parser.add_argument(

@@ -119,6 +119,9 @@ class Child:
     def _copy_output(self, process: subprocess.Popen[str]) -> None:
         # Whatever the disk and the terminal do: a pipe that nobody reads would stop the process.
         is_lost = False
+        # A process with nothing to say leaves an empty log, not none.
+        with suppress(OSError):
+            self.log.touch()
         with ExitStack() as stack:
             log = None
             for line in process.stdout or ():

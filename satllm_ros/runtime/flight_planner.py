@@ -114,7 +114,6 @@ class FlightPlanner:
             plan,
             predicted_makespan_s=outcome.predicted.exact_s,
             predicted_paper_s=outcome.predicted.paper_s,
-            predicted_cycle_s=outcome.bottleneck.seconds,
             explanation="\n".join(lines),
         ), lines
 
@@ -131,6 +130,8 @@ class FlightPlanner:
             ),
             downlink=solution.stages[-1].satellite,
             accuracy_floor=facts.accuracy_floor,
+            # Under the seal, unlike what else is predicted: sensing goes by it.
+            predicted_cycle_s=solution.bottleneck.seconds,
         )
 
     def _weigh(self, facts: FlightFacts, draft: Plan, flying: Plan) -> Move:

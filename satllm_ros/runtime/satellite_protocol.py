@@ -70,6 +70,11 @@ def plan_key(plan: Plan | None) -> PlanKey:
     return (plan.epoch, plan.plan_hash) if plan is not None else NO_PLAN
 
 
+def _no_objection(plan: Plan) -> str:
+    # By name, not a lambda: explorations keep whole machines aside, as bytes.
+    return ""
+
+
 class SatelliteProtocol:
     """Plans and sub-models of one life of one satellite; a restart makes a new one, with an empty memory.
 
@@ -92,7 +97,7 @@ class SatelliteProtocol:
         layer_bytes: Sequence[int],
         known: Collection[str],
         budget_bytes: int,
-        objection: Callable[[Plan], str] = lambda plan: "",
+        objection: Callable[[Plan], str] = _no_objection,
     ) -> None:
         self._objection = objection
         self.satellite = satellite

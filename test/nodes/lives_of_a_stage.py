@@ -1,6 +1,6 @@
 """Two lives of a stage node in a process of its own: prints its resident memory around each cleanup, as JSON [byte].
 
-Arguments: checkpoint, number of blocks. Run by `test_memory_is_freed`.
+Arguments: checkpoint, its codec artefacts, number of blocks. Run by `test_memory_is_freed`.
 """
 
 import json
@@ -53,12 +53,12 @@ def live(node: StageNode, onboard: Onboard, blocks: int) -> dict[str, int]:
 
 
 def main() -> None:
-    checkpoint, blocks = sys.argv[1], int(sys.argv[2])
+    checkpoint, artefacts, blocks = sys.argv[1], sys.argv[2], int(sys.argv[3])
     # As every process of the graph does: without more ado, nothing that was freed would go back to the system.
     keep_pages()
     rclpy.init()
     onboard = Onboard()
-    values = {"checkpoint": checkpoint, "satellites": ["sat1"], "autostart": False}
+    values = {"checkpoint": checkpoint, "artefacts": artefacts, "satellites": ["sat1"], "autostart": False}
     node = StageNode(
         onboard, namespace="/sat1", parameter_overrides=[Parameter(name, value=value) for name, value in values.items()]
     )

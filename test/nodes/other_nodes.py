@@ -15,7 +15,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
+from ros_domain import leave
 from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
@@ -70,14 +72,20 @@ class Others:
         self._domain = domain
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
-        self.node = rclpy.create_node("others", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
+        self._nodes: list[Node] = []
+        self.node = self.join("others")
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         self.acks: list[m.BatchAck] = self.hear(graph.BATCH_ACK)
         self.ack = self.node.create_publisher(m.BatchAck, graph.BATCH_ACK.of(), profile(graph.BATCH_ACK.qos))
         self.processes: list[subprocess.Popen] = []
+
+    def join(self, name: str, namespace: str = "") -> Node:
+        """One more node of this process."""
+        self._nodes.append(rclpy.create_node(name, context=self._context, namespace=namespace))
+        self._executor.add_node(self._nodes[-1])
+        return self._nodes[-1]
 
     def start(self, script: str, *arguments: str, **options: Any) -> subprocess.Popen:
         command = [sys.executable, "-P", "-c", script, "--ros-args", *arguments]
@@ -92,19 +100,25 @@ class Others:
         words = [word for p in (f"store_directory:={self.folder}", *parameters) for word in ("-p", p)]
         return self.start(DOWNLINK, "-r", "__ns:=/sat1", *words, **options)
 
-    def start_ground(self, *parameters: str) -> subprocess.Popen:
+    def start_ground(self, *parameters: str, **options: Any) -> subprocess.Popen:
         """The ground, with the recorder."""
         words = [word for p in (f"run_directory:={self.folder}", "reference:=false", *parameters) for word in ("-p", p)]
-        return self.start(GROUND, *words)
+        return self.start(GROUND, *words, **options)
 
     def hear(self, topic: Topic, node: str = "") -> list[Any]:
         heard: list[Any] = []
         self.subscribe(topic, node, heard)
         return heard
 
-    def subscribe(self, topic: Topic, node: str, heard: list[Any]) -> Any:
-        return self.node.create_subscription(
-            message_class(topic.type), topic.of(node), heard.append, profile(topic.qos)
+    def hear_as_ground(self) -> list[m.Predictions]:
+        """As `hear` on the ground's inbox, by a node that a downlink takes for the ground."""
+        heard: list[m.Predictions] = []
+        self.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard, self.join(graph.GROUND))
+        return heard
+
+    def subscribe(self, topic: Topic, node: str, heard: list[Any], listener: Node | None = None) -> Any:
+        return (listener or self.node).create_subscription(
+            message_class(topic.type), f"/{topic.of(node)}", heard.append, profile(topic.qos)
         )
 
     def say(self, topic: Topic, node: str, *messages: Any) -> None:
@@ -151,8 +165,9 @@ class Others:
         for process in self.processes:
             kill(process)
         self._executor.shutdown()
-        self.node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        for node in self._nodes:
+            node.destroy_node()
+        leave(self._context)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -23,7 +23,7 @@ def test_predictions_wait_on_disk_for_a_ground_and_go_down_unchanged(others: Oth
     others.until_next_diagnostics()
     assert (others.counter("in_contact"), others.counter("sent"), others.counter("undelivered")) == ("False", "0", "1")
 
-    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    arrived = others.hear_as_ground()
     others.until(lambda: arrived, "predictions at the ground")
     (message,) = arrived
     assert (message.envelope.sender, message.envelope.destination) == ("sat1", graph.GROUND)
@@ -65,40 +65,71 @@ def test_a_killed_store_goes_on_and_answers_for_what_it_holds(others: Others) ->
     refused = others.said(Verdict.REFUSED, cause=Cause.NOT_HELD)
     assert refused.count(99) <= others.said(Verdict.STORED).count(2), "questions to another store are not answered"
 
-    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    arrived = others.hear_as_ground()
     others.until(lambda: len(arrived) == 3, "what the dead one had promised")
     assert sorted(message.envelope.batch.sequence for message in arrived) == [1, 2, 3]
 
 
 def test_without_contact_nothing_is_sent(others: Others) -> None:
-    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    arrived = others.hear_as_ground()
     others.start_downlink(f"resend_s:={NEVER_S}")
+    states = others.node.create_publisher(m.LinkState, graph.LINK_STATE.of(), profile(graph.LINK_STATE.qos))
     down = m.LinkState(sender="sat1", receiver=graph.GROUND, up=False)
     others.until(lambda: others.counter("in_contact") == "True", "contact")
-    others.say(graph.LINK_STATE, "", down, m.LinkState(sender="sat2", receiver=graph.GROUND, up=True))
+    # As the link node does, again and again.
+    voice = others.node.create_timer(0.2, lambda: states.publish(down))
+    others.say(graph.LINK_STATE, "", m.LinkState(sender="sat2", receiver=graph.GROUND, up=True))
     others.until(lambda: others.counter("in_contact") == "False", "the end of the contact")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
     others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
     others.until_next_diagnostics()
     assert not arrived
+    others.node.destroy_timer(voice)
     down.up = True
     others.say(graph.LINK_STATE, "", down)
     others.until(lambda: arrived, "predictions at the ground")
 
 
+def test_a_word_that_the_link_is_down_is_forgotten_unless_it_is_repeated(others: Others) -> None:
+    arrived = others.hear_as_ground()
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.until(lambda: others.counter("in_contact") == "True", "contact")
+    others.say(graph.LINK_STATE, "", m.LinkState(sender="sat1", receiver=graph.GROUND, up=False))
+    others.until(lambda: others.counter("in_contact") == "False", "the end of the contact")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: arrived, "predictions at the ground, though nobody said that the link is up")
+
+
+def test_who_else_listens_to_the_grounds_inbox_is_not_the_ground(others: Others) -> None:
+    overheard = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, overheard, others.join(graph.GROUND, "/elsewhere"))
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
+    others.until_next_diagnostics()
+    assert others.counter("in_contact") == "False" and not overheard
+
+    arrived = others.hear_as_ground()
+    others.until(lambda: arrived, "predictions at the ground")
+    late = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    others.until_next_diagnostics()
+    assert (len(arrived), late, others.counter("sent")) == (1, [], "1"), "nothing is sent again for a listener"
+
+
 def test_a_new_ground_is_sent_what_the_old_one_took_with_it(others: Others) -> None:
     heard: list[m.Predictions] = []
-    ground = others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard)
+    old = others.join(graph.GROUND)
+    ground = others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard, old)
     others.start_downlink(f"resend_s:={NEVER_S}")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
     others.until(lambda: heard, "predictions at the ground")
-    again = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
-    others.node.destroy_subscription(ground)
+    again = others.hear_as_ground()
+    old.destroy_subscription(ground)
     others.until(lambda: again, "predictions at the new ground")
 
 
 def test_patience_with_the_ground_may_be_changed(others: Others) -> None:
-    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    arrived = others.hear_as_ground()
     others.start_downlink(f"resend_s:={NEVER_S}")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
     others.until(lambda: arrived, "predictions at the ground")
@@ -108,7 +139,7 @@ def test_patience_with_the_ground_may_be_changed(others: Others) -> None:
 
 
 def test_stores_share_the_room_of_the_ground(others: Others) -> None:
-    arrived = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
+    arrived = others.hear_as_ground()
     crowd = ", ".join(f"sat{number}" for number in range(1, graph.MAX_CREDITS // 2 + 1))
     others.start_downlink(f"resend_s:={NEVER_S}", f"satellites:=[{crowd}]")
     others.say(graph.PREDICTIONS_INBOX, "sat1", *map(predictions, range(5)))

@@ -61,9 +61,7 @@ class TheirStage(Node):
 
 
 @pytest.fixture
-def stages(domain: int):
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
+def stages(context: rclpy.Context):
     ours = FlightNode("ours", namespace="sat2", depth_below_root=1, context=context)
     theirs = TheirStage(context)
     executor = SingleThreadedExecutor(context=context)
@@ -81,7 +79,6 @@ def stages(domain: int):
     spinner.join()
     ours.destroy_node()
     theirs.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def run(external: ExternalStage, wanted: Job, shape: tuple[int, ...] = SHAPE) -> tuple[np.ndarray, float]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import rclpy
 from rclpy.node import Node
+from ros_domain import leave
 
 from satllm_ros.graph import ProcessSpec, load_constellation, processes
 from satllm_ros.interfaces import TOPICS, Topic
@@ -107,7 +108,7 @@ def test_rcl_reads_parameter_files_as_meant(tmp_path: Path) -> None:
         read = {key: node.get_parameter(key).value for key in values}
         node.destroy_node()
     finally:
-        rclpy.shutdown(context=context)
+        leave(context)
     assert read == values
     assert {key: type(value) for key, value in read.items()} == {key: type(value) for key, value in values.items()}
 

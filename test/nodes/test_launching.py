@@ -1,5 +1,6 @@
 """What the launch files share. Skipped where launch is not installed: it is part of ROS and not on PyPI."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,10 @@ pytest.importorskip("launch_ros")
 
 from launch import LaunchService
 from launch.actions import ExecuteProcess, IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.launch_description_sources import (
+    PythonLaunchDescriptionSource,
+    get_launch_description_from_python_launch_file,
+)
 
 from satllm_ros.data.bag import BagError
 from satllm_ros.nodes import launching
@@ -85,3 +89,28 @@ def test_a_switch_that_is_no_switch_ends_every_launch(file: Path, caplog: pytest
     )
     assert service.run() == 1
     assert "respawn is 'perhaps'; allowed are true and false" in caplog.text
+
+
+@pytest.mark.parametrize("file", sorted(LAUNCH.glob("*.launch.py")), ids=lambda file: file.name)
+def test_every_launch_can_go_on_with_a_run(file: Path) -> None:
+    declared = get_launch_description_from_python_launch_file(str(file)).get_launch_arguments()
+    (argument,) = (argument for argument in declared if argument.name == "run")
+    assert [part.text for part in argument.default_value] == [""]
+    assert "one that is there is gone on with" in argument.description
+
+
+def test_a_satellite_that_is_launched_again_finds_its_store(tmp_path: Path) -> None:
+    run, runs = tmp_path / "mission", tmp_path / "runs"
+    arguments = {"config": str(LAUNCH.parent / "config" / "constellation.yaml"), "namespace": "", "runs": str(runs)}
+    constellation = launching.constellation_of(arguments, on_one_computer=True)
+
+    def store_directories(chosen: str) -> str:
+        launching.actions(constellation, arguments | {"run": chosen}, lambda spec: spec.name == "sat1")
+        (parameters,) = tmp_path.rglob("sat1.yaml")
+        (found,) = re.findall(r'"store_directory": "(.*?)"', parameters.read_text())
+        parameters.unlink()
+        return found
+
+    assert [Path(store_directories(str(run))) for _ in range(2)] == [run, run]
+    assert not runs.exists()
+    assert len({store_directories("") for _ in range(2)}) == 2 and len(list(runs.glob("2*"))) == 2

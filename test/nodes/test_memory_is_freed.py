@@ -26,11 +26,23 @@ def large_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def artefacts_of_it(large_checkpoint: Path) -> Path:
+    """Codec artefacts that serve `raw` only."""
+    from satllm_ros.compression.artefacts import Artefacts, save_artefacts
+    from satllm_ros.model.spec import read_spec
+
+    spec = read_spec(large_checkpoint)
+    path = large_checkpoint.with_suffix(".codec.safetensors")
+    save_artefacts(path, Artefacts(spec.model_id, spec.prefix_tokens, spec.width, {}))
+    return path
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries decide themselves what to give back")
-def test_cleanup_gives_the_memory_of_the_model_back(large_checkpoint: Path, domain: int) -> None:
+def test_cleanup_gives_the_memory_of_the_model_back(large_checkpoint: Path, artefacts_of_it: Path, domain: int) -> None:
     script = Path(__file__).with_name("lives_of_a_stage.py")
     ended = subprocess.run(
-        [sys.executable, "-P", script, large_checkpoint, str(BLOCKS)],
+        [sys.executable, "-P", script, large_checkpoint, artefacts_of_it, str(BLOCKS)],
         capture_output=True,
         text=True,
         check=False,

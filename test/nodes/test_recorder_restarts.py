@@ -9,6 +9,8 @@ from other_nodes import PATIENCE_S, Others, kill, predictions
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
+from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.qos import profile
 from satllm_ros.runtime.custody import Verdict
 
@@ -84,12 +86,45 @@ def test_records_of_strangers_and_senseless_times_are_counted_not_kept(others: O
     process = others.start_ground("source:=topic", "satellites:=[sat1]")
     deliver(others)
     nan = float("nan")
-    others.say(graph.TIMING, "sat1", m.BatchTiming(satellite="sat1", compute_s=nan), m.BatchTiming(satellite="nobody"))
+    # Of all else, nothing could be refused; and one that divides by zero what is made of it.
+    sane = {"satellite": "sat1", "stop": 1, "setting": convert.setting_to(CodecSetting(Codec.INT8))}
+    timings = m.BatchTiming(**sane, tiles=1, compute_s=nan), m.BatchTiming(**sane), m.BatchTiming(satellite="nobody")
+    others.say(graph.TIMING, "sat1", *timings)
     others.say(graph.LINK_TRANSFER, "", m.LinkTransfer(sender="sat1", receiver="ground", stop_s=nan))
     others.say(graph.LINK_STATE, "", m.LinkState(sender="sat1", receiver="ground", rate_bps=nan))
     others.say(graph.STATUS, "sat1", m.SatelliteStatus(satellite="sat1", block_s=nan))
     for cause in ("malformed_timing", "malformed_transfer", "malformed_link_state", "malformed_status", "unknown_name"):
         others.until(lambda: others.counter(cause, "/recorder") != "0", cause)  # noqa: B023
+    others.until(lambda: others.counter("malformed_timing", "/recorder") == "2", "both timings")
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 0
     assert summary(others.folder)["gaps"] == ["sensing was never heard: what it sent and dropped is not known"]
+
+
+def test_the_ground_outlives_a_report_that_fails(others: Others) -> None:
+    with Path("/dev/full").open("w") as terminal:
+        process = others.start_ground("source:=bag", "path:=elsewhere", stdout=terminal)
+    books = others.node.create_publisher(m.Ledger, graph.LEDGER.of(), profile(graph.LEDGER.qos))
+    others.until(books.get_subscription_count, "the recorder")
+    deliver(others)
+    books.publish(ledger(1, TILES, TILES, ended=True, sent_batches=TILES))
+    others.until(lambda: others.counter("display_failed", "/recorder") == "1", "the failure of the display")
+    others.until(lambda: others.counter("report_failed", "/recorder") == "1", "the report's failure")
+    assert summary(others.folder)["complete"]
+    others.acks.clear()
+    deliver(others)
+    process.send_signal(signal.SIGINT)
+    process.wait(PATIENCE_S)
+    assert "No space left on device" in (others.folder / "errors.txt").read_text()
+
+
+def test_a_report_that_cannot_be_written_ends_with_1(others: Others) -> None:
+    (others.folder / "timeline.png").symlink_to("/dev/full")
+    process = others.start_ground("source:=bag", "path:=elsewhere", "exit_when_done:=true")
+    books = others.node.create_publisher(m.Ledger, graph.LEDGER.of(), profile(graph.LEDGER.qos))
+    others.until(books.get_subscription_count, "the recorder")
+    deliver(others)
+    books.publish(ledger(1, TILES, TILES, ended=True))
+    others.until(lambda: process.poll() is not None, "the report")
+    assert process.returncode == 1 and summary(others.folder)["complete"]
+    assert "timeline.png could not be written: [Errno 28]" in (others.folder / "errors.txt").read_text()

@@ -171,6 +171,7 @@ def rest(context: rclpy.Context, tmp_path: Path) -> Iterator[Rest]:
     yield made
     made.kill()
     made._executor.shutdown()
+    made.node.destroy_node()
 
 
 def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest) -> None:

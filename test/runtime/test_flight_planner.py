@@ -167,7 +167,8 @@ def test_pinned_settings_are_told_and_reckoned_with() -> None:
     plan = bench.fly()
     explained, lines = bench.planner.explained(plan)
     assert lines[-1] == "sat1 sends raw, pinned by an operator, not int8"
-    assert explained.plan_hash == plan.plan_hash and explained.explanation.endswith(lines[-1])
+    assert explained.digest() == explained.plan_hash == plan.plan_hash, "what is filled in must not break the seal"
+    assert explained.explanation.endswith(lines[-1])
     assert explained.predicted_makespan_s > 0
 
 

@@ -1,12 +1,7 @@
 """Fixtures of the system tests: material for tiny flights."""
 
-import os
-
 import pytest
 from tiny_material import Material, save_material
-
-# No message of a test leaves this computer.
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,24 @@
 """Starts the real graph in processes of its own, and leaves none behind."""
 
-import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ros_domain import lock_of, own_domain
 from tiny_material import Material
 
 FLIGHT_TIMEOUT_S = 150.0
 _MARK = "SATLLM_TEST_FLIGHT"
-_DOMAINS = range(60, 98)
 _SHARED_MEMORY = Path("/dev/shm")
 _FILE = re.compile(r"(?:sem\.)?(fastdds_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?")
 # Ports of a domain by the RTPS standard.
@@ -28,22 +26,6 @@ _FIRST_PORT, _PORTS_OF_A_DOMAIN = 7400, 250
 # Files of another graph that ends at this moment may be in nobody's hands for an instant.
 _SETTLE_S = 20.0
 _WATCH_PERIOD_S = 0.5
-
-
-@contextmanager
-def own_domain() -> Iterator[int]:
-    """A DDS domain that no other flight on this computer uses meanwhile, not even one of another run of the tests."""
-    with ExitStack() as stack:
-        for domain in _DOMAINS:
-            path = Path(tempfile.gettempdir()) / f"satllm_ros_test_domain_{domain}.lock"
-            lock = stack.enter_context(path.open("w"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield domain
-            return
-        raise RuntimeError("every DDS domain for tests is taken")
 
 
 def executable(name: str) -> str:
@@ -111,6 +93,8 @@ class Flight:
                 cwd=folder,
                 env=os.environ | {"ROS_DOMAIN_ID": str(self.domain), _MARK: self._mark},
                 start_new_session=True,
+                # Nothing else: not the locks on shared memory of this process's own participants.
+                pass_fds=[lock_of(domain)],
             )
 
     @property

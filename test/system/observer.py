@@ -15,6 +15,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
+from ros_domain import leave
 
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.qos import message_class, profile
@@ -43,7 +44,7 @@ class Observer:
             return
         self._executor.shutdown()
         self.node.destroy_node()
-        self._context.try_shutdown()
+        leave(self._context)
 
     def __enter__(self) -> "Observer":
         return self

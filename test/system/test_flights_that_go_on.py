@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import rclpy.time
-from flight import constellation, own_domain, started, up, write_constellation
+from flight import constellation, started, up, write_constellation
 from observer import Observer
+from ros_domain import own_domain
 from rosgraph_msgs.msg import Clock
 from tiny_material import Material
 

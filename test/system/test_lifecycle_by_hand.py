@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from flight import constellation, own_domain, started, write_constellation
+from flight import constellation, started, write_constellation
 from lifecycle_msgs.msg import State, Transition
 from observer import Observer
+from ros_domain import own_domain
 from tiny_material import Material
 
 from satllm_ros import interfaces as graph

@@ -62,7 +62,7 @@ SCENARIOS = (
         partial(replans.replans, tiles=100, changes=4),
     ),
     Scenario("20 changes of codec and plan", partial(replans.codecs, tiles=2000, changes=20)),
-    *(_killed(name) for name in ("sat1", "sat2", "sat4", "sensing", "planner", "link", "ground")),
+    *(_killed(name) for name in ("sat1", "sat2", "sat3", "sat4", "sensing", "planner", "link", "ground")),
     Scenario(
         "kill -9 planner, ground and sensing in turn",
         None,
@@ -70,6 +70,7 @@ SCENARIOS = (
     ),
     _without("sat1", "first"),
     _without("sat2", "middle"),
+    _without("sat3", "third"),
     _without("sat4", "last, downlink"),
     *(_ending(name) for name in ("sensing", "link", "ground")),
     Scenario(

@@ -15,8 +15,8 @@ class Result:
     Attributes
     ----------
     tiles, lost, twice, wrong
-        Tiles that had to come down; those of which the ground has no row; further rows of the same tile;
-        predictions that differ from the unsplit model's.
+        Tiles that had to come down; those of which the ground has no row, None if the run was broken off; further
+        rows of the same tile; predictions that differ from the unsplit model's.
     suppressed
         Copies that arrived at the ground and were not taken.
     sent_again, plans
@@ -29,7 +29,7 @@ class Result:
 
     scenario: str
     tiles: int = 0
-    lost: int = 0
+    lost: int | None = 0
     twice: int = 0
     wrong: int = 0
     suppressed: int = 0

@@ -1,7 +1,7 @@
 """kill -9 of every process, with and without somebody who starts it again."""
 
 from chaos.hangar import Hangar
-from chaos.judge import Result
+from chaos.judge import Result, count_rows, rows_complaints
 from chaos.rig import BATCH_TILES, SATELLITES, Rig
 from observer import Observer
 
@@ -63,7 +63,19 @@ def killed_for_good(hangar: Hangar, scenario: str, *, tiles: int, name: str) -> 
             complaints.append(f"{name} is not named on stderr")
         if rig.flight.pids():
             complaints.append("processes outlive it")
-        return Result(scenario, tiles=tiles, note="the run ends with 1 and names it", complaints=tuple(complaints))
+        rows = count_rows(rig.flight.latest / "predictions.sqlite", cargo.labels)
+        complaints += rows_complaints(rows, exact=True, losses_told=rows.lost)
+        return Result(
+            scenario,
+            tiles=tiles,
+            lost=None,
+            twice=rows.twice,
+            wrong=rows.wrong,
+            suppressed=rows.suppressed,
+            plans=len(rig.committed),
+            note=f"the run ends with 1 and names it; {tiles - rows.lost} tiles had come down",
+            complaints=tuple(complaints),
+        )
 
 
 def too_little_memory(hangar: Hangar, scenario: str, *, tiles: int) -> Result:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -27,6 +28,8 @@ def main() -> int:
     if not chosen:
         print(f"no scenario is called {only!r}; there are: {', '.join(flights)}", file=sys.stderr)
         return 2
+    # Ends as with Ctrl-C: every flight is ended with its block.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # No message leaves this computer.
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     flown = []

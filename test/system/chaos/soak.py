@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -148,6 +149,8 @@ def main() -> int:
     batches = parser.parse_args().batches
     if batches < 10 * SAMPLES:
         parser.error(f"--batches is {batches}; at least {10 * SAMPLES} are needed")
+    # Ends as with Ctrl-C: the flight is ended with its block.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # No message leaves this computer.
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     with tempfile.TemporaryDirectory(prefix="satllm_soak_") as folder:

@@ -40,7 +40,13 @@ def cells(result: Result) -> list[str]:
     bound = "" if result.bound_s is None else f" ({result.bound_s:.1f} s)"
     counts = (result.tiles, result.lost, result.twice, result.wrong, result.suppressed, result.sent_again, result.plans)
     verdict = "passed" if result.passed else "FAILED: " + "; ".join(result.complaints)
-    return [result.scenario, *(f"{count:,}" for count in counts), recovery + bound, result.note, verdict]
+    return [
+        result.scenario,
+        *("" if count is None else f"{count:,}" for count in counts),
+        recovery + bound,
+        result.note,
+        verdict,
+    ]
 
 
 def show(results: Iterable[Result]) -> None:

@@ -1,0 +1,53 @@
+"""A run that is gone on with: its folder is given, and kept as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from satllm_ros import cli, preflight
+from satllm_ros.runtime import supervisor
+from satllm_ros.runtime.run_directory import run_directory_of
+
+
+def test_a_run_that_is_named_is_made_once_and_then_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = run_directory_of("mission/a", tmp_path / "runs")
+    assert made == tmp_path / "mission" / "a" and made.is_dir()
+    (made / "sensing.plan").write_text("kept")
+    assert run_directory_of(str(made), tmp_path / "runs") == made
+    assert (made / "sensing.plan").read_text() == "kept" and not (tmp_path / "runs").exists()
+
+
+def test_the_last_run_is_gone_on_with_by_its_link(tmp_path: Path) -> None:
+    first = run_directory_of("", tmp_path)
+    latest = run_directory_of(str(tmp_path / "latest"), tmp_path)
+    assert latest == first == first.resolve()
+    assert run_directory_of("", tmp_path) != first
+
+
+def test_a_run_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("kept")
+    with pytest.raises(ValueError, match=r"run is '.*notes\.txt', which is a file; a folder is needed"):
+        run_directory_of(str(file), tmp_path)
+
+
+def test_up_goes_on_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flown: list[Path] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(preflight, "check", lambda constellation: None)
+    monkeypatch.setattr(
+        supervisor, "run_graph", lambda specs, *, run_directory, **others: flown.append(run_directory) or 0
+    )
+    assert [cli.main(["up", "--run", "mission"]) for _ in range(2)] == [0, 0]
+    assert flown == [tmp_path / "mission"] * 2 and not (tmp_path / "runs").exists()
+    assert cli.main(["up"]) == 0
+    assert flown[2].parent == tmp_path / "runs"
+
+
+def test_a_run_and_a_folder_of_runs_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["up", "--run", "mission", "--runs", "runs"])
+    assert "not allowed with" in capsys.readouterr().err
