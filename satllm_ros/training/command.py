@@ -13,12 +13,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer = subparsers.add_parser(
         "train",
         help="train a model on a labelled data set",
-        description="Train a vision transformer from random weights on the train split. A part of it is held "
+        description="Train a vision transformer on the train split, from random weights or further from a checkpoint, "
+        "with --compress while its activations are coded at cuts drawn at random. A part of the split is held "
         "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
         "after the last whole epoch, to the same result.",
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
+    trainer.add_argument("--init", type=Path, help="checkpoint to train further; it says architecture and arguments")
+    trainer.add_argument(
+        "--compress", metavar="CODEC", help="mask, to learn masks, or a setting such as klt:16, with --artefacts"
+    )
+    trainer.add_argument("--artefacts", type=Path, help="codec artefacts of the --init checkpoint")
+    trainer.add_argument("--trained", choices=("all", "head"), default="all", help="head: with the layer norms, alone")
+    trainer.add_argument(
+        "--noise", choices=("logistic", "single"), default="logistic", help="single: one Gumbel draw, as printed"
+    )
     trainer.add_argument("--architecture", default="vit_tiny_patch16_224", help="timm model (default: %(default)s)")
     trainer.add_argument(
         "--model-args",
@@ -51,23 +61,37 @@ def run_train(args: argparse.Namespace) -> int:
     """Run `train`; returns the exit code, 130 after Ctrl-C."""
     from rich.console import Console
 
+    from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.model.spec import read_spec
+    from satllm_ros.training.beginning import Start
     from satllm_ros.training.recipe import Recipe
     from satllm_ros.training.train import CHECKPOINT, METRICS, train
     from satllm_ros.training.watch import ProgressBar, accuracy_table
 
+    start = None
+    architecture, arguments = args.architecture, dict(args.model_args)
+    if args.init is not None:
+        spec = read_spec(args.init)
+        start = Start(args.init, spec, args.artefacts and load_artefacts(args.artefacts, model_id=spec.model_id))
+        architecture, arguments = spec.architecture, spec.arguments
     recipe = Recipe(
-        architecture=args.architecture,
-        arguments=dict(args.model_args),
+        architecture=architecture,
+        arguments=arguments,
         epochs=args.epochs,
         batch_size=args.batch_size,
         learning_rate=args.lr,
         seed=args.seed,
         limit=args.limit,
+        init=start and start.spec.model_id,
+        compress=args.compress,
+        artefacts=start and start.artefacts and start.artefacts.artefact_id,
+        trained=args.trained,
+        noise=args.noise,
     )
     console = Console()
     try:
         with ProgressBar(console) as watch:
-            rows = train(args.data, args.out, recipe, resume=args.resume, watch=watch)
+            rows = train(args.data, args.out, recipe, start=start, resume=args.resume, watch=watch)
     except KeyboardInterrupt:
         console.print(f"stopped; --resume continues {args.out} after its last whole epoch")
         return 130
