@@ -17,6 +17,7 @@ import satllm_ros.report.command
 import satllm_ros.runtime.command
 import satllm_ros.simulation.command
 import satllm_ros.training.command
+import satllm_ros.training.evaluate_command
 import satllm_ros.training.rotate_command
 from satllm_ros import up
 
@@ -27,6 +28,7 @@ _SUBCOMMANDS = (
     satllm_ros.runtime.command,
     satllm_ros.simulation.command,
     satllm_ros.training.command,
+    satllm_ros.training.evaluate_command,
     satllm_ros.training.rotate_command,
     satllm_ros.data.command,
     satllm_ros.compression.command,

@@ -40,6 +40,15 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.filenames)
 
+    def only(self, indices: NDArray[np.int64]) -> "Dataset":
+        """The chosen images, in that order."""
+        return Dataset(
+            self.labels[indices],
+            self.classes,
+            tuple(self.filenames[index] for index in indices),
+            lambda index: self.read_file(int(indices[index])),
+        )
+
     def jpeg(self, index: int) -> bytes:
         """Bytes of the original file, whatever its format, untouched."""
         return self.read_file(index)

@@ -1,4 +1,4 @@
-"""`satllm train` and `satllm evaluate`."""
+"""`satllm train`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ _DATA_HELP = "Parquet file, or folder with train/ and test/ folders of class fol
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `train` and `evaluate`."""
+    """Register `train`."""
     trainer = subparsers.add_parser(
         "train",
         help="train a model on a labelled data set",
@@ -45,16 +45,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer.add_argument("--limit", type=int, help="train on that many images only, for a quick trial")
     trainer.add_argument("--resume", action="store_true", help="continue the training in the output folder")
     trainer.set_defaults(run=run_train)
-
-    evaluator = subparsers.add_parser(
-        "evaluate",
-        help="measure a checkpoint's accuracy on a labelled data set",
-        description="Accuracy of a checkpoint, unsplit and uncompressed, by class, with 95 percent intervals.",
-    )
-    evaluator.add_argument("--checkpoint", type=Path, help="safetensors file (default: the shipped one)")
-    evaluator.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
-    evaluator.add_argument("--split", default="test", help="split to take, or all (default: %(default)s)")
-    evaluator.set_defaults(run=run_evaluate)
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -98,27 +88,6 @@ def run_train(args: argparse.Namespace) -> int:
     console.print(accuracy_table(rows, "test split"))
     console.print(f"test accuracy of {rows[-1]}")
     console.print(f"wrote {args.out / CHECKPOINT} and {args.out / METRICS}")
-    return 0
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Run `evaluate`; returns the exit code."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-    from satllm_ros.data.datasets import load_dataset
-    from satllm_ros.training.evaluate import evaluate
-    from satllm_ros.training.watch import accuracy_table
-
-    checkpoint = args.checkpoint or asset(DEMO_CHECKPOINT)
-    dataset = load_dataset(args.data, args.split)
-    console = Console()
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("classify", total=len(dataset))
-        rows = evaluate(checkpoint, dataset, lambda images: progress.advance(task, images))
-    console.print(accuracy_table(rows, f"{checkpoint.name}, split {args.split}"))
-    console.print(f"accuracy of {rows[-1]}")
     return 0
 
 

@@ -18,7 +18,7 @@ from satllm_ros.training.split import TrainingSplit
 _LARGEST_GRADIENT_NORM = 1.0
 _TEMPERATURE, _LEAST_TEMPERATURE = 2.0, 0.5
 # In the last of the epochs masks are no longer drawn: the weights get used to those that will fly.
-_DRAWN_SHARE = 0.67
+_DRAWN_SHARE = 2 / 3
 # The same held-out images are cut in the same places after every epoch.
 _HELD_OUT_SEED = 0
 

@@ -34,7 +34,7 @@ def soft_mask(logits: Tensor, noise: Tensor, temperature: float) -> Tensor:
 
 def straight_through(soft: Tensor) -> Tensor:
     """Eq. 2: 1 where the soft mask is above 0.5, else 0; its gradient is the soft mask's."""
-    return (soft > 0.5).to(soft.dtype) + soft - soft.detach()
+    return (soft > 0.5).to(soft.dtype) + (soft - soft.detach())
 
 
 def masked(values: Tensor, mask: Tensor, fill: Tensor) -> Tensor:

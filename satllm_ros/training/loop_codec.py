@@ -101,9 +101,10 @@ class LearnedMasks(LoopCodec):
     def penalty(self) -> Tensor:
         return sparsity_loss(self.logits, _SPARSITY_WEIGHT)
 
-    def order(self, cut: int) -> np.ndarray:
-        """All elements of a cut's patch tokens, uint32 (T * D,), the highest logit first."""
-        return np.argsort(-self.logits[cut - 1].detach().cpu().numpy().reshape(-1), kind="stable").astype(np.uint32)
+    def orders(self) -> dict[int, np.ndarray]:
+        """By cut, all elements of the patch tokens, uint32 (T * D,), the highest logit first."""
+        logits = self.logits.detach().cpu().numpy().reshape(len(self.logits), -1)
+        return {cut: np.argsort(-row, kind="stable").astype(np.uint32) for cut, row in enumerate(logits, start=1)}
 
     def _quantized(self, patches: Tensor, cut: int) -> Tensor:
         limit = largest_magnitude(_BITS)

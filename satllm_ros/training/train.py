@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from satllm_ros.compression.mask_file import save_masks
 from satllm_ros.data.datasets import Dataset, load_dataset, split_names
 from satllm_ros.model.checkpoint import save_checkpoint
 from satllm_ros.model.structure import build_meta, measure_geometry
@@ -16,7 +17,6 @@ from satllm_ros.training.beginning import Start, begin_codec, begin_model, begin
 from satllm_ros.training.epoch import held_out_accuracy, train_epoch
 from satllm_ros.training.evaluate import evaluate, training_device
 from satllm_ros.training.loop_codec import LearnedMasks, LoopCodec
-from satllm_ros.training.mask_file import save_masks
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.split import TrainingSplit, split_training_images
 from satllm_ros.training.state import TrainingState, load_state, save_state
@@ -97,7 +97,7 @@ def train(
                 dataset.classes,
             )
             if isinstance(codec, LearnedMasks):
-                save_masks(out / MASKS, codec)
+                save_masks(out / MASKS, codec.orders())
         state.history.append(row)
         _write_metrics(out / METRICS, state.history)
         state.epoch, state.model, state.optimizer = epoch + 1, model.state_dict(), optimizer.state_dict()
