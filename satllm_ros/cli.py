@@ -17,6 +17,8 @@ import satllm_ros.report.command
 import satllm_ros.runtime.command
 import satllm_ros.simulation.command
 import satllm_ros.training.command
+import satllm_ros.training.evaluate_command
+import satllm_ros.training.rotate_command
 from satllm_ros import up
 
 _SUBCOMMANDS = (
@@ -26,6 +28,8 @@ _SUBCOMMANDS = (
     satllm_ros.runtime.command,
     satllm_ros.simulation.command,
     satllm_ros.training.command,
+    satllm_ros.training.evaluate_command,
+    satllm_ros.training.rotate_command,
     satllm_ros.data.command,
     satllm_ros.compression.command,
     satllm_ros.compression.measure_command,

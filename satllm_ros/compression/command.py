@@ -46,6 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--settings", nargs="+", default=_SETTINGS, metavar="SETTING", help="which (default: %(default)s)"
     )
+    parser.add_argument("--masks", type=Path, help="masks that `satllm train --compress mask` learned for this model")
     parser.add_argument("--seed", type=int, default=0, help="seed of their choice (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.set_defaults(run=calibrate_codec)
@@ -59,6 +60,7 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     from satllm_ros.compression.artefacts import Artefacts, save_artefacts
     from satllm_ros.compression.calibrate import calibrate
     from satllm_ros.compression.calibrate_tables import calibrate_tables
+    from satllm_ros.compression.mask_file import load_masks, with_masks
     from satllm_ros.compression.measure import measure
     from satllm_ros.compression.sensitivity import sensitivities
     from satllm_ros.compression.setting import CodecSetting
@@ -92,6 +94,8 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     images = (torch.from_numpy(images) for images, _ in inputs(for_tables))
     found = sensitivities(args.checkpoint, images, spec.prefix_tokens, seed=args.seed)
     tables, coefficients = calibrate_tables(activations, found, spec.prefix_tokens)
+    if args.masks is not None:
+        tables = with_masks(tables, load_masks(args.masks))
     artefacts = Artefacts(
         spec.model_id, spec.prefix_tokens, spec.width, scales, tables=tables, coefficients=coefficients
     )

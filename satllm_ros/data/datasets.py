@@ -40,6 +40,15 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.filenames)
 
+    def only(self, indices: NDArray[np.int64]) -> "Dataset":
+        """The chosen images, in that order."""
+        return Dataset(
+            self.labels[indices],
+            self.classes,
+            tuple(self.filenames[index] for index in indices),
+            lambda index: self.read_file(int(indices[index])),
+        )
+
     def jpeg(self, index: int) -> bytes:
         """Bytes of the original file, whatever its format, untouched."""
         return self.read_file(index)
@@ -79,7 +88,8 @@ def load_dataset(path: Path | str, split: str) -> Dataset:
     ----------
     path
         A Parquet file with the columns filename, label, class_name, split, image, or a folder of class
-        folders (class/file.jpg), which may be in split folders (train/class/file.jpg, test/class/file.jpg).
+        folders (class/file.jpg), which may be in split folders (train/class/file.jpg, test/class/file.jpg). Or a
+        folder with the name of a public data set, `eurosat` or `resisc45`, that holds it as it is published.
     split
         Name of a split, or "all" for every image.
 
@@ -88,6 +98,12 @@ def load_dataset(path: Path | str, split: str) -> Dataset:
     DatasetError
         If nothing is there, columns or class folders are missing, or the split is unknown.
     """
+    from satllm_ros.data.named import find_named, load_published_folder
+
+    if (named := find_named(Path(path))) is not None:
+        name, path = named
+        if path.is_dir() and not _has_splits(path):
+            return load_published_folder(name, path, split)
     if _is_folder(path):
         from satllm_ros.data.class_folders import load_class_folders
 
@@ -99,6 +115,12 @@ def load_dataset(path: Path | str, split: str) -> Dataset:
 
 def split_names(path: Path | str) -> tuple[str, ...]:
     """Names of a data set's splits, sorted; empty for a folder without split folders."""
+    from satllm_ros.data.named import find_named, published_splits
+
+    if (named := find_named(Path(path))) is not None:
+        path = named[1]
+        if path.is_dir() and not _has_splits(path):
+            return published_splits()
     if _is_folder(path):
         from satllm_ros.data.class_folders import folder_splits
 
@@ -132,16 +154,28 @@ def held_out(labels: NDArray[np.integer], count: int = 2000, seed: int = 0) -> N
     """
     if not 0 < count < len(labels):
         raise DatasetError(f"cannot hold out {count} of {len(labels)} images; allowed are 1 to {len(labels) - 1}")
-    classes, sizes = np.unique(labels, return_counts=True)
-    # Integers, so that equal remainders are equal: in floating point a tie could fall either way.
-    shares, remainders = np.divmod(count * sizes, len(labels))
-    shares[np.argsort(-remainders, kind="stable")[: count - shares.sum()]] += 1
+    classes, shares = np.unique(labels), class_shares(labels, count)
     generator = np.random.default_rng(seed)
     chosen = [
         generator.permutation(np.flatnonzero(labels == label))[:share]
         for label, share in zip(classes, shares, strict=True)
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def class_shares(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
+    """How many of `count` images each class that occurs gives, in the order of labels; see `held_out`."""
+    sizes = np.unique(labels, return_counts=True)[1]
+    # Integers, so that equal remainders are equal: in floating point a tie could fall either way.
+    shares, remainders = np.divmod(count * sizes, len(labels))
+    shares[np.argsort(-remainders, kind="stable")[: count - shares.sum()]] += 1
+    return shares
+
+
+def _has_splits(folder: Path) -> bool:
+    from satllm_ros.data.class_folders import folder_splits
+
+    return bool(folder_splits(folder))
 
 
 def _is_folder(path: Path | str) -> bool:

@@ -1,4 +1,4 @@
-"""`satllm train` and `satllm evaluate`."""
+"""`satllm train`."""
 
 import argparse
 import json
@@ -9,16 +9,26 @@ _DATA_HELP = "Parquet file, or folder with train/ and test/ folders of class fol
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `train` and `evaluate`."""
+    """Register `train`."""
     trainer = subparsers.add_parser(
         "train",
         help="train a model on a labelled data set",
-        description="Train a vision transformer from random weights on the train split. A part of it is held "
+        description="Train a vision transformer on the train split, from random weights or further from a checkpoint, "
+        "with --compress while its activations are coded at cuts drawn at random. A part of the split is held "
         "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
         "after the last whole epoch, to the same result.",
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
+    trainer.add_argument("--init", type=Path, help="checkpoint to train further; it says architecture and arguments")
+    trainer.add_argument(
+        "--compress", metavar="CODEC", help="mask, to learn masks, or a setting such as klt:16, with --artefacts"
+    )
+    trainer.add_argument("--artefacts", type=Path, help="codec artefacts of the --init checkpoint")
+    trainer.add_argument("--trained", choices=("all", "head"), default="all", help="head: with the layer norms, alone")
+    trainer.add_argument(
+        "--noise", choices=("logistic", "single"), default="logistic", help="single: one Gumbel draw, as printed"
+    )
     trainer.add_argument("--architecture", default="vit_tiny_patch16_224", help="timm model (default: %(default)s)")
     trainer.add_argument(
         "--model-args",
@@ -36,65 +46,48 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer.add_argument("--resume", action="store_true", help="continue the training in the output folder")
     trainer.set_defaults(run=run_train)
 
-    evaluator = subparsers.add_parser(
-        "evaluate",
-        help="measure a checkpoint's accuracy on a labelled data set",
-        description="Accuracy of a checkpoint, unsplit and uncompressed, by class, with 95 percent intervals.",
-    )
-    evaluator.add_argument("--checkpoint", type=Path, help="safetensors file (default: the shipped one)")
-    evaluator.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
-    evaluator.add_argument("--split", default="test", help="split to take, or all (default: %(default)s)")
-    evaluator.set_defaults(run=run_evaluate)
-
 
 def run_train(args: argparse.Namespace) -> int:
     """Run `train`; returns the exit code, 130 after Ctrl-C."""
     from rich.console import Console
 
+    from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.model.spec import read_spec
+    from satllm_ros.training.beginning import Start
     from satllm_ros.training.recipe import Recipe
     from satllm_ros.training.train import CHECKPOINT, METRICS, train
     from satllm_ros.training.watch import ProgressBar, accuracy_table
 
+    start = None
+    architecture, arguments = args.architecture, dict(args.model_args)
+    if args.init is not None:
+        spec = read_spec(args.init)
+        start = Start(args.init, spec, args.artefacts and load_artefacts(args.artefacts, model_id=spec.model_id))
+        architecture, arguments = spec.architecture, spec.arguments
     recipe = Recipe(
-        architecture=args.architecture,
-        arguments=dict(args.model_args),
+        architecture=architecture,
+        arguments=arguments,
         epochs=args.epochs,
         batch_size=args.batch_size,
         learning_rate=args.lr,
         seed=args.seed,
         limit=args.limit,
+        init=start and start.spec.model_id,
+        compress=args.compress,
+        artefacts=start and start.artefacts and start.artefacts.artefact_id,
+        trained=args.trained,
+        noise=args.noise,
     )
     console = Console()
     try:
         with ProgressBar(console) as watch:
-            rows = train(args.data, args.out, recipe, resume=args.resume, watch=watch)
+            rows = train(args.data, args.out, recipe, start=start, resume=args.resume, watch=watch)
     except KeyboardInterrupt:
         console.print(f"stopped; --resume continues {args.out} after its last whole epoch")
         return 130
     console.print(accuracy_table(rows, "test split"))
     console.print(f"test accuracy of {rows[-1]}")
     console.print(f"wrote {args.out / CHECKPOINT} and {args.out / METRICS}")
-    return 0
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Run `evaluate`; returns the exit code."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-    from satllm_ros.data.datasets import load_dataset
-    from satllm_ros.training.evaluate import evaluate
-    from satllm_ros.training.watch import accuracy_table
-
-    checkpoint = args.checkpoint or asset(DEMO_CHECKPOINT)
-    dataset = load_dataset(args.data, args.split)
-    console = Console()
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("classify", total=len(dataset))
-        rows = evaluate(checkpoint, dataset, lambda images: progress.advance(task, images))
-    console.print(accuracy_table(rows, f"{checkpoint.name}, split {args.split}"))
-    console.print(f"accuracy of {rows[-1]}")
     return 0
 
 

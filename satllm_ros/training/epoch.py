@@ -1,5 +1,6 @@
 """One pass over the training images, and one over the held-out ones."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,10 +9,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from satllm_ros.training.augment import augment, mix
+from satllm_ros.training.cascade import draw_cuts, run_cascade
+from satllm_ros.training.gumbel import temperature
+from satllm_ros.training.loop_codec import Annealing, LoopCodec
 from satllm_ros.training.recipe import Recipe, learning_rate
 from satllm_ros.training.split import TrainingSplit
 
 _LARGEST_GRADIENT_NORM = 1.0
+_TEMPERATURE, _LEAST_TEMPERATURE = 2.0, 0.5
+# In the last of the epochs masks are no longer drawn: the weights get used to those that will fly.
+_DRAWN_SHARE = 2 / 3
+# The same held-out images are cut in the same places after every epoch.
+_HELD_OUT_SEED = 0
 
 
 def train_epoch(
@@ -21,8 +30,9 @@ def train_epoch(
     recipe: Recipe,
     epoch: int,
     on_batch: Callable[[int, float], None],
+    codec: LoopCodec | None = None,
 ) -> float:
-    """Train one epoch (counted from 0) and return the mean loss.
+    """Train one epoch (counted from 0) and return the mean loss; with a codec, cut and coded at random.
 
     All randomness comes from (recipe.seed, epoch), so an epoch run after a restart is the one that would have
     run.
@@ -39,20 +49,28 @@ def train_epoch(
     order = torch.from_numpy(generator.permutation(len(split.images)))
     batches = order.split(recipe.batch_size)
     total_loss = 0.0
+    annealing = annealing_of(recipe, epoch)
+    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
     model.train()
     for number, chosen in enumerate(batches):
         rate = learning_rate(recipe, epoch * len(batches) + number, recipe.epochs * len(batches))
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("gain", 1)
         images = standardise(augment(split.images[chosen].to(device), generator), split)
         targets = functional.one_hot(split.labels[chosen].to(device), classes).float()
         images, targets = mix(images, targets, recipe.mixup_alpha, generator)
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            logits = model(images)
+            if codec is None:
+                logits = model(images)
+            else:
+                draw = draw_cuts(len(images), len(model.blocks), generator)
+                logits = run_cascade(model, images, codec, draw, annealing, generator)
         loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+        if codec is not None:
+            loss = loss + codec.penalty()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT_NORM)
         optimizer.step()
         total_loss += loss.item() * len(chosen)
         on_batch(len(chosen), loss.item())
@@ -60,17 +78,33 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def held_out_accuracy(model: nn.Module, split: TrainingSplit, batch_size: int) -> float:
-    """Share of the held-out images classified correctly, in float32 as in flight."""
+def held_out_accuracy(model: nn.Module, split: TrainingSplit, batch_size: int, codec: LoopCodec | None = None) -> float:
+    """Share of the held-out images classified correctly, in float32 as in flight.
+
+    With a codec, each image is cut and coded somewhere, at some keep ratio, the same for the same image.
+    """
+    generator = np.random.default_rng(_HELD_OUT_SEED)
+    still = Annealing(_LEAST_TEMPERATURE, drawn=False)
     device = next(model.parameters()).device
     correct = 0
     model.eval()
     for images, labels in zip(
         split.held_out_images.split(batch_size), split.held_out_labels.split(batch_size), strict=True
     ):
-        logits = model(standardise(images.to(device).float() / 255, split))
+        inputs = standardise(images.to(device).float() / 255, split)
+        if codec is None:
+            logits = model(inputs)
+        else:
+            draw = draw_cuts(len(images), len(model.blocks), generator)
+            logits = run_cascade(model, inputs, codec, draw, still, generator)
         correct += int((logits.argmax(dim=1).cpu() == labels).sum())
     return correct / len(split.held_out_labels)
+
+
+def annealing_of(recipe: Recipe, epoch: int) -> Annealing:
+    """Temperature of an epoch, and whether masks are drawn in it: not in the last third, of three epochs or more."""
+    drawn = epoch < math.ceil(_DRAWN_SHARE * recipe.epochs)
+    return Annealing(temperature(epoch, recipe.epochs, _TEMPERATURE, _LEAST_TEMPERATURE), drawn)
 
 
 def standardise(images: Tensor, split: TrainingSplit) -> Tensor:

@@ -21,6 +21,15 @@ class Recipe:
         Peak of the schedule.
     limit
         Train on a stratified choice of that many images, for a quick trial; None for all.
+    init
+        Model id of the checkpoint that training starts from; None for random weights.
+    compress
+        What is coded at cuts drawn at random: "mask" for masks to be learned, a codec setting such as "klt:16", or
+        None. `artefacts` is the id of those that a setting needs.
+    trained
+        "all" weights, or those of the "head" and the layer norms alone.
+    noise
+        Of the masks' logits; see `Noise`.
     """
 
     architecture: str = "vit_tiny_patch16_224"
@@ -30,6 +39,11 @@ class Recipe:
     learning_rate: float = 1e-3
     seed: int = 0
     limit: int | None = None
+    init: str | None = None
+    compress: str | None = None
+    artefacts: str | None = None
+    trained: str = "all"
+    noise: str = "logistic"
     weight_decay: float = 0.05
     warm_up_share: float = 0.1
     label_smoothing: float = 0.1
@@ -42,6 +56,9 @@ class Recipe:
                 raise TrainingError(f"{name} {getattr(self, name)} is not allowed; at least 1 is needed")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise TrainingError(f"learning_rate {self.learning_rate} is not allowed; it must be above 0")
+        for name, allowed in (("trained", ("all", "head")), ("noise", ("logistic", "single"))):
+            if getattr(self, name) not in allowed:
+                raise TrainingError(f"{name} {getattr(self, name)!r} is not allowed; it must be {' or '.join(allowed)}")
         if self.seed < 0:
             raise TrainingError(f"seed {self.seed} is not allowed; it must not be negative")
 

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class TrainingState:
     model: dict[str, Any]
     optimizer: dict[str, Any]
     history: list[dict[str, float]]
+    codec: dict[str, Any] = field(default_factory=dict)
 
 
 def save_state(path: Path, state: TrainingState) -> None:

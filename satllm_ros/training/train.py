@@ -1,4 +1,4 @@
-"""Training a model from random weights, resumable after every epoch."""
+"""Training a model, from random weights or further from a checkpoint, resumable after every epoch."""
 
 import csv
 import time
@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.optim import param_groups_weight_decay
 from torch import nn
 
+from satllm_ros.compression.mask_file import save_masks
 from satllm_ros.data.datasets import Dataset, load_dataset, split_names
 from satllm_ros.model.checkpoint import save_checkpoint
-from satllm_ros.model.structure import build, build_meta, measure_geometry
+from satllm_ros.model.structure import build_meta, measure_geometry
 from satllm_ros.training.accuracy import Accuracy, read_accuracies, write_accuracies
+from satllm_ros.training.beginning import Start, begin_codec, begin_model, begin_optimizer, check_start, same_inputs
 from satllm_ros.training.epoch import held_out_accuracy, train_epoch
 from satllm_ros.training.evaluate import evaluate, training_device
+from satllm_ros.training.loop_codec import LearnedMasks, LoopCodec
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.split import TrainingSplit, split_training_images
 from satllm_ros.training.state import TrainingState, load_state, save_state
@@ -24,19 +26,30 @@ CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.csv"
 TEST_ACCURACY = "test.csv"
 STATE = "state.pt"
+MASKS = "masks.safetensors"
 
 
-def train(data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch: Watch | None = None) -> list[Accuracy]:
+def train(
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    start: Start | None = None,
+    resume: bool = False,
+    watch: Watch | None = None,
+) -> list[Accuracy]:
     """Train on the "train" split, choose the epoch on images held out of it, measure once on "test".
 
     Leaves in `out`: `checkpoint.safetensors` (fp16, the epoch best on the held-out images), `metrics.csv` (a
-    row per epoch), `test.csv` (accuracy per class) and `state.pt` (what `resume` continues from, bit for bit
-    on the same machine).
+    row per epoch), `test.csv` (accuracy per class, uncompressed), `state.pt` (what `resume` continues from, bit for bit
+    on the same machine) and, where masks are learned, `masks.safetensors`.
 
     Parameters
     ----------
     data
         Data set with the splits "train" and "test"; see `load_dataset`.
+    start
+        What `recipe.init` names, for a training that does not begin with random weights.
     resume
         Continue the training in `out`; its recipe and data must be the same.
 
@@ -61,17 +74,17 @@ def train(data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch:
     dataset = load_dataset(data, "train")
     arguments = {**recipe.arguments, "num_classes": len(dataset.classes)}
     _check_size(dataset, recipe.architecture, arguments)
-    split = split_training_images(dataset, recipe)
-    torch.manual_seed(recipe.seed)
-    model = build(recipe.architecture, arguments).to(training_device())
-    optimizer = torch.optim.AdamW(
-        param_groups_weight_decay(model, recipe.weight_decay, no_weight_decay_list=model.no_weight_decay()),
-        lr=recipe.learning_rate,
-    )
-    state = _begin(out / STATE, recipe, split, model, optimizer, resume)
+    check_start(recipe, start, dataset.classes)
+    split = same_inputs(split_training_images(dataset, recipe), start)
+    model = begin_model(recipe, arguments, start).to(training_device())
+    codec = begin_codec(recipe, split, start)
+    if codec is not None:
+        codec.to(training_device())
+    optimizer = begin_optimizer(recipe, model, codec)
+    state = _begin(out / STATE, recipe, split, model, codec, optimizer, resume)
     watch.start(recipe.epochs, len(split.images), state.epoch)
     for epoch in range(state.epoch, recipe.epochs):
-        row = _run_epoch(model, optimizer, split, recipe, epoch, watch)
+        row = _run_epoch(model, codec, optimizer, split, recipe, epoch, watch)
         best = max((past["held_out_accuracy"] for past in state.history), default=-1.0)
         if row["held_out_accuracy"] > best:
             save_checkpoint(
@@ -83,9 +96,12 @@ def train(data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch:
                 split.std,
                 dataset.classes,
             )
+            if isinstance(codec, LearnedMasks):
+                save_masks(out / MASKS, codec.orders())
         state.history.append(row)
         _write_metrics(out / METRICS, state.history)
         state.epoch, state.model, state.optimizer = epoch + 1, model.state_dict(), optimizer.state_dict()
+        state.codec = codec.state_dict() if codec is not None else {}
         save_state(out / STATE, state)
     if not (out / TEST_ACCURACY).exists():
         write_accuracies(out / TEST_ACCURACY, evaluate(out / CHECKPOINT, load_dataset(data, "test")))
@@ -95,7 +111,7 @@ def train(data: Path, out: Path, recipe: Recipe, *, resume: bool = False, watch:
 def _check_output(out: Path, resume: bool) -> None:
     if resume and not (out / STATE).exists():
         raise TrainingError(f"{out} holds no {STATE}; there is nothing to resume")
-    leftovers = [name for name in (STATE, CHECKPOINT, METRICS, TEST_ACCURACY) if (out / name).exists()]
+    leftovers = [name for name in (STATE, CHECKPOINT, METRICS, TEST_ACCURACY, MASKS) if (out / name).exists()]
     if not resume and leftovers:
         raise TrainingError(
             f"{out} already holds {', '.join(leftovers)} of a training; continue it with --resume, "
@@ -119,21 +135,26 @@ def _begin(
     recipe: Recipe,
     split: TrainingSplit,
     model: nn.Module,
+    codec: LoopCodec | None,
     optimizer: torch.optim.Optimizer,
     resume: bool,
 ) -> TrainingState:
     if resume:
         state = load_state(path, recipe, split.data_id)
         model.load_state_dict(state.model)
+        if codec is not None:
+            codec.load_state_dict(state.codec)
         optimizer.load_state_dict(state.optimizer)
         return state
-    state = TrainingState(recipe, split.data_id, 0, model.state_dict(), optimizer.state_dict(), [])
+    held = codec.state_dict() if codec is not None else {}
+    state = TrainingState(recipe, split.data_id, 0, model.state_dict(), optimizer.state_dict(), [], held)
     save_state(path, state)
     return state
 
 
 def _run_epoch(
     model: nn.Module,
+    codec: LoopCodec | None,
     optimizer: torch.optim.Optimizer,
     split: TrainingSplit,
     recipe: Recipe,
@@ -141,14 +162,16 @@ def _run_epoch(
     watch: Watch,
 ) -> dict[str, Any]:
     started_s = time.perf_counter()
-    loss = train_epoch(model, optimizer, split, recipe, epoch, watch.batch)
+    loss = train_epoch(model, optimizer, split, recipe, epoch, watch.batch, codec)
     trained_s = time.perf_counter() - started_s
-    accuracy = held_out_accuracy(model, split, recipe.batch_size)
+    uncompressed = held_out_accuracy(model, split, recipe.batch_size)
+    accuracy = uncompressed if codec is None else held_out_accuracy(model, split, recipe.batch_size, codec)
     watch.epoch(epoch, loss, accuracy)
     return {
         "epoch": epoch + 1,
         "train_loss": loss,
         "held_out_accuracy": accuracy,
+        "held_out_accuracy_uncompressed": uncompressed,
         "learning_rate": optimizer.param_groups[0]["lr"],
         "images_per_s": len(split.images) / trained_s,
     }

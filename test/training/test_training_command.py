@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from satllm_ros.model.spec import read_spec
+from satllm_ros.training import command, evaluate_command
 from satllm_ros.training import train as train_module
-from satllm_ros.training.command import add_parser
 
 TINY = ["img_size=16", "patch_size=8", "embed_dim=16", "depth=1", "num_heads=2", "global_pool=avg"]
 
 
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
+    subparsers = parser.add_subparsers()
+    command.add_parser(subparsers)
+    evaluate_command.add_parser(subparsers)
     args = parser.parse_args(list(map(str, arguments)))
     return args.run(args)
 

@@ -1,0 +1,137 @@
+"""`satllm evaluate`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from satllm_ros.data.datasets import Dataset
+    from satllm_ros.training.coded import CodedResult
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `evaluate`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a checkpoint's accuracy on a labelled data set, with or without compression",
+        description="Accuracy of a checkpoint by class, with 95 percent intervals. With --codec the model is cut, each "
+        "activation coded and decoded on its way, and the same images are run uncompressed: the loss is paired, and "
+        "the bytes of each hop are those of whole frames.",
+    )
+    parser.add_argument("--checkpoint", default=DEMO, help="safetensors file (default: the shipped one)")
+    parser.add_argument("--data", type=Path, required=True, help="Parquet file, or folder of class folders")
+    parser.add_argument("--split", default="test", help="split to take, or all (default: %(default)s)")
+    parser.add_argument("--limit", type=int, help="that many images only, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
+    parser.add_argument("--codec", metavar="SETTING", help="such as mask:0.2:6 or klt:14")
+    parser.add_argument(
+        "--artefacts", default=DEMO, help="the checkpoint's codec artefacts (default: the shipped ones)"
+    )
+    parser.add_argument("--cuts", type=int, nargs="+", metavar="CUT", help="where to cut (default: after every block)")
+    parser.add_argument(
+        "--batch-size", type=int, default=10, help="images a frame, with --codec (default: %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, help="file for the result, with --codec")
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Run `evaluate`; returns the exit code."""
+    import numpy as np
+    from rich.console import Console
+
+    from satllm_ros.data.datasets import load_dataset
+
+    if args.codec is None and (args.json or args.cuts):
+        raise ValueError("--cuts and --json need --codec")
+    dataset = load_dataset(args.data, args.split)
+    chosen = np.arange(len(dataset))
+    if args.limit is not None:
+        if not 1 <= args.limit <= len(dataset):
+            raise ValueError(f"--limit {args.limit} is not allowed; split {args.split!r} has {len(dataset)} images")
+        chosen = np.sort(np.random.default_rng(args.seed).permutation(len(dataset))[: args.limit])
+    run = _plain if args.codec is None else _coded
+    return run(args, dataset, chosen, Console())
+
+
+def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", console: "Console") -> int:
+    from rich.progress import Progress
+
+    from satllm_ros.training.evaluate import evaluate
+    from satllm_ros.training.watch import accuracy_table
+
+    checkpoint = checkpoint_path(args.checkpoint)
+    dataset = dataset.only(chosen)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("classify", total=len(dataset))
+        rows = evaluate(checkpoint, dataset, lambda images: progress.advance(task, images))
+    console.print(accuracy_table(rows, f"{checkpoint.name}, split {args.split}"))
+    console.print(f"accuracy of {rows[-1]}")
+    return 0
+
+
+def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", console: "Console") -> int:
+    from rich.progress import Progress
+
+    from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.compression.setting import CodecSetting
+    from satllm_ros.training.coded import CodedModel, evaluate_coded
+
+    if args.batch_size < 1:
+        raise ValueError(f"--batch-size {args.batch_size} is not allowed; at least 1 is needed")
+    setting = CodecSetting.parse(args.codec)
+    checkpoint = checkpoint_path(args.checkpoint)
+    artefacts = load_artefacts(artefacts_path(args.artefacts))
+    model = CodedModel(checkpoint, artefacts)
+    if artefacts.model_id != model.spec.model_id:
+        raise ValueError(f"artefacts {args.artefacts} are of model {artefacts.model_id}, not {model.spec.model_id}")
+    cuts = args.cuts or list(range(1, model.spec.blocks))
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("classify", total=len(chosen))
+        found = evaluate_coded(
+            model, dataset, chosen, setting, cuts, args.batch_size, lambda images: progress.advance(task, images)
+        )
+    for line in _lines(found, str(setting)):
+        console.print(line, highlight=False)
+    if args.json is not None:
+        head = {"model": model.spec.model_id, "artefacts": artefacts.artefact_id, "data": str(args.data)}
+        rest = {"split": args.split, "seed": args.seed, "codec": str(setting), "batch_size": args.batch_size}
+        args.json.write_text(json.dumps({**head, **rest, **_figures(found)}, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _lines(found: "CodedResult", setting: str) -> list[str]:
+    paired = found.paired
+    low, high = (100 * share for share in paired.interval)
+    least, most = (100 * share for share in paired.difference_interval)
+    lines = [
+        f"{setting}: {100 * paired.accuracy:.2f} % of {paired.n:,} images (95 % interval {low:.2f}-{high:.2f})",
+        f"uncompressed: {100 * paired.accuracy_reference:.2f} %; difference {100 * paired.difference:+.2f} points "
+        f"(95 % interval {least:+.2f} to {most:+.2f}; {paired.gained} images gained, {paired.lost} lost, "
+        f"McNemar p {paired.mcnemar:.2g})",
+    ]
+    for hop in found.hops:
+        lines.append(f"cut {hop.cut}: {hop.wire_bytes / paired.n:,.0f} bytes an image, {hop.ratio:.1f}x")
+    return lines
+
+
+def _figures(found: "CodedResult") -> dict[str, Any]:
+    paired = found.paired
+    return {
+        "n": paired.n,
+        "accuracy": paired.accuracy,
+        "interval": list(paired.interval),
+        "accuracy_reference": paired.accuracy_reference,
+        "difference": paired.difference,
+        "difference_interval": list(paired.difference_interval),
+        "gained": paired.gained,
+        "lost": paired.lost,
+        "mcnemar_p": paired.mcnemar,
+        "hops": [{"cut": hop.cut, "ratio": hop.ratio, "wire_bytes": hop.wire_bytes} for hop in found.hops],
+    }

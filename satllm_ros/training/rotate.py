@@ -1,0 +1,117 @@
+"""The same model in other axes: what the residual stream carries, gathered in few channels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from satllm_ros.training.recipe import TrainingError
+
+
+def principal_axes(covariances: Sequence[np.ndarray], metrics: Sequence[np.ndarray]) -> np.ndarray:
+    """Orthogonal matrix (D, D) whose first rows are the directions that matter most, over all cuts.
+
+    They are the eigenvectors of the mean over cuts of (G C + C G) / tr(G C), G being the metric in which the
+    answer reacts and C the covariance, both without their share along (1, .., 1), which layer norm takes away.
+    The matrix maps (1, .., 1) to itself, as `rotate` needs; for that each row gives up some 1/D of itself.
+
+    Parameters
+    ----------
+    covariances, metrics
+        One (D, D) matrix each for every cut.
+    """
+    width = len(covariances[0])
+    centre = np.eye(width) - 1 / width
+    total = np.zeros((width, width))
+    for covariance, metric in zip(covariances, metrics, strict=True):
+        product = centre @ metric @ centre @ covariance @ centre
+        total += (product + product.T) / np.trace(product)
+    # The constant direction is an eigenvector of eigenvalue 0; pushed below all others it is the last.
+    _, vectors = np.linalg.eigh(total - np.abs(total).sum() / width * np.ones((width, width)))
+    axes = vectors[:, ::-1].T
+    constant = np.full(width, width**-0.5)
+    axes[-1] = constant
+    # A reflection that takes the last axis, to which (1, .., 1) has gone, back to (1, .., 1).
+    mirror = np.eye(width)[-1] - constant
+    return axes - 2 * np.outer(mirror, mirror @ axes) / (mirror @ mirror)
+
+
+@torch.no_grad()
+def rotate(model: nn.Module, axes: np.ndarray) -> None:
+    """Turn the residual stream of a plain vision transformer, in place: the same answers from x @ axes.T.
+
+    What writes to the stream is turned, less its mean over channels, which no block reads; what reads from it is
+    turned back, with the gains of the layer norms taken in.
+
+    Parameters
+    ----------
+    axes
+        (D, D), orthogonal, mapping (1, .., 1) to itself: layer norm then sees the same mean and spread.
+
+    Raises
+    ------
+    TrainingError
+        If the model is not of a form for which this is exact.
+    """
+    found: Any = model
+    _check_form(found)
+    turn = torch.from_numpy(axes).double()
+    centred = turn - turn.mean(dim=1, keepdim=True)
+    for name in ("cls_token", "pos_embed", "reg_token"):
+        if (held := getattr(found, name, None)) is not None:
+            held.copy_(held.double() @ centred.T)
+    kernel = found.patch_embed.proj
+    kernel.weight.copy_(torch.tensordot(centred, kernel.weight.double(), dims=1))
+    if kernel.bias is not None:
+        kernel.bias.copy_(centred @ kernel.bias.double())
+    for block in found.blocks:
+        for norm, reader, writer in (
+            (block.norm1, block.attn.qkv, block.attn.proj),
+            (block.norm2, block.mlp.fc1, block.mlp.fc2),
+        ):
+            _turn_reader(norm, reader, turn)
+            writer.weight.copy_(centred @ writer.weight.double())
+            if writer.bias is not None:
+                writer.bias.copy_(centred @ writer.bias.double())
+    _turn_reader(found.norm, found.head, turn)
+
+
+def _turn_reader(norm: nn.LayerNorm, reader: nn.Linear, turn: Tensor) -> None:
+    weight, gain, shift = reader.weight.double(), norm.weight.double(), norm.bias.double()
+    if reader.bias is None:
+        raise TrainingError("a layer after a layer norm has no bias to take in the norm's; this model cannot be turned")
+    reader.bias.copy_(reader.bias.double() + weight @ shift)
+    reader.weight.copy_((weight * gain) @ turn.T)
+    norm.weight.fill_(1)
+    norm.bias.fill_(0)
+
+
+def _check_form(model: Any) -> None:
+    blocks = getattr(model, "blocks", ())
+    plain = (
+        len(blocks) > 0
+        and all(_plain(block) for block in blocks)
+        and isinstance(getattr(model, "norm", None), nn.LayerNorm)
+        and isinstance(getattr(model, "head", None), nn.Linear)
+        and all(isinstance(getattr(model, name, nn.Identity()), nn.Identity) for name in ("norm_pre", "fc_norm"))
+        and getattr(model, "attn_pool", None) is None
+    )
+    if not plain:
+        raise TrainingError(
+            "only plain vision transformers can be turned: layer norm before attention, MLP and head, no layer scale"
+        )
+
+
+def _plain(block: Any) -> bool:
+    try:
+        parts = block.norm1, block.norm2, block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2
+        between = block.ls1, block.ls2, block.attn.norm, block.mlp.norm
+    except AttributeError:
+        return False
+    return (
+        all(isinstance(norm, nn.LayerNorm) for norm in parts[:2])
+        and all(isinstance(layer, nn.Linear) for layer in parts[2:])
+        and all(isinstance(module, nn.Identity) for module in between)
+    )

@@ -1,0 +1,62 @@
+"""`satllm rotate`."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BATCH_IMAGES = 100
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `rotate`."""
+    parser = subparsers.add_parser(
+        "rotate",
+        help="turn a model's residual stream so that masks lose little",
+        description="Write the same model in other axes: what its blocks pass on is gathered in few channels. Its "
+        "answers remain the same, up to rounding; nothing is trained. Masks and top-k, which keep elements, gain; "
+        "its codec artefacts must be made anew.",
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="model, a safetensors file")
+    parser.add_argument("--data", type=Path, required=True, help="Parquet file, or folder of class folders")
+    parser.add_argument("--split", default="train", help="split to take, or all (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1000, help="how many, drawn at random (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.set_defaults(run=run_rotate)
+
+
+def run_rotate(args: argparse.Namespace) -> int:
+    """Run `rotate`; returns the exit code."""
+    import numpy as np
+
+    from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.model.checkpoint import load_model, save_checkpoint
+    from satllm_ros.model.spec import read_spec
+    from satllm_ros.model.stage import normalise
+    from satllm_ros.training.rotate import principal_axes, rotate
+    from satllm_ros.training.stream import observe_stream
+
+    spec = read_spec(args.checkpoint)
+    dataset = load_dataset(args.data, args.split)
+    if not 1 <= args.images <= len(dataset):
+        raise ValueError(f"--images {args.images} is not allowed; split {args.split!r} has {len(dataset)}")
+    chosen = np.sort(np.random.default_rng(args.seed).permutation(len(dataset))[: args.images])
+
+    def batches() -> "Iterator[Tensor]":
+        for first in range(0, len(chosen), _BATCH_IMAGES):
+            yield normalise(dataset.stack(chosen[first : first + _BATCH_IMAGES]), spec)
+
+    model = load_model(args.checkpoint)
+    streams = observe_stream(args.checkpoint, batches, seed=args.seed)
+    axes = principal_axes(
+        [stream.covariance for stream in streams.values()],
+        [stream.sensitivity.metric for stream in streams.values()],
+    )
+    rotate(model, axes)
+    save_checkpoint(args.out, model, spec.architecture, spec.arguments, spec.mean, spec.std, spec.classes)
+    print(f"{args.out}: model {read_spec(args.out).model_id}, {spec.model_id} in other axes, from {args.images} images")
+    return 0

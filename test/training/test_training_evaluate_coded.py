@@ -1,0 +1,111 @@
+"""`satllm evaluate --codec` on the shipped model, against a direct computation."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from satllm_ros.assets_path import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
+from satllm_ros.cli import main
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.data.datasets import load_dataset
+from satllm_ros.model.checkpoint import load_model
+from satllm_ros.model.spec import read_spec
+from satllm_ros.model.stage import normalise
+from satllm_ros.training.paired import PairedAccuracy, compare
+
+CUTS, SETTING, BATCH = (3, 6, 9), CodecSetting.parse("mask:0.05:6"), 4
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(0)
+    for name in read_spec(asset(DEMO_CHECKPOINT)).classes:
+        folder = tmp_path / "data" / "test" / name
+        folder.mkdir(parents=True)
+        image = generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / f"{name}.png")
+    (tmp_path / "data" / "train").mkdir()
+    return tmp_path / "data"
+
+
+def directly(data: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Predictions with and without the codec, and wire bytes a hop, by running timm's blocks by hand."""
+    model, artefacts = load_model(asset(DEMO_CHECKPOINT)), load_artefacts(asset(DEMO_ARTEFACTS))
+    dataset = load_dataset(data, "test")
+    images = normalise(dataset.stack(range(10)), read_spec(asset(DEMO_CHECKPOINT)))
+    coded, wire = [], [0, 0, 0]
+    with torch.inference_mode():
+        reference = model(images).argmax(dim=1).numpy()
+        for batch in images.split(BATCH):
+            values = model._pos_embed(model.patch_embed(batch))
+            for number, block in enumerate(model.blocks, start=1):
+                values = block(values)
+                if number in CUTS:
+                    frame = encode(values.numpy(), SETTING, artefacts, number)
+                    wire[CUTS.index(number)] += len(frame)
+                    values = torch.from_numpy(decode(frame, artefacts, max_elements=values.numel()).activation)
+            coded.append(model.forward_head(model.norm(values)).argmax(dim=1).numpy())
+    return np.concatenate(coded), reference, wire
+
+
+def test_the_json_holds_what_a_direct_computation_gives(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = ["--codec", str(SETTING), "--cuts", *map(str, CUTS), "--batch-size", str(BATCH), "--json", str(out)]
+    assert main(["evaluate", "--data", str(data), *options]) == 0
+    found = json.loads(out.read_text())
+    coded, reference, wire = directly(data)
+    labels = np.arange(10)
+    assert found["n"] == 10
+    assert found["accuracy"] == np.mean(coded == labels)
+    assert found["accuracy_reference"] == np.mean(reference == labels)
+    assert found["interval"][0] <= found["accuracy"] <= found["interval"][1]
+    assert [hop["wire_bytes"] for hop in found["hops"]] == wire
+    assert [hop["cut"] for hop in found["hops"]] == list(CUTS)
+    for hop in found["hops"]:
+        assert hop["ratio"] == pytest.approx(10 * 65 * 192 * 4 / hop["wire_bytes"])
+
+
+def test_a_limit_draws_images_by_the_seed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        options = ["--codec", "klt:16", "--cuts", "6", "--limit", "4", "--seed", str(seed)]
+        assert main(["evaluate", "--data", str(data), *options, "--json", str(tmp_path / f"{seed}.json")]) == 0
+        assert "of 4 images" in capsys.readouterr().out
+    assert json.loads((tmp_path / "0.json").read_text())["n"] == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--codec", "klt:16", "--cuts", "9", "3"], "cuts 9 3 are not allowed; they must ascend within 1 to 11"),
+        (["--codec", "klt:16", "--cuts", "12"], "cuts 12 are not allowed"),
+        (["--cuts", "3"], "--cuts and --json need --codec"),
+        (["--limit", "11"], "--limit 11 is not allowed; split 'test' has 10 images"),
+        (["--codec", "klt:16", "--batch-size", "0"], "--batch-size 0 is not allowed"),
+    ],
+)
+def test_bad_input_is_said_in_a_sentence(
+    options: list[str], message: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--data", str(data), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_paired_figures() -> None:
+    labels = np.array([0, 1, 2, 0, 1, 2])
+    found = compare(labels, np.array([0, 1, 0, 1, 1, 0]), np.array([0, 1, 2, 0, 0, 2]))
+    assert (found.correct, found.correct_reference, found.gained, found.lost) == (3, 5, 1, 3)
+    assert found.difference == pytest.approx(-2 / 6)
+    # 4 images changed: P(at most 1 of 4 heads) twice is 10/16.
+    assert found.mcnemar == pytest.approx(10 / 16)
+    assert PairedAccuracy(6, 3, 3, 2, 2).mcnemar == 1
+    many = PairedAccuracy(10_000, 9_000, 9_050, 100, 150)
+    low, high = many.difference_interval
+    assert low < many.difference < high
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt(250) / 10_000, rel=0.01)
