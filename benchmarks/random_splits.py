@@ -4,6 +4,7 @@ Draws distinct sets of cuts for chains of 2 to 5 satellites, runs each over the 
 most a point against the uncompressed model. Splits that begin alike share their work.
 
     python benchmarks/random_splits.py --data eurosat_rgb.parquet --codec mask:0.2:6 --out splits.csv
+    python benchmarks/random_splits.py --plot splits.csv --out splits.png
 """
 
 import argparse
@@ -22,6 +23,7 @@ from satllm_ros.training.paired import compare
 
 _MOST_CUTS = 4
 _POINT = 0.01
+COLUMNS = ("model", "data", "n", "seed", "codec", "cuts", "accuracy", "reference", "least_ratio")
 
 
 @dataclass
@@ -71,19 +73,50 @@ def nodes(node: Node) -> list[Node]:
     return [node, *(found for after in node.after.values() for found in nodes(after))]
 
 
+def plot(source: Path, out: Path) -> None:
+    """How often which accuracy: one value a split, beside the uncompressed model and a point below it."""
+    from matplotlib.figure import Figure
+
+    with source.open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    first, accuracies = found[0], np.array([100 * float(row["accuracy"]) for row in found])
+    reference = 100 * float(first["reference"])
+    figure = Figure(figsize=(8, 4))
+    axes = figure.subplots()
+    axes.axvspan(reference - 1, reference, color="orange", alpha=0.2, label="within a point")
+    axes.axvline(reference, color="green", linestyle="--", label=f"uncompressed, {reference:.2f} %")
+    # One image is 100 / n points: bins are whole numbers of images.
+    width = 100 / int(first["n"]) * 2
+    axes.hist(accuracies, bins=np.arange(accuracies.min() - width / 2, max(accuracies.max(), reference) + width, width))
+    axes.set(xlabel="accuracy [%]", ylabel="splits")
+    axes.set_title(
+        f"{len(found)} random splits, {first['codec']}; model {first['model']}, {first['data']}, n = {first['n']}, "
+        f"seed {first['seed']}",
+        fontsize=9,
+    )
+    axes.legend(fontsize=8)
+    figure.savefig(out, dpi=130, bbox_inches="tight")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=DEMO)
     parser.add_argument("--artefacts", default=DEMO)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--codec", required=True)
+    parser.add_argument("--codec")
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=10)
-    parser.add_argument("--out", type=Path, required=True, help="CSV file, one row a split")
+    parser.add_argument("--plot", type=Path, help="draw this CSV file instead of measuring")
+    parser.add_argument("--out", type=Path, required=True, help="CSV file, one row a split; or the picture")
     args = parser.parse_args()
+    if args.plot is not None:
+        plot(args.plot, args.out)
+        return
+    if args.data is None or args.codec is None:
+        parser.error("--data and --codec are needed")
     checkpoint, setting = checkpoint_path(args.checkpoint), CodecSetting.parse(args.codec)
     model = CodedModel(checkpoint, load_artefacts(artefacts_path(args.artefacts)))
     dataset = load_dataset(args.data, args.split)
@@ -101,10 +134,12 @@ def main() -> None:
             paired = compare(labels, np.concatenate(node.answers), reference)
             hops = [by_cuts[cuts[: length + 1]].hop for length in range(len(cuts))]
             rows.append((" ".join(map(str, cuts)), paired.accuracy, paired.difference, min(hop.ratio for hop in hops)))
+    head = (model.spec.model_id, f"{args.data.stem} {args.split}", len(chosen), args.seed, args.codec)
     with args.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["cuts", "accuracy", "difference", "least_ratio"])
-        writer.writerows(rows)
+        writer.writerow(COLUMNS)
+        for cuts_text, accuracy, difference, ratio in rows:
+            writer.writerow((*head, cuts_text, accuracy, accuracy - difference, ratio))
     within = sum(row[2] >= -_POINT for row in rows)
     differences = [100 * row[2] for row in rows]
     print(

@@ -16,7 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Train a vision transformer on the train split, from random weights or further from a checkpoint, "
         "with --compress while its activations are coded at cuts drawn at random. A part of the split is held "
         "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
-        "after the last whole epoch, to the same result.",
+        "after the last whole epoch, to the same result. Several processes train together under torchrun: "
+        "`torchrun --nproc-per-node 2 --no-python satllm train ...`.",
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
@@ -54,6 +55,7 @@ def run_train(args: argparse.Namespace) -> int:
     from satllm_ros.compression.artefacts import load_artefacts
     from satllm_ros.model.spec import read_spec
     from satllm_ros.training.beginning import Start
+    from satllm_ros.training.ranks import joined_ranks
     from satllm_ros.training.recipe import Recipe
     from satllm_ros.training.train import CHECKPOINT, METRICS, train
     from satllm_ros.training.watch import ProgressBar, accuracy_table
@@ -80,8 +82,10 @@ def run_train(args: argparse.Namespace) -> int:
     )
     console = Console()
     try:
-        with ProgressBar(console) as watch:
-            rows = train(args.data, args.out, recipe, start=start, resume=args.resume, watch=watch)
+        with joined_ranks() as ranks:
+            console = Console(quiet=not ranks.is_first)
+            with ProgressBar(console) as watch:
+                rows = train(args.data, args.out, recipe, start=start, resume=args.resume, watch=watch, ranks=ranks)
     except KeyboardInterrupt:
         console.print(f"stopped; --resume continues {args.out} after its last whole epoch")
         return 130

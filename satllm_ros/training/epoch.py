@@ -12,6 +12,7 @@ from satllm_ros.training.augment import augment, mix
 from satllm_ros.training.cascade import draw_cuts, run_cascade
 from satllm_ros.training.gumbel import temperature
 from satllm_ros.training.loop_codec import Annealing, LoopCodec
+from satllm_ros.training.ranks import Ranks
 from satllm_ros.training.recipe import Recipe, learning_rate
 from satllm_ros.training.split import TrainingSplit
 
@@ -31,11 +32,12 @@ def train_epoch(
     epoch: int,
     on_batch: Callable[[int, float], None],
     codec: LoopCodec | None = None,
+    ranks: Ranks = Ranks(),  # noqa: B008
 ) -> float:
     """Train one epoch (counted from 0) and return the mean loss; with a codec, cut and coded at random.
 
-    All randomness comes from (recipe.seed, epoch), so an epoch run after a restart is the one that would have
-    run.
+    All randomness comes from (recipe.seed, epoch) and the rank, so an epoch run after a restart is the one that would
+    have run. A last batch of fewer images than processes is left out.
 
     Parameters
     ----------
@@ -47,12 +49,15 @@ def train_epoch(
     device = next(model.parameters()).device
     classes = model.num_classes
     order = torch.from_numpy(generator.permutation(len(split.images)))
-    batches = order.split(recipe.batch_size)
-    total_loss = 0.0
+    batches = [batch for batch in order.split(recipe.batch_size) if len(batch) >= ranks.world]
+    if not ranks.is_first:
+        generator = np.random.default_rng([recipe.seed, epoch, ranks.rank])
+    total_loss = torch.zeros((), dtype=torch.float64)
     annealing = annealing_of(recipe, epoch)
     parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
     model.train()
-    for number, chosen in enumerate(batches):
+    for number, batch in enumerate(batches):
+        chosen = ranks.share(batch)
         rate = learning_rate(recipe, epoch * len(batches) + number, recipe.epochs * len(batches))
         for group in optimizer.param_groups:
             group["lr"] = rate * group.get("gain", 1)
@@ -69,12 +74,19 @@ def train_epoch(
         if codec is not None:
             loss = loss + codec.penalty()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        # The mean over processes is then the mean over the batch, however it was shared.
+        (loss * (len(chosen) * ranks.world / len(batch))).backward()
+        ranks.average(weight.grad for weight in parameters if weight.grad is not None)
         nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT_NORM)
         optimizer.step()
         total_loss += loss.item() * len(chosen)
-        on_batch(len(chosen), loss.item())
-    return total_loss / len(order)
+        on_batch(len(batch), loss.item())
+    if codec is not None:
+        # What each has seen of its own shares.
+        ranks.average(codec.buffers())
+    total_loss = total_loss.to(device)
+    ranks.average([total_loss])
+    return float(total_loss) * ranks.world / sum(map(len, batches))
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from satllm_ros.training.beginning import Start, begin_codec, begin_model, begin
 from satllm_ros.training.epoch import held_out_accuracy, train_epoch
 from satllm_ros.training.evaluate import evaluate, training_device
 from satllm_ros.training.loop_codec import LearnedMasks, LoopCodec
+from satllm_ros.training.ranks import Ranks
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.split import TrainingSplit, split_training_images
 from satllm_ros.training.state import TrainingState, load_state, save_state
@@ -37,6 +39,7 @@ def train(
     start: Start | None = None,
     resume: bool = False,
     watch: Watch | None = None,
+    ranks: Ranks = Ranks(),  # noqa: B008
 ) -> list[Accuracy]:
     """Train on the "train" split, choose the epoch on images held out of it, measure once on "test".
 
@@ -52,6 +55,8 @@ def train(
         What `recipe.init` names, for a training that does not begin with random weights.
     resume
         Continue the training in `out`; its recipe and data must be the same.
+    ranks
+        The processes that train together, each of which calls this; they share `out`.
 
     Returns
     -------
@@ -71,6 +76,10 @@ def train(
             f"it has {', '.join(splits) or 'none'}"
         )
     _check_output(out, resume)
+    if recipe.batch_size < ranks.world:
+        raise TrainingError(
+            f"batch_size {recipe.batch_size} is less than one image for each of {ranks.world} processes"
+        )
     dataset = load_dataset(data, "train")
     arguments = {**recipe.arguments, "num_classes": len(dataset.classes)}
     _check_size(dataset, recipe.architecture, arguments)
@@ -81,10 +90,14 @@ def train(
     if codec is not None:
         codec.to(training_device())
     optimizer = begin_optimizer(recipe, model, codec)
-    state = _begin(out / STATE, recipe, split, model, codec, optimizer, resume)
+    # Nobody looks for leftovers any more.
+    ranks.wait()
+    state = _begin(out / STATE, recipe, split, model, codec, optimizer, resume, ranks)
     watch.start(recipe.epochs, len(split.images), state.epoch)
     for epoch in range(state.epoch, recipe.epochs):
-        row = _run_epoch(model, codec, optimizer, split, recipe, epoch, watch)
+        row = _run_epoch(model, codec, optimizer, split, recipe, epoch, watch, ranks)
+        if row is None:
+            continue
         best = max((past["held_out_accuracy"] for past in state.history), default=-1.0)
         if row["held_out_accuracy"] > best:
             save_checkpoint(
@@ -103,8 +116,9 @@ def train(
         state.epoch, state.model, state.optimizer = epoch + 1, model.state_dict(), optimizer.state_dict()
         state.codec = codec.state_dict() if codec is not None else {}
         save_state(out / STATE, state)
-    if not (out / TEST_ACCURACY).exists():
+    if ranks.is_first and not (out / TEST_ACCURACY).exists():
         write_accuracies(out / TEST_ACCURACY, evaluate(out / CHECKPOINT, load_dataset(data, "test")))
+    ranks.wait()
     return read_accuracies(out / TEST_ACCURACY)
 
 
@@ -138,6 +152,7 @@ def _begin(
     codec: LoopCodec | None,
     optimizer: torch.optim.Optimizer,
     resume: bool,
+    ranks: Ranks,
 ) -> TrainingState:
     if resume:
         state = load_state(path, recipe, split.data_id)
@@ -146,9 +161,11 @@ def _begin(
             codec.load_state_dict(state.codec)
         optimizer.load_state_dict(state.optimizer)
         return state
+    ranks.take_from_first(chain(model.state_dict().values(), codec.state_dict().values() if codec is not None else ()))
     held = codec.state_dict() if codec is not None else {}
     state = TrainingState(recipe, split.data_id, 0, model.state_dict(), optimizer.state_dict(), [], held)
-    save_state(path, state)
+    if ranks.is_first:
+        save_state(path, state)
     return state
 
 
@@ -160,10 +177,14 @@ def _run_epoch(
     recipe: Recipe,
     epoch: int,
     watch: Watch,
-) -> dict[str, Any]:
+    ranks: Ranks,
+) -> dict[str, Any] | None:
+    """A row of metrics.csv, of the first process; the others do not measure."""
     started_s = time.perf_counter()
-    loss = train_epoch(model, optimizer, split, recipe, epoch, watch.batch, codec)
+    loss = train_epoch(model, optimizer, split, recipe, epoch, watch.batch, codec, ranks)
     trained_s = time.perf_counter() - started_s
+    if not ranks.is_first:
+        return None
     uncompressed = held_out_accuracy(model, split, recipe.batch_size)
     accuracy = uncompressed if codec is None else held_out_accuracy(model, split, recipe.batch_size, codec)
     watch.epoch(epoch, loss, accuracy)
