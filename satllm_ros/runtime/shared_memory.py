@@ -22,7 +22,7 @@ COMMON_PORTS = range(7000, FIRST_PORT)
 LEAST_AGE_S = 2.0
 _SEGMENT_LOCK = re.compile(r"(fastdds_[0-9a-f]{16})_el")
 _PORT_FILE = re.compile(r"(?:sem\.)?(fastdds_port(\d{1,5}))(?:_el|_sl|_mutex)?")
-_IN_USE = re.compile(r"fastdds_port\d+")
+_IN_USE = re.compile(r"(\d+) +/.*fastdds_port\d+")
 
 
 def remove_orphans(domain: int, directory: Path = SHARED_MEMORY, *, least_age_s: float = LEAST_AGE_S) -> list[str]:
@@ -68,25 +68,29 @@ def _remove_ports(directory: Path, names: list[str], domain: int, least_age_s: f
         if found and (first <= int(found[2]) < first + PORTS_OF_A_DOMAIN or int(found[2]) in COMMON_PORTS):
             files.setdefault(found[1], []).append(name)
     removed: list[str] = []
-    used = _ports_in_use() if files else set()
-    for port, its_files in files.items():
+    used = _open_inodes() if files else set()
+    for its_files in files.values():
         with ExitStack() as stack:
             # Writers hold no lock, so nobody may have it open either.
             locks = [stack.enter_context(_locked(directory / f)) for f in its_files if f.endswith(("_el", "_sl"))]
-            if all(locks) and port not in used and all(_is_older(directory / f, least_age_s) for f in its_files):
+            if all(locks) and all(_is_left(directory / f, used, least_age_s) for f in its_files):
                 removed += _unlink(directory, *its_files)
     return removed
 
 
-def _ports_in_use() -> set[str]:
-    """Ports that some process, as far as we may look, has open or mapped."""
-    used: set[str] = set()
+def _open_inodes() -> set[int]:
+    """Inodes of the files of ports that some process, as far as we may look, has open or mapped.
+
+    Not their paths: other containers may see the same shared memory elsewhere, and ports of the same number in others.
+    """
+    used: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            used.update(_IN_USE.findall((process / "maps").read_text()))
+            used.update(int(inode) for inode in _IN_USE.findall((process / "maps").read_text()))
             for link in (process / "fd").iterdir():
                 with suppress(OSError):
-                    used.update(_IN_USE.findall(os.readlink(link)))
+                    if "fastdds_port" in os.readlink(link):
+                        used.add(link.stat().st_ino)
     return used
 
 
@@ -105,6 +109,14 @@ def _locked(path: Path) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def _is_left(path: Path, used: set[int], least_age_s: float) -> bool:
+    """Whether nobody has it open, and it is old enough for that to mean something."""
+    try:
+        return path.stat().st_ino not in used and _is_older(path, least_age_s)
+    except OSError:
+        return False
 
 
 def _is_older(path: Path, least_age_s: float) -> bool:

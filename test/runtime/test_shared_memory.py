@@ -1,6 +1,7 @@
 """Real lock files, some held by a process that lives and some by one that was killed."""
 
 import fcntl
+import mmap
 import os
 import signal
 import subprocess
@@ -14,9 +15,6 @@ from satllm_ros.runtime import shared_memory
 from satllm_ros.runtime.shared_memory import COMMON_PORTS, FIRST_PORT, PORTS_OF_A_DOMAIN, remove_orphans
 
 SEGMENT, OTHER = "fastdds_0123456789abcdef", "fastdds_fedcba9876543210"
-# One worker: a port is known by its name, wherever it lies, and these tests all use the same.
-pytestmark = pytest.mark.xdist_group("shared_memory")
-
 DOMAIN = 7
 PORT = FIRST_PORT + PORTS_OF_A_DOMAIN * DOMAIN + 11
 OWNER = """
@@ -100,6 +98,24 @@ def test_a_port_that_somebody_writes_to_is_left_alone(tmp_path: Path) -> None:
     with (tmp_path / f"fastdds_port{PORT}").open("r+b"):
         assert remove_orphans(DOMAIN, tmp_path, least_age_s=0.0) == []
     assert len(remove_orphans(DOMAIN, tmp_path, least_age_s=0.0)) == 3
+
+
+def test_a_port_that_somebody_has_mapped_is_left_alone(tmp_path: Path) -> None:
+    port(tmp_path)
+    with (tmp_path / f"fastdds_port{PORT}").open("r+b") as file:
+        view = mmap.mmap(file.fileno(), 0)
+    assert remove_orphans(DOMAIN, tmp_path, least_age_s=0.0) == []
+    view.close()
+    assert len(remove_orphans(DOMAIN, tmp_path, least_age_s=0.0)) == 3
+
+
+def test_a_port_of_the_same_number_elsewhere_is_another(tmp_path: Path) -> None:
+    """As in the flights that run beside these tests, of whatever domain."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    port(tmp_path / "here")
+    with (port(tmp_path / "there").parent / f"fastdds_port{PORT}").open("r+b"):
+        assert len(remove_orphans(DOMAIN, tmp_path / "here", least_age_s=0.0)) == 3
 
 
 def test_a_port_without_a_lock_is_one_too(tmp_path: Path) -> None:
