@@ -4,36 +4,25 @@ python benchmarks/codec_steps.py --data eurosat_rgb.parquet --cuts 3 6 9 --codec
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
+from coded_model import add_arguments, load
 
-from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.estimate import estimate
 from satllm_ros.compression.frame import read_header, split_sections
 from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.data.datasets import load_dataset
-from satllm_ros.training.coded import CodedModel, image_batches
+from satllm_ros.training.coded import image_batches
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default=DEMO)
-    parser.add_argument("--artefacts", default=DEMO)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", default="test")
+    add_arguments(parser, images=500)
     parser.add_argument("--cuts", type=int, nargs="+", default=[3, 6, 9])
     parser.add_argument("--codec", default="mask:0.2:8")
-    parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=10)
     args = parser.parse_args()
-    model = CodedModel(checkpoint_path(args.checkpoint), load_artefacts(artefacts_path(args.artefacts)))
+    model, dataset, chosen = load(parser, args)
     setting, spec = CodecSetting.parse(args.codec), model.spec
-    dataset = load_dataset(args.data, args.split)
-    chosen = np.sort(np.random.default_rng(args.seed).permutation(len(dataset))[: args.images])
     # float32, kept values as float32, kept values as symbols, Eq. 7 of the symbols, whole frames.
     found = np.zeros((len(args.cuts), 5))
     for _, values in image_batches(dataset, spec, chosen, args.batch_size):

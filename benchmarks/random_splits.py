@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from coded_model import add_arguments, load
 
-from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.data.datasets import load_dataset
 from satllm_ros.training.coded import CodedModel, Hop, image_batches
 from satllm_ros.training.paired import compare
 
@@ -100,27 +98,17 @@ def plot(source: Path, out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default=DEMO)
-    parser.add_argument("--artefacts", default=DEMO)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--codec")
+    add_arguments(parser, images=2000)
+    parser.add_argument("--codec", default="mask:0.2:6")
     parser.add_argument("--splits", type=int, default=200)
-    parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--plot", type=Path, help="draw this CSV file instead of measuring")
     parser.add_argument("--out", type=Path, required=True, help="CSV file, one row a split; or the picture")
     args = parser.parse_args()
     if args.plot is not None:
         plot(args.plot, args.out)
         return
-    if args.data is None or args.codec is None:
-        parser.error("--data and --codec are needed")
-    checkpoint, setting = checkpoint_path(args.checkpoint), CodecSetting.parse(args.codec)
-    model = CodedModel(checkpoint, load_artefacts(artefacts_path(args.artefacts)))
-    dataset = load_dataset(args.data, args.split)
-    chosen = np.sort(np.random.default_rng(args.seed).permutation(len(dataset))[: args.images])
+    setting = CodecSetting.parse(args.codec)
+    model, dataset, chosen = load(parser, args)
     root = tree(draw_splits(model.spec.blocks, args.splits, args.seed))
     for number, (_, inputs) in enumerate(image_batches(dataset, model.spec, chosen, args.batch_size)):
         walk(model, root, inputs, 0, setting)

@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from coded_model import add_arguments, load
 from PIL import Image
 
-from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.data.datasets import Dataset, load_dataset
+from satllm_ros.data.datasets import Dataset
 from satllm_ros.model.stage import normalise
 from satllm_ros.training.coded import CodedModel, evaluate_coded, image_batches
 from satllm_ros.training.paired import PairedAccuracy, compare
@@ -149,25 +148,17 @@ def plot(source: Path, out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default=DEMO)
-    parser.add_argument("--artefacts", default=DEMO)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--split", default="test")
+    add_arguments(parser, images=2000)
     parser.add_argument("--cuts", type=int, nargs="+", default=[3, 6, 9])
     parser.add_argument("--settings", nargs="+", default=SETTINGS)
     parser.add_argument("--codecs-only", action="store_true", help="leave out one bit, JPEG and WebP")
-    parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--plot", type=Path, help="draw this CSV file instead of measuring")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     if args.plot is not None:
         plot(args.plot, args.out)
         return
-    args.model = CodedModel(checkpoint_path(args.checkpoint), load_artefacts(artefacts_path(args.artefacts)))
-    args.dataset = load_dataset(args.data, args.split)
-    args.chosen = np.sort(np.random.default_rng(args.seed).permutation(len(args.dataset))[: args.images])
+    args.model, args.dataset, args.chosen = load(parser, args)
     data = f"{args.data.stem} {args.split}"
     head = (args.model.spec.model_id, data, len(args.chosen), args.seed, " ".join(map(str, args.cuts)))
     with args.out.open("w", newline="", encoding="utf-8") as file:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import satllm_ros.compression.bench_command
 import satllm_ros.compression.command
 import satllm_ros.compression.files_command
-import satllm_ros.compression.measure_command
 import satllm_ros.data.command
 import satllm_ros.planning.command
 import satllm_ros.profiling.command
@@ -32,7 +31,6 @@ _SUBCOMMANDS = (
     satllm_ros.training.rotate_command,
     satllm_ros.data.command,
     satllm_ros.compression.command,
-    satllm_ros.compression.measure_command,
     satllm_ros.compression.files_command,
     satllm_ros.compression.bench_command,
     satllm_ros.profiling.command,

@@ -49,6 +49,10 @@ class Dataset:
             lambda index: self.read_file(int(indices[index])),
         )
 
+    def draw(self, count: int, seed: int) -> NDArray[np.int64]:
+        """Indices of `count` random images (all, if there are fewer), ascending; the same for the same seed."""
+        return np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
+
     def jpeg(self, index: int) -> bytes:
         """Bytes of the original file, whatever its format, untouched."""
         return self.read_file(index)

@@ -150,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = load_dataset(arguments.data, arguments.split)
     if not 1 <= arguments.images <= len(dataset):
         raise ValueError(f"--images {arguments.images}; allowed: 1 to the {len(dataset)} of split {arguments.split!r}")
-    chosen = np.sort(np.random.default_rng(arguments.seed).permutation(len(dataset))[: arguments.images])
+    chosen = dataset.draw(arguments.images, arguments.seed)
     model = Model(_steps(checkpoint, spec.blocks), _batches(dataset, chosen, spec), artefacts)
     cascades = random_cascades(model.cuts, settings, arguments.cascades, arguments.seed)
     with progress("calibrate", 1 + len(settings) * (1 + len(model.cuts)) + len(cascades)) as tick:

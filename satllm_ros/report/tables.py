@@ -33,7 +33,8 @@ def print_report(summary: Summary, console: Console, files: tuple[Path, ...] = (
     follows = " (follows the emulated compute times)" if summary.emulated else ""
     _section(console, f"Time{follows}", _facts(_timing(summary)))
     _section(console, "Traffic", _facts(_traffic(summary)))
-    console.print()
+    if files:
+        console.print()
     for file in files:
         # Not folded at the edge of the terminal: a path is there to be copied.
         line = Text(f"{' files' if file is files[0] else '':<13}", style="dim").append(str(file), style="not dim cyan")

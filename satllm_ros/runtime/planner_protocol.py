@@ -257,8 +257,9 @@ class PlannerProtocol:
         return self._propose(draft, now_s)
 
     def _waits_for_a_first_sign(self, waited_s: float) -> bool:
-        if self._in_force and self.active is None and waited_s < self._limits.start_s:
-            # Satellites serve a plan of an earlier life: sensing says which, and going on may be best.
+        if self._in_force and self.active is None and not self._forced and waited_s < self._limits.start_s:
+            # Satellites serve a plan of an earlier life: sensing says which, and going on may be best. An operator who
+            # asks for a new one need not wait.
             return True
         if not self.unheard:
             return False

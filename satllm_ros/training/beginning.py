@@ -71,7 +71,8 @@ def begin_model(recipe: Recipe, arguments: dict[str, Any], start: Start | None) 
     if recipe.trained == "head":
         model.requires_grad_(False)
         for name, module in model.named_modules():
-            module.requires_grad_(name == "head" or isinstance(module, nn.LayerNorm)) if name else None
+            if name == "head" or isinstance(module, nn.LayerNorm):
+                module.requires_grad_(True)
     return model
 
 

@@ -55,7 +55,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if args.limit is not None:
         if not 1 <= args.limit <= len(dataset):
             raise ValueError(f"--limit {args.limit} is not allowed; split {args.split!r} has {len(dataset)} images")
-        chosen = np.sort(np.random.default_rng(args.seed).permutation(len(dataset))[: args.limit])
+        chosen = dataset.draw(args.limit, args.seed)
     run = _plain if args.codec is None else _coded
     return run(args, dataset, chosen, Console())
 

@@ -1,5 +1,6 @@
 """Codecs as parts of a model in training: what arrives at the other end of a cut, with a gradient."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,17 +31,17 @@ class Annealing:
     drawn: bool
 
 
-class LoopCodec(nn.Module):
+class LoopCodec(nn.Module, ABC):
     """What every codec in the loop does."""
 
     def observe(self, cut: int, activation: Tensor) -> None:
         """Take note of an activation (N, S, D) that reaches a cut, whether or not it is coded there."""
 
+    @abstractmethod
     def forward(
         self, activation: Tensor, cut: int, keep: Tensor, annealing: Annealing, generator: np.random.Generator
     ) -> Tensor:
         """What arrives of an activation (N, S, D); `keep` (N,) is each image's keep ratio."""
-        raise NotImplementedError
 
     def penalty(self) -> Tensor | float:
         """What is added to the loss of the task."""

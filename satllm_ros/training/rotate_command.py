@@ -31,8 +31,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_rotate(args: argparse.Namespace) -> int:
     """Run `rotate`; returns the exit code."""
-    import numpy as np
-
     from satllm_ros.data.datasets import load_dataset
     from satllm_ros.model.checkpoint import load_model, save_checkpoint
     from satllm_ros.model.spec import read_spec
@@ -44,7 +42,7 @@ def run_rotate(args: argparse.Namespace) -> int:
     dataset = load_dataset(args.data, args.split)
     if not 1 <= args.images <= len(dataset):
         raise ValueError(f"--images {args.images} is not allowed; split {args.split!r} has {len(dataset)}")
-    chosen = np.sort(np.random.default_rng(args.seed).permutation(len(dataset))[: args.images])
+    chosen = dataset.draw(args.images, args.seed)
 
     def batches() -> "Iterator[Tensor]":
         for first in range(0, len(chosen), _BATCH_IMAGES):

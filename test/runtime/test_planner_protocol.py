@@ -128,6 +128,14 @@ def test_a_plan_that_is_served_and_in_force_nowhere_is_not_waited_for_long() -> 
     assert plan.epoch == Epoch(2, 1)
 
 
+def test_an_operator_does_not_wait_for_the_plan_that_satellites_serve() -> None:
+    planner = make_planner(persisted=1)
+    for name in KNOWN:
+        planner.on_report(Report(name, 1, serves=((Epoch(1, 1), "gone"),)), 0.0)
+    (plan,) = proposed(planner.on_replan("an operator asks for it", 1.0))
+    assert plan.epoch == Epoch(2, 1)
+
+
 def test_a_good_active_plan_of_another_planner_is_left_alone() -> None:
     planner = make_planner()
     planner.on_active(make_plan(5, ("sat3", 2), ("sat4", BLOCKS), planner_id="/another"), 0.0)

@@ -85,6 +85,8 @@ def test_a_limit_draws_images_by_the_seed(data: Path, tmp_path: Path, capsys: py
     [
         (["--codec", "klt:16", "--cuts", "9", "3"], "cuts 9 3 are not allowed; they must ascend within 1 to 11"),
         (["--codec", "klt:16", "--cuts", "12"], "cuts 12 are not allowed"),
+        (["--codec", "klt:16", "--cuts", "3", "3"], "cuts 3 3 are not allowed; they must ascend"),
+        (["--codec", "zip"], "'zip' is unknown"),
         (["--cuts", "3"], "--cuts and --json need --codec"),
         (["--limit", "11"], "--limit 11 is not allowed; split 'test' has 10 images"),
         (["--codec", "klt:16", "--batch-size", "0"], "--batch-size 0 is not allowed"),

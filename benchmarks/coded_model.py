@@ -1,0 +1,31 @@
+"""What the benchmarks of compression run: a model with its artefacts, on images drawn from a data set."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.data.datasets import Dataset, load_dataset
+from satllm_ros.training.coded import CodedModel
+
+
+def add_arguments(parser: argparse.ArgumentParser, images: int) -> None:
+    """Those that `load` reads; `images` by default."""
+    parser.add_argument("--checkpoint", default=DEMO)
+    parser.add_argument("--artefacts", default=DEMO)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--images", type=int, default=images)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=10)
+
+
+def load(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[CodedModel, Dataset, np.ndarray]:
+    """The model, the data set and the indices of the images (n,)."""
+    if args.data is None:
+        parser.error("--data is needed")
+    model = CodedModel(checkpoint_path(args.checkpoint), load_artefacts(artefacts_path(args.artefacts)))
+    dataset = load_dataset(args.data, args.split)
+    return model, dataset, dataset.draw(args.images, args.seed)
