@@ -110,7 +110,7 @@ class FlightPlanner:
             lines.append(f"left out: {', '.join(left_out)}; with more, it would be slower or not fit")
         if pins := self._pins(plan):
             lines.append(pins.removeprefix("; "))
-        if unused := self._observed.unused_profiles:
+        if unused := [s.name for s in facts.satellites if s.name in self._observed.unused_profiles]:
             lines.append(f"not used: profile of {', '.join(unused)}; the speed flown there is emulated")
         return replace(
             plan,

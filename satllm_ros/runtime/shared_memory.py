@@ -22,6 +22,7 @@ COMMON_PORTS = range(7000, FIRST_PORT)
 LEAST_AGE_S = 2.0
 _SEGMENT_LOCK = re.compile(r"(fastdds_[0-9a-f]{16})_el")
 _PORT_FILE = re.compile(r"(?:sem\.)?(fastdds_port(\d{1,5}))(?:_el|_sl|_mutex)?")
+_LOCKS = ("_el", "_sl")
 _IN_USE = re.compile(r"(\d+) +/.*fastdds_port\d+")
 
 
@@ -33,21 +34,24 @@ def remove_orphans(domain: int, directory: Path = SHARED_MEMORY, *, least_age_s:
     list of str
         Names of the removed files.
     """
-    try:
-        names = sorted(entry.name for entry in directory.iterdir())
-    except OSError:
-        return []
     removed: list[str] = []
-    for name in names:
+    for name in _names(directory):
         if found := _SEGMENT_LOCK.fullmatch(name):
             removed += _remove_segment(directory, found[1], least_age_s)
-    return removed + _remove_ports(directory, names, domain, least_age_s)
+    return removed + _remove_ports(directory, domain, least_age_s)
 
 
 def domain_of_environment() -> int:
     """Number of the ROS domain this process and its children are in."""
     text = os.environ.get("ROS_DOMAIN_ID", "")
     return int(text) if text.isdecimal() else 0
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in directory.iterdir())
+    except OSError:
+        return []
 
 
 def _remove_segment(directory: Path, segment: str, least_age_s: float) -> list[str]:
@@ -60,22 +64,37 @@ def _remove_segment(directory: Path, segment: str, least_age_s: float) -> list[s
         return _unlink(directory, segment, lock.name)
 
 
-def _remove_ports(directory: Path, names: list[str], domain: int, least_age_s: float) -> list[str]:
+def _remove_ports(directory: Path, domain: int, least_age_s: float) -> list[str]:
+    with ExitStack() as stack:
+        left = {}
+        for port, names in _ports(directory, domain).items():
+            with ExitStack() as of_port:
+                locks = [of_port.enter_context(_locked(directory / name)) for name in names if name.endswith(_LOCKS)]
+                if all(locks) and all(_is_older(directory / name, least_age_s) for name in names):
+                    left[port] = names
+                    stack.push(of_port.pop_all())
+        if not left:
+            return []
+        # Writers hold no lock, so nobody may have the rest open either. Looked at last, and with the locks held:
+        # whoever began to use a port meanwhile has it open, or has made a file.
+        used, now = _open_inodes(), _ports(directory, domain)
+        removed: list[str] = []
+        for port, names in left.items():
+            data = [name for name in names if not name.endswith(_LOCKS)]
+            if now.get(port) == names and not any(_inode(directory / name) in used for name in data):
+                removed += _unlink(directory, *names)
+        return removed
+
+
+def _ports(directory: Path, domain: int) -> dict[str, list[str]]:
+    """Names of the files of each port of a domain, or of none."""
     first = FIRST_PORT + PORTS_OF_A_DOMAIN * domain
     files: dict[str, list[str]] = {}
-    for name in names:
+    for name in _names(directory):
         found = _PORT_FILE.fullmatch(name)
         if found and (first <= int(found[2]) < first + PORTS_OF_A_DOMAIN or int(found[2]) in COMMON_PORTS):
             files.setdefault(found[1], []).append(name)
-    removed: list[str] = []
-    used = _open_inodes() if files else set()
-    for its_files in files.values():
-        with ExitStack() as stack:
-            # Writers hold no lock, so nobody may have it open either.
-            locks = [stack.enter_context(_locked(directory / f)) for f in its_files if f.endswith(("_el", "_sl"))]
-            if all(locks) and all(_is_left(directory / f, used, least_age_s) for f in its_files):
-                removed += _unlink(directory, *its_files)
-    return removed
+    return files
 
 
 def _open_inodes() -> set[int]:
@@ -111,12 +130,11 @@ def _locked(path: Path) -> Iterator[bool]:
         yield True
 
 
-def _is_left(path: Path, used: set[int], least_age_s: float) -> bool:
-    """Whether nobody has it open, and it is old enough for that to mean something."""
+def _inode(path: Path) -> int | None:
     try:
-        return path.stat().st_ino not in used and _is_older(path, least_age_s)
+        return path.stat().st_ino
     except OSError:
-        return False
+        return None
 
 
 def _is_older(path: Path, least_age_s: float) -> bool:

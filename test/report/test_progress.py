@@ -40,7 +40,8 @@ def test_stream_without_end_has_no_eta() -> None:
     assert follow([float(t) for t in range(30)], total=None)[-1] == "10 batches  160 tiles  8.0 tiles/s"
 
 
-def test_a_terminal_gets_a_bar() -> None:
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
     with Progress(Console(file=out, width=120, force_terminal=True)) as progress:
         for now_s, done in ((0.0, 0), (10.0, 1), (12.0, 2)):

@@ -16,7 +16,8 @@ CHILD = f"""
 import os, signal, sys
 from satllm_ros.runtime.parent import end_with_parent
 def on_term(*_):
-    print("terminated", flush=True)
+    # Not print: the signal may come while the other line is still being printed.
+    os.write(1, b"terminated\\n")
     sys.exit(0)
 signal.signal(signal.SIGTERM, on_term)
 end_with_parent()
