@@ -20,6 +20,7 @@ from satllm_ros.training.loop_codec import FrameCodec, LearnedMasks, LoopCodec
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.split import TrainingSplit
 from satllm_ros.training.stream import observe_stream
+from satllm_ros.training.transfer import transfer
 
 MASK = "mask"
 # Logits move by units, weights by thousandths.
@@ -30,14 +31,24 @@ _OBSERVED_BATCH = 100
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """Where a training comes from: a checkpoint, what it says of itself, and artefacts of it."""
+    """Where a training comes from: a checkpoint, what it says of itself, and artefacts of it.
+
+    Attributes
+    ----------
+    spec
+        None for a file of timm's, which says nothing of itself.
+    """
 
     checkpoint: Path
-    spec: ModelSpec
+    spec: ModelSpec | None
     artefacts: Artefacts | None = None
 
+    def is_of(self, arguments: dict[str, Any], classes: tuple[str, ...]) -> bool:
+        """Whether the checkpoint is of the very model to be trained, with its classes; else it is adapted."""
+        return self.spec is not None and self.spec.arguments == arguments and self.spec.classes == classes
 
-def check_start(recipe: Recipe, start: Start | None, classes: tuple[str, ...]) -> None:
+
+def check_start(recipe: Recipe, start: Start | None, arguments: dict[str, Any], classes: tuple[str, ...]) -> None:
     """Refuse a recipe that the checkpoint or the artefacts do not serve.
 
     Raises
@@ -45,14 +56,15 @@ def check_start(recipe: Recipe, start: Start | None, classes: tuple[str, ...]) -
     TrainingError, CodecSettingError, ArtefactError
         Naming what is missing.
     """
-    if start is not None and start.spec.classes != classes:
-        raise TrainingError(
-            f"the data set's classes are {', '.join(classes)}; {start.checkpoint} knows {', '.join(start.spec.classes)}"
-        )
     if recipe.compress is None:
         return
     if start is None:
         raise TrainingError(f"compress {recipe.compress} needs a checkpoint to start from; give one with --init")
+    if not start.is_of(arguments, classes):
+        raise TrainingError(
+            f"compress {recipe.compress} needs a checkpoint of these classes and arguments, which {start.checkpoint} "
+            "is not; train without --compress first, then further from what that wrote"
+        )
     if recipe.compress != MASK:
         if start.artefacts is None:
             raise TrainingError(f"compress {recipe.compress} needs codec artefacts; give them with --artefacts")
@@ -60,14 +72,22 @@ def check_start(recipe: Recipe, start: Start | None, classes: tuple[str, ...]) -
 
 
 def same_inputs(split: TrainingSplit, start: Start | None) -> TrainingSplit:
-    """The split with the normalisation that the checkpoint was trained with."""
-    return split if start is None else replace(split, mean=start.spec.mean, std=start.spec.std)
+    """The split with the normalisation that the checkpoint was trained with, if it says so."""
+    return split if start is None or start.spec is None else replace(split, mean=start.spec.mean, std=start.spec.std)
 
 
-def begin_model(recipe: Recipe, arguments: dict[str, Any], start: Start | None) -> nn.Module:
-    """Random weights from the recipe's seed, or those of the checkpoint; only what is trained has gradients."""
+def begin_model(recipe: Recipe, arguments: dict[str, Any], classes: tuple[str, ...], start: Start | None) -> nn.Module:
+    """Random weights from the recipe's seed, or those of the checkpoint; only what is trained has gradients.
+
+    A checkpoint of other classes gives all but its head, one of other sizes is resampled.
+    """
     torch.manual_seed(recipe.seed)
-    model = build(recipe.architecture, arguments) if start is None else load_model(start.checkpoint)
+    if start is not None and start.is_of(arguments, classes):
+        model = load_model(start.checkpoint)
+    else:
+        model = build(recipe.architecture, arguments)
+        if start is not None:
+            transfer(start.checkpoint, model, with_head=start.spec is not None and start.spec.classes == classes)
     if recipe.trained == "head":
         model.requires_grad_(False)
         for name, module in model.named_modules():
@@ -78,7 +98,7 @@ def begin_model(recipe: Recipe, arguments: dict[str, Any], start: Start | None) 
 
 def begin_codec(recipe: Recipe, split: TrainingSplit, start: Start | None) -> LoopCodec | None:
     """The codec in the loop; masks begin with the order that calibration gives."""
-    if recipe.compress is None or start is None:
+    if recipe.compress is None or start is None or start.spec is None:
         return None
     if recipe.compress != MASK:
         assert start.artefacts is not None

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+_ARCHITECTURE = "vit_tiny_patch16_224"
+_ARGUMENTS = {"img_size": 64, "patch_size": 8}
 _DATA_HELP = "Parquet file, or folder with train/ and test/ folders of class folders"
 
 
@@ -13,7 +15,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer = subparsers.add_parser(
         "train",
         help="train a model on a labelled data set",
-        description="Train a vision transformer on the train split, from random weights or further from a checkpoint, "
+        description="Train a vision transformer on the train split, from random weights or further from a checkpoint "
+        "(whose head is replaced where classes differ, and whose patches and positions are resampled where sizes do), "
         "with --compress while its activations are coded at cuts drawn at random. A part of the split is held "
         "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
         "after the last whole epoch, to the same result. Several processes train together under torchrun: "
@@ -21,7 +24,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
-    trainer.add_argument("--init", type=Path, help="checkpoint to train further; it says architecture and arguments")
+    trainer.add_argument(
+        "--init",
+        type=Path,
+        help="checkpoint to train further; it says architecture and arguments, unless --architecture says that it is a "
+        "safetensors file of timm's",
+    )
     trainer.add_argument(
         "--compress", metavar="CODEC", help="mask, to learn masks, or a setting such as klt:16, with --artefacts"
     )
@@ -30,14 +38,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer.add_argument(
         "--noise", choices=("logistic", "single"), default="logistic", help="single: one Gumbel draw, as printed"
     )
-    trainer.add_argument("--architecture", default="vit_tiny_patch16_224", help="timm model (default: %(default)s)")
+    trainer.add_argument("--architecture", help=f"timm model (default: that of --init, else {_ARCHITECTURE})")
     trainer.add_argument(
         "--model-args",
         nargs="*",
         type=_argument,
-        default=[("img_size", 64), ("patch_size", 8)],
         metavar="NAME=VALUE",
-        help="arguments of the timm model (default: img_size=64 patch_size=8)",
+        help="arguments of the timm model, instead of or besides those of --init (default without --init: "
+        "img_size=64 patch_size=8)",
     )
     trainer.add_argument("--epochs", type=int, default=30, help="default: %(default)s")
     trainer.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
@@ -53,6 +61,7 @@ def run_train(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.model.header import file_id
     from satllm_ros.model.spec import read_spec
     from satllm_ros.training.beginning import Start
     from satllm_ros.training.ranks import joined_ranks
@@ -60,21 +69,24 @@ def run_train(args: argparse.Namespace) -> int:
     from satllm_ros.training.train import CHECKPOINT, METRICS, train
     from satllm_ros.training.watch import ProgressBar, accuracy_table
 
-    start = None
-    architecture, arguments = args.architecture, dict(args.model_args)
+    start, init = None, None
+    architecture, arguments = args.architecture or _ARCHITECTURE, _ARGUMENTS if args.model_args is None else {}
     if args.init is not None:
-        spec = read_spec(args.init)
-        start = Start(args.init, spec, args.artefacts and load_artefacts(args.artefacts, model_id=spec.model_id))
-        architecture, arguments = spec.architecture, spec.arguments
+        # Opened here, so that a wrong path is named before the data set is read.
+        init = file_id(args.init)
+        spec = read_spec(args.init) if args.architecture is None else None
+        start = Start(args.init, spec, args.artefacts and load_artefacts(args.artefacts, model_id=init))
+        if spec is not None:
+            architecture, arguments = spec.architecture, spec.arguments
     recipe = Recipe(
         architecture=architecture,
-        arguments=arguments,
+        arguments={**arguments, **dict(args.model_args or ())},
         epochs=args.epochs,
         batch_size=args.batch_size,
         learning_rate=args.lr,
         seed=args.seed,
         limit=args.limit,
-        init=start and start.spec.model_id,
+        init=init,
         compress=args.compress,
         artefacts=start and start.artefacts and start.artefacts.artefact_id,
         trained=args.trained,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from timm.layers import LayerScale
 from torch import Tensor, nn
 
 from satllm_ros.training.recipe import TrainingError
@@ -43,7 +44,7 @@ def rotate(model: nn.Module, axes: np.ndarray) -> None:
     """Turn the residual stream of a plain vision transformer, in place: the same answers from x @ axes.T.
 
     What writes to the stream is turned, less its mean over channels, which no block reads; what reads from it is
-    turned back, with the gains of the layer norms taken in.
+    turned back, with the gains of the layer norms and of layer scale taken in.
 
     Parameters
     ----------
@@ -67,14 +68,12 @@ def rotate(model: nn.Module, axes: np.ndarray) -> None:
     if kernel.bias is not None:
         kernel.bias.copy_(centred @ kernel.bias.double())
     for block in found.blocks:
-        for norm, reader, writer in (
-            (block.norm1, block.attn.qkv, block.attn.proj),
-            (block.norm2, block.mlp.fc1, block.mlp.fc2),
+        for norm, reader, writer, scale in (
+            (block.norm1, block.attn.qkv, block.attn.proj, block.ls1),
+            (block.norm2, block.mlp.fc1, block.mlp.fc2, block.ls2),
         ):
             _turn_reader(norm, reader, turn)
-            writer.weight.copy_(centred @ writer.weight.double())
-            if writer.bias is not None:
-                writer.bias.copy_(centred @ writer.bias.double())
+            _turn_writer(writer, scale, centred)
     _turn_reader(found.norm, found.head, turn)
 
 
@@ -86,6 +85,15 @@ def _turn_reader(norm: nn.LayerNorm, reader: nn.Linear, turn: Tensor) -> None:
     reader.weight.copy_((weight * gain) @ turn.T)
     norm.weight.fill_(1)
     norm.bias.fill_(0)
+
+
+def _turn_writer(writer: nn.Linear, scale: nn.Module, centred: Tensor) -> None:
+    if isinstance(scale, LayerScale):
+        centred = centred * scale.gamma.double()
+        scale.gamma.fill_(1)
+    writer.weight.copy_(centred @ writer.weight.double())
+    if writer.bias is not None:
+        writer.bias.copy_(centred @ writer.bias.double())
 
 
 def _check_form(model: Any) -> None:
@@ -100,18 +108,21 @@ def _check_form(model: Any) -> None:
     )
     if not plain:
         raise TrainingError(
-            "only plain vision transformers can be turned: layer norm before attention, MLP and head, no layer scale"
+            "only plain vision transformers can be turned: layer norm before attention, MLP and head, and nothing in "
+            "between but layer scale"
         )
 
 
 def _plain(block: Any) -> bool:
     try:
         parts = block.norm1, block.norm2, block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2
-        between = block.ls1, block.ls2, block.attn.norm, block.mlp.norm
+        scales = block.ls1, block.ls2
+        between = block.attn.norm, block.mlp.norm
     except AttributeError:
         return False
     return (
         all(isinstance(norm, nn.LayerNorm) for norm in parts[:2])
         and all(isinstance(layer, nn.Linear) for layer in parts[2:])
+        and all(isinstance(module, (nn.Identity, LayerScale)) for module in scales)
         and all(isinstance(module, nn.Identity) for module in between)
     )

@@ -83,9 +83,9 @@ def train(
     dataset = load_dataset(data, "train")
     arguments = {**recipe.arguments, "num_classes": len(dataset.classes)}
     _check_size(dataset, recipe.architecture, arguments)
-    check_start(recipe, start, dataset.classes)
+    check_start(recipe, start, arguments, dataset.classes)
     split = same_inputs(split_training_images(dataset, recipe), start)
-    model = begin_model(recipe, arguments, start).to(training_device())
+    model = begin_model(recipe, arguments, dataset.classes, start).to(training_device())
     codec = begin_codec(recipe, split, start)
     if codec is not None:
         codec.to(training_device())

@@ -67,3 +67,14 @@ def test_a_model_argument_needs_name_and_value(
     with pytest.raises(SystemExit):
         run("train", "--data", tmp_path, "--out", tmp_path, "--model-args", argument)
     assert "is not NAME=VALUE" in capsys.readouterr().err
+
+
+def test_init_gives_architecture_and_arguments_and_model_args_go_before_it(coloured_data: Path, tmp_path: Path) -> None:
+    options = ("--data", coloured_data, "--epochs", 1, "--limit", 20, "--batch-size", 8)
+    assert run("train", *options, "--out", tmp_path / "first", "--model-args", *TINY) == 0
+    first = tmp_path / "first" / "checkpoint.safetensors"
+    assert run("train", *options, "--out", tmp_path / "same", "--init", first) == 0
+    assert run("train", *options, "--out", tmp_path / "other", "--init", first, "--model-args", "patch_size=4") == 0
+    arguments = read_spec(first).arguments
+    assert read_spec(tmp_path / "same" / "checkpoint.safetensors").arguments == arguments
+    assert read_spec(tmp_path / "other" / "checkpoint.safetensors").arguments == {**arguments, "patch_size": 4}

@@ -36,7 +36,8 @@ def test_axes_are_orthogonal_keep_the_constant_and_gather_the_variance() -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"qkv_bias": True, "reg_tokens": 2}, {"global_pool": "avg", "fc_norm": False}]
+    "arguments",
+    [{}, {"qkv_bias": True, "reg_tokens": 2}, {"global_pool": "avg", "fc_norm": False}, {"init_values": 0.5}],
 )
 def test_a_turned_model_answers_the_same(arguments: dict[str, object]) -> None:
     torch.manual_seed(0)
@@ -65,7 +66,7 @@ def test_the_stream_itself_is_turned() -> None:
         assert torch.equal(model(images).argmax(dim=1), other(images).argmax(dim=1))
 
 
-@pytest.mark.parametrize("arguments", [{"init_values": 1e-3}, {"global_pool": "avg"}])
+@pytest.mark.parametrize("arguments", [{"scale_attn_norm": True}, {"global_pool": "avg"}])
 def test_a_model_that_cannot_be_turned_is_refused(arguments: dict[str, object], tmp_path: Path) -> None:
     model = build("vit_tiny_patch16_224", {**TINY, **arguments})
     with pytest.raises(TrainingError, match="only plain vision transformers"):
