@@ -8,6 +8,7 @@ import numpy as np
 from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
 from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.data.datasets import Dataset, load_dataset
+from satllm_ros.model.spec import read_spec
 from satllm_ros.training.coded import CodedModel
 
 
@@ -26,6 +27,7 @@ def load(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[Cod
     """The model, the data set and the indices of the images (n,)."""
     if args.data is None:
         parser.error("--data is needed")
-    model = CodedModel(checkpoint_path(args.checkpoint), load_artefacts(artefacts_path(args.artefacts)))
+    checkpoint = checkpoint_path(args.checkpoint)
+    artefacts = load_artefacts(artefacts_path(args.artefacts), model_id=read_spec(checkpoint).model_id)
     dataset = load_dataset(args.data, args.split)
-    return model, dataset, dataset.draw(args.images, args.seed)
+    return CodedModel(checkpoint, artefacts), dataset, dataset.draw(args.images, args.seed)

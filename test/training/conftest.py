@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
+from satllm_ros.model.spec import read_spec
 from satllm_ros.training.recipe import Recipe
 
 SIDE = 16
@@ -42,3 +44,16 @@ def coloured_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_recipe() -> Recipe:
     arguments = {"img_size": SIDE, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
     return Recipe(arguments=arguments, epochs=3, batch_size=16, learning_rate=1e-2)
+
+
+@pytest.fixture
+def noise_data(tmp_path: Path) -> Path:
+    """For the shipped model: a test image of noise for each of its classes, and no training images."""
+    generator = np.random.default_rng(0)
+    for name in read_spec(asset(DEMO_CHECKPOINT)).classes:
+        folder = tmp_path / "data" / "test" / name
+        folder.mkdir(parents=True)
+        image = generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / f"{name}.png")
+    (tmp_path / "data" / "train").mkdir()
+    return tmp_path / "data"

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from satllm_ros.assets_path import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
 from satllm_ros.cli import main
@@ -23,22 +22,10 @@ from satllm_ros.training.paired import PairedAccuracy, compare
 CUTS, SETTING, BATCH = (3, 6, 9), CodecSetting.parse("mask:0.05:6"), 4
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    generator = np.random.default_rng(0)
-    for name in read_spec(asset(DEMO_CHECKPOINT)).classes:
-        folder = tmp_path / "data" / "test" / name
-        folder.mkdir(parents=True)
-        image = generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(image).save(folder / f"{name}.png")
-    (tmp_path / "data" / "train").mkdir()
-    return tmp_path / "data"
-
-
-def directly(data: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def directly(noise_data: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Predictions with and without the codec, and wire bytes a hop, by running timm's blocks by hand."""
     model, artefacts = load_model(asset(DEMO_CHECKPOINT)), load_artefacts(asset(DEMO_ARTEFACTS))
-    dataset = load_dataset(data, "test")
+    dataset = load_dataset(noise_data, "test")
     images = normalise(dataset.stack(range(10)), read_spec(asset(DEMO_CHECKPOINT)))
     coded, wire = [], [0, 0, 0]
     with torch.inference_mode():
@@ -55,12 +42,12 @@ def directly(data: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     return np.concatenate(coded), reference, wire
 
 
-def test_the_json_holds_what_a_direct_computation_gives(data: Path, tmp_path: Path) -> None:
+def test_the_json_holds_what_a_direct_computation_gives(noise_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     options = ["--codec", str(SETTING), "--cuts", *map(str, CUTS), "--batch-size", str(BATCH), "--json", str(out)]
-    assert main(["evaluate", "--data", str(data), *options]) == 0
+    assert main(["evaluate", "--data", str(noise_data), *options]) == 0
     found = json.loads(out.read_text())
-    coded, reference, wire = directly(data)
+    coded, reference, wire = directly(noise_data)
     labels = np.arange(10)
     assert found["n"] == 10
     assert found["accuracy"] == np.mean(coded == labels)
@@ -72,10 +59,10 @@ def test_the_json_holds_what_a_direct_computation_gives(data: Path, tmp_path: Pa
         assert hop["ratio"] == pytest.approx(10 * 65 * 192 * 4 / hop["wire_bytes"])
 
 
-def test_a_limit_draws_images_by_the_seed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_draws_images_by_the_seed(noise_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (0, 1):
         options = ["--codec", "klt:16", "--cuts", "6", "--limit", "4", "--seed", str(seed)]
-        assert main(["evaluate", "--data", str(data), *options, "--json", str(tmp_path / f"{seed}.json")]) == 0
+        assert main(["evaluate", "--data", str(noise_data), *options, "--json", str(tmp_path / f"{seed}.json")]) == 0
         assert "of 4 images" in capsys.readouterr().out
     assert json.loads((tmp_path / "0.json").read_text())["n"] == 4
 
@@ -93,9 +80,9 @@ def test_a_limit_draws_images_by_the_seed(data: Path, tmp_path: Path, capsys: py
     ],
 )
 def test_bad_input_is_said_in_a_sentence(
-    options: list[str], message: str, data: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], message: str, noise_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["evaluate", "--data", str(data), *options]) == 2
+    assert main(["evaluate", "--data", str(noise_data), *options]) == 2
     assert message in capsys.readouterr().err
 
 
