@@ -9,14 +9,14 @@ in the sum no larger than the masks', found on training images. All are paired w
 
 import argparse
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from coded_model import add_arguments, load
 
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.data.datasets import Dataset, load_dataset
-from satllm_ros.training.coded import CodedModel, CodedResult, evaluate_coded
+from satllm_ros.training.coded import CodedModel, evaluate_coded
 
 MASKS, TOP_K = CodecSetting(Codec.MASK, 0.2, 8), CodecSetting(Codec.TOPK, 0.2, 8)
 _STEPS = range(64)
@@ -28,22 +28,13 @@ def matched_step(
     """The finest `klt` that takes no more bytes than the setting, over all hops of the chosen images."""
 
     def coded_bytes(other: CodecSetting) -> int:
-        return sum(hop.wire_bytes for hop in evaluate_coded(model, dataset, chosen, other, cuts, batch).hops)
+        (found,) = evaluate_coded(model, dataset, chosen, [other], cuts, batch)
+        return sum(hop.wire_bytes for hop in found.hops)
 
     bound = coded_bytes(setting)
     # Bytes fall as steps grow, and bisect wants what rises.
     step = bisect_left(_STEPS, -bound, key=lambda step: -coded_bytes(CodecSetting(Codec.KLT, bits=step)))
     return CodecSetting(Codec.KLT, bits=step)
-
-
-def rows(args: argparse.Namespace) -> Iterator[tuple[CodecSetting, CodedResult]]:
-    """Each setting with what it gives."""
-    train = load_dataset(args.data, "train")
-    chosen = train.draw(args.matched_images, args.seed)
-    matched = matched_step(args.model, train, chosen, MASKS, args.cuts, args.batch_size)
-    wanted = [MASKS, TOP_K, matched, *map(CodecSetting.parse, args.settings)]
-    for setting in dict.fromkeys(wanted):
-        yield setting, evaluate_coded(args.model, args.dataset, args.chosen, setting, args.cuts, args.batch_size)
 
 
 def main() -> None:
@@ -53,22 +44,24 @@ def main() -> None:
     parser.add_argument("--settings", nargs="*", default=[], help="further ones")
     parser.add_argument("--matched-images", type=int, default=200, help="training images that find the step of klt")
     args = parser.parse_args()
-    args.model, args.dataset, args.chosen = load(parser, args)
-    spec = args.model.spec
+    model, dataset, chosen = load(parser, args)
+    train = load_dataset(args.data, "train")
+    matching = model, train, train.draw(args.matched_images, args.seed), MASKS, args.cuts, args.batch_size
+    settings = list(dict.fromkeys([MASKS, TOP_K, matched_step(*matching), *map(CodecSetting.parse, args.settings)]))
+    results = evaluate_coded(model, dataset, chosen, settings, args.cuts, args.batch_size)
+    spec = model.spec
     print(
-        f"{spec.architecture}, model {spec.model_id}; {args.data.stem} {args.split}, n = {len(args.chosen)}, "
+        f"{spec.architecture}, model {spec.model_id}; {args.data.stem} {args.split}, n = {len(chosen)}, "
         f"seed {args.seed}, cuts {' '.join(map(str, args.cuts))}"
     )
     print("| setting | accuracy | uncompressed | difference in points | bytes an image and hop | ratio of each hop |")
     print("|---|---|---|---|---|---|")
-    for setting, found in rows(args):
+    for setting, found in zip(settings, results, strict=True):
         paired, low_high = found.paired, [100 * end for end in found.paired.difference_interval]
-        size = sum(hop.wire_bytes for hop in found.hops) / len(found.hops) / paired.n
         print(
             f"| `{setting}` | {100 * paired.accuracy:.2f} % | {100 * paired.accuracy_reference:.2f} % | "
-            f"{100 * paired.difference:+.2f} ({low_high[0]:+.2f} to {low_high[1]:+.2f}) | {size:,.0f} | "
-            f"{', '.join(f'{hop.ratio:.1f}x' for hop in found.hops)} |",
-            flush=True,
+            f"{100 * paired.difference:+.2f} ({low_high[0]:+.2f} to {low_high[1]:+.2f}) | {found.bytes_per_hop:,.0f} | "
+            f"{', '.join(f'{hop.ratio:.1f}x' for hop in found.hops)} |"
         )
 
 

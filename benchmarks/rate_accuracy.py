@@ -28,7 +28,7 @@ SETTINGS = (
     *("mask:0.4:6", "mask:0.2:8", "mask:0.2:6", "mask:0.1:6", "mask:0.05:6", "mask:0.03:6", "mask:0.02:6"),
     *("klt:8", "klt:12", "klt:14", "klt:16", "klt:18", "klt:20", "klt:24"),
 )
-QUALITIES = (5, 10, 20, 40, 75)
+QUALITIES = (5, 10, 20, 40, 75, 90, 95)
 # Mean of |x| of a normal variable of spread 1: where a one-bit quantizer puts its two levels.
 _ONE_BIT_LEVEL = (2 / np.pi) ** 0.5
 COLUMNS = (
@@ -96,11 +96,10 @@ def answer_one_bit(
 def rows(args: argparse.Namespace) -> Iterator[tuple[str, str, float, PairedAccuracy]]:
     """Way, setting, bytes an image and hop, accuracy."""
     model, dataset, chosen = args.model, args.dataset, args.chosen
-    for name in args.settings:
-        setting = CodecSetting.parse(name)
-        found = evaluate_coded(model, dataset, chosen, setting, args.cuts, args.batch_size)
-        size = sum(hop.wire_bytes for hop in found.hops) / len(found.hops) / len(chosen)
-        yield name.split(":")[0], str(setting), size, found.paired
+    settings = [CodecSetting.parse(name) for name in args.settings]
+    coded = evaluate_coded(model, dataset, chosen, settings, args.cuts, args.batch_size)
+    for setting, found in zip(settings, coded, strict=True):
+        yield setting.codec.name.lower(), str(setting), found.bytes_per_hop, found.paired
     if args.codecs_only:
         return
     labels = dataset.labels[chosen]
@@ -121,6 +120,7 @@ def rows(args: argparse.Namespace) -> Iterator[tuple[str, str, float, PairedAccu
 def plot(source: Path, out: Path) -> None:
     """Accuracy over bytes, a line for each way."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     with source.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
@@ -137,6 +137,9 @@ def plot(source: Path, out: Path) -> None:
     first = found[0]
     axes.axhline(100 * float(first["reference"]), color="grey", linestyle="--", linewidth=1)
     axes.set(xscale="log", xlabel="bytes an image and hop", ylabel="accuracy [%]")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     models = ", ".join(dict.fromkeys(row["model"] for row in found))
     axes.set_title(
         f"{models}; {first['data']}, n = {first['n']}, seed {first['seed']}, cuts {first['cuts']}", fontsize=9

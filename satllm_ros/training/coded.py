@@ -45,6 +45,11 @@ class CodedResult:
     paired: PairedAccuracy
     hops: list[Hop] = field(default_factory=list)
 
+    @property
+    def bytes_per_hop(self) -> float:
+        """Mean over hops and images [bytes]."""
+        return sum(hop.wire_bytes for hop in self.hops) / len(self.hops) / self.paired.n
+
 
 class CodedModel:
     """All blocks of a model, each a stage, and the artefacts to code what passes between them."""
@@ -89,12 +94,12 @@ def evaluate_coded(
     model: CodedModel,
     dataset: Dataset,
     chosen: NDArray[np.int64],
-    setting: CodecSetting,
+    settings: Sequence[CodecSetting],
     cuts: Sequence[int],
     batch_images: int,
     on_images: Callable[[int], None] = lambda images: None,
-) -> CodedResult:
-    """Run the chosen images compressed and not.
+) -> list[CodedResult]:
+    """Run the chosen images compressed by each setting, and uncompressed, which all of them are paired with.
 
     Raises
     ------
@@ -106,18 +111,23 @@ def evaluate_coded(
         raise TrainingError(
             f"the data set's classes are {', '.join(dataset.classes)}; the model knows {', '.join(model.spec.classes)}"
         )
-    hops = [Hop(cut) for cut in cuts]
-    answers, references = [], []
+    hops = [[Hop(cut) for cut in cuts] for _ in settings]
+    answers: list[list[NDArray[np.int64]]] = [[] for _ in settings]
+    references = []
     for batch, inputs in image_batches(dataset, model.spec, chosen, batch_images):
-        # Until the first cut both ways are one.
+        # Until the first cut all ways are one.
         first = cuts[0] if cuts else model.spec.blocks
         shared = model.run(inputs, 0, first)
         references.append(model.run(shared, first, model.spec.blocks).argmax(axis=1))
-        values, done = shared, first
-        for hop in hops:
-            values = model.code(model.run(values, done, hop.cut), setting, hop)
-            done = hop.cut
-        answers.append(model.run(values, done, model.spec.blocks).argmax(axis=1))
+        for setting, its_hops, its_answers in zip(settings, hops, answers, strict=True):
+            values, done = shared, first
+            for hop in its_hops:
+                values = model.code(model.run(values, done, hop.cut), setting, hop)
+                done = hop.cut
+            its_answers.append(model.run(values, done, model.spec.blocks).argmax(axis=1))
         on_images(len(batch))
-    paired = compare(dataset.labels[chosen], np.concatenate(answers), np.concatenate(references))
-    return CodedResult(paired, hops)
+    labels, reference = dataset.labels[chosen], np.concatenate(references)
+    return [
+        CodedResult(compare(labels, np.concatenate(its_answers), reference), its_hops)
+        for its_answers, its_hops in zip(answers, hops, strict=True)
+    ]

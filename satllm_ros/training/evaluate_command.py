@@ -94,8 +94,8 @@ def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", c
     cuts = args.cuts or list(range(1, model.spec.blocks))
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("classify", total=len(chosen))
-        found = evaluate_coded(
-            model, dataset, chosen, setting, cuts, args.batch_size, lambda images: progress.advance(task, images)
+        (found,) = evaluate_coded(
+            model, dataset, chosen, [setting], cuts, args.batch_size, lambda images: progress.advance(task, images)
         )
     for line in _lines(found, str(setting)):
         console.print(line, highlight=False)

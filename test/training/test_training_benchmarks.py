@@ -23,7 +23,8 @@ def test_the_step_at_equal_bytes_is_the_finest_that_takes_no_more(noise_data: Pa
     chosen = np.arange(4)
 
     def coded_bytes(setting: CodecSetting) -> int:
-        return sum(hop.wire_bytes for hop in evaluate_coded(model, dataset, chosen, setting, CUTS, 2).hops)
+        (found,) = evaluate_coded(model, dataset, chosen, [setting], CUTS, 2)
+        return sum(hop.wire_bytes for hop in found.hops)
 
     found = matched_step(model, dataset, chosen, masks, CUTS, 2)
     assert found.codec is Codec.KLT and found.bits > 0

@@ -17,6 +17,7 @@ from satllm_ros.data.datasets import load_dataset
 from satllm_ros.model.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import normalise
+from satllm_ros.training.coded import CodedModel, evaluate_coded
 from satllm_ros.training.paired import PairedAccuracy, compare
 
 CUTS, SETTING, BATCH = (3, 6, 9), CodecSetting.parse("mask:0.05:6"), 4
@@ -57,6 +58,15 @@ def test_the_json_holds_what_a_direct_computation_gives(noise_data: Path, tmp_pa
     assert [hop["cut"] for hop in found["hops"]] == list(CUTS)
     for hop in found["hops"]:
         assert hop["ratio"] == pytest.approx(10 * 65 * 192 * 4 / hop["wire_bytes"])
+
+
+def test_many_settings_at_once_give_what_each_gives_alone(noise_data: Path) -> None:
+    model = CodedModel(asset(DEMO_CHECKPOINT), load_artefacts(asset(DEMO_ARTEFACTS)))
+    dataset, settings = load_dataset(noise_data, "test"), [SETTING, CodecSetting.parse("klt:20")]
+    together = evaluate_coded(model, dataset, np.arange(10), settings, CUTS, BATCH)
+    assert together == [evaluate_coded(model, dataset, np.arange(10), [one], CUTS, BATCH)[0] for one in settings]
+    assert together[0].bytes_per_hop == sum(directly(noise_data)[2]) / 30
+    assert together[0].hops != together[1].hops
 
 
 def test_a_limit_draws_images_by_the_seed(noise_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
