@@ -30,4 +30,6 @@ def load(parser: argparse.ArgumentParser, args: argparse.Namespace) -> tuple[Cod
     checkpoint = checkpoint_path(args.checkpoint)
     artefacts = load_artefacts(artefacts_path(args.artefacts), model_id=read_spec(checkpoint).model_id)
     dataset = load_dataset(args.data, args.split)
-    return CodedModel(checkpoint, artefacts), dataset, dataset.draw(args.images, args.seed)
+    model = CodedModel(checkpoint, artefacts)
+    dataset.check_classes(model.spec.classes, "the model")
+    return model, dataset, dataset.draw(args.images, args.seed)

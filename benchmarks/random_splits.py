@@ -10,6 +10,7 @@ most a point against the uncompressed model. Splits that begin alike share their
 import argparse
 import csv
 from dataclasses import dataclass, field
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +38,14 @@ class Node:
 
 def draw_splits(blocks: int, count: int, seed: int) -> list[tuple[int, ...]]:
     """Distinct sets of 1 to 4 cuts, each number of cuts as likely where sets of it are left."""
+    if not 1 <= count <= (possible := sum(comb(blocks - 1, cuts) for cuts in range(1, _MOST_CUTS + 1))):
+        raise SystemExit(f"{count} splits are not possible; 1 to {possible} are, of {blocks} blocks")
     generator = np.random.default_rng(seed)
     found: set[tuple[int, ...]] = set()
     while len(found) < count:
-        cuts = generator.choice(np.arange(1, blocks), size=generator.integers(1, _MOST_CUTS + 1), replace=False)
+        cuts = generator.choice(
+            np.arange(1, blocks), size=generator.integers(1, min(_MOST_CUTS, blocks - 1) + 1), replace=False
+        )
         found.add(tuple(sorted(int(cut) for cut in cuts)))
     return sorted(found)
 

@@ -1,6 +1,7 @@
 """Bytes and accuracy of every codec, and of what one could do instead, on the same images, paired.
 
-Instead of a codec: one bit an element by a Lloyd-Max quantizer of each channel (counted, not framed), or the tile
+Instead of a codec: one bit an element by a Lloyd-Max quantizer of each channel, as of a normal variable of the spread
+that the scales have (counted, not framed), or the tile
 itself sent once more as JPEG or WebP of some quality, for a satellite that holds the whole model.
 
     python benchmarks/rate_accuracy.py --data eurosat_rgb.parquet --cuts 3 6 9 --out curves.csv

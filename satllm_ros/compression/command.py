@@ -65,11 +65,16 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     from satllm_ros.compression.sensitivity import sensitivities
     from satllm_ros.compression.setting import CodecSetting
     from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.data.output import check_output
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import load_stage, normalise
 
+    check_output(args.out)
+    if args.seed < 0:
+        raise ValueError(f"--seed {args.seed} is not allowed; it must not be negative")
     settings = [CodecSetting.parse(name) for name in args.settings]
     spec = read_spec(args.checkpoint)
+    masks = None if args.masks is None else load_masks(args.masks, model_id=spec.model_id)
     dataset = load_dataset(args.data, args.split)
     wanted = args.images + args.measure_images
     if min(args.images, args.measure_images) < 1 or wanted > len(dataset):
@@ -94,8 +99,8 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     images = (torch.from_numpy(images) for images, _ in inputs(for_tables))
     found = sensitivities(args.checkpoint, images, spec.prefix_tokens, seed=args.seed)
     tables, coefficients = calibrate_tables(activations, found, spec.prefix_tokens)
-    if args.masks is not None:
-        tables = with_masks(tables, load_masks(args.masks))
+    if masks is not None:
+        tables = with_masks(tables, masks)
     artefacts = Artefacts(
         spec.model_id, spec.prefix_tokens, spec.width, scales, tables=tables, coefficients=coefficients
     )

@@ -4,20 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.errors import ArtefactError
 
+# One key only: safetensors writes several in any order, and the same training is to give the same file.
+_MODEL = "satllm_masks_of_model"
 
-def save_masks(path: Path, orders: Mapping[int, np.ndarray]) -> None:
-    """Write `cut<c>.mask_order`, uint32 (T * D,), the element that matters most first, for every cut."""
+
+def save_masks(path: Path, orders: Mapping[int, np.ndarray], model_id: str) -> None:
+    """Write `cut<c>.mask_order`, uint32 (T * D,), the element that matters most first, for every cut of a model."""
     tensors = {f"cut{cut}.mask_order": order.astype("<u4") for cut, order in orders.items()}
-    path.write_bytes(save(tensors, {"format": "satllm-masks"}))
+    path.write_bytes(save(tensors, {_MODEL: model_id}))
 
 
-def load_masks(path: Path) -> dict[int, np.ndarray]:
+def load_masks(path: Path, *, model_id: str) -> dict[int, np.ndarray]:
     """Orders by cut.
 
     Raises
@@ -25,10 +28,16 @@ def load_masks(path: Path) -> dict[int, np.ndarray]:
     OSError
         If the file cannot be read.
     ArtefactError
-        If it holds something else.
+        If it holds something else, or masks of another model.
     """
     try:
-        tensors = load_file(path)
+        with safe_open(path, framework="numpy") as file:
+            found = (file.metadata() or {}).get(_MODEL)
+            if found is None:
+                raise ArtefactError(f"{path} holds no masks that satllm train learned")
+            if found != model_id:
+                raise ArtefactError(f"{path} holds masks of model {found}, needed are those of {model_id}")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ArtefactError(f"{path} is not a safetensors file: {error}") from None
     orders = {}

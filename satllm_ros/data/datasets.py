@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from satllm_ros.data.images import decode_image
 
 ALL_SPLITS = "all"
+HELD_OUT_IMAGES = 2000
+_LARGEST_HELD_OUT_SHARE = 5
 
 
 class DatasetError(ValueError):
@@ -40,6 +42,13 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.filenames)
 
+    def check_classes(self, known: tuple[str, ...], owner: str) -> None:
+        """Raise DatasetError unless these are the classes that a model, `owner`, knows, in their order."""
+        if self.classes != known:
+            raise DatasetError(
+                f"the data set's classes are {', '.join(self.classes)}; {owner} knows {', '.join(known)}, in this order"
+            )
+
     def only(self, indices: NDArray[np.int64]) -> "Dataset":
         """The chosen images, in that order."""
         return Dataset(
@@ -50,7 +59,15 @@ class Dataset:
         )
 
     def draw(self, count: int, seed: int) -> NDArray[np.int64]:
-        """Indices of `count` random images (all, if there are fewer), ascending; the same for the same seed."""
+        """Indices of `count` random images (all, if there are fewer), ascending; the same for the same seed.
+
+        Raises
+        ------
+        DatasetError
+            If the seed is negative.
+        """
+        if seed < 0:
+            raise DatasetError(f"seed {seed} is not allowed; it must not be negative")
         return np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
 
     def jpeg(self, index: int) -> bytes:
@@ -140,7 +157,7 @@ def check_split(path: Path, split: str, known: Sequence[str]) -> None:
         raise DatasetError(f"data set {path} has no split {split!r}; allowed are {', '.join([*known, ALL_SPLITS])}")
 
 
-def held_out(labels: NDArray[np.integer], count: int = 2000, seed: int = 0) -> NDArray[np.int64]:
+def held_out(labels: NDArray[np.integer], count: int, seed: int = 0) -> NDArray[np.int64]:
     """Stratified random choice of images, each class giving its share.
 
     A class with n_c of the n images gives count * n_c / n of them, rounded by the largest-remainder method
@@ -165,6 +182,23 @@ def held_out(labels: NDArray[np.integer], count: int = 2000, seed: int = 0) -> N
         for label, share in zip(classes, shares, strict=True)
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def held_out_part(labels: NDArray[np.integer], count: int = HELD_OUT_IMAGES) -> NDArray[np.int64]:
+    """The part of a training split that no training sees, so that choices can be made on it; see `held_out`.
+
+    `count` images, of a small data set at most a fifth; the same ones of the same data, whatever the seed of a
+    training, so that one that goes on from another's checkpoint has seen none of them.
+
+    Raises
+    ------
+    DatasetError
+        If that is no image.
+    """
+    count = min(count, len(labels) // _LARGEST_HELD_OUT_SHARE)
+    if count == 0:
+        raise DatasetError(f"{len(labels)} training images are too few; at least {_LARGEST_HELD_OUT_SHARE} are needed")
+    return held_out(labels, count)
 
 
 def class_shares(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:

@@ -25,25 +25,32 @@ _PUBLISHED = {
 }
 
 
+# What a path may end in: a name, or the folder in which the images are published.
+_NAMES = {
+    Path(place).name.lower(): name for name, published in _PUBLISHED.items() for place in (name, *published.places)
+}
+
+
 def find_named(path: Path) -> tuple[str, Path] | None:
     """Name and place of the published data set that a path such as `data/eurosat` stands for; None for other paths.
 
-    Looked for are its usual files and folders, in the path if it is a folder, else beside it.
+    Looked for are its usual files and folders, in the path if it is a folder, else beside it. The path may also be
+    such a folder itself.
 
     Raises
     ------
     DatasetError
         If the path ends in such a name, but nothing is there; the message lists what was looked for.
     """
-    name = path.name.lower()
-    if name not in _PUBLISHED or path.is_file():
+    name = _NAMES.get(path.name.lower())
+    if name is None or path.is_file():
         return None
     root = path if path.is_dir() else path.parent
     for place in _PUBLISHED[name].places:
         if (root / place).exists():
             return name, root / place
     if path.is_dir():
-        return None
+        return name, path
     raise DatasetError(
         f"data set {path} does not exist; in {root}, any of {', '.join(_PUBLISHED[name].places)} would do"
     )

@@ -53,14 +53,35 @@ def _check_columns(path: Path) -> None:
     from pyarrow import ArrowInvalid
 
     try:
-        present = parquet.read_schema(path).names
+        schema = parquet.read_schema(path)
     except ArrowInvalid as error:
         raise DatasetError(f"{path} is not a Parquet file, or is truncated") from error
+    present = schema.names
     if missing := [name for name in COLUMNS if name not in present]:
         raise DatasetError(
             f"data set {path} lacks the columns {', '.join(missing)}; needed are {', '.join(COLUMNS)}, "
             f"present are {', '.join(present)}"
         )
+    wrong = [
+        f"{name} is {schema.field(name).type}" for name in COLUMNS if not _is_of_type(name, schema.field(name).type)
+    ]
+    if wrong:
+        raise DatasetError(
+            f"data set {path} has columns of other types: {', '.join(wrong)}; labels are integers, images "
+            "bytes of files, all others text"
+        )
+
+
+def _is_of_type(name: str, found: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(found):
+        found = found.value_type
+    if name == "label":
+        return types.is_integer(found)
+    if name == "image":
+        return types.is_binary(found) or types.is_large_binary(found)
+    return types.is_string(found) or types.is_large_string(found)
 
 
 def _read(path: Path, columns: list[str]) -> Any:

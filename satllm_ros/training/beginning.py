@@ -58,6 +58,7 @@ def check_start(recipe: Recipe, start: Start | None, arguments: dict[str, Any], 
     """
     if recipe.compress is None:
         return
+    setting = None if recipe.compress == MASK else CodecSetting.parse(recipe.compress)
     if start is None:
         raise TrainingError(f"compress {recipe.compress} needs a checkpoint to start from; give one with --init")
     if not start.is_of(arguments, classes):
@@ -65,10 +66,10 @@ def check_start(recipe: Recipe, start: Start | None, arguments: dict[str, Any], 
             f"compress {recipe.compress} needs a checkpoint of these classes and arguments, which {start.checkpoint} "
             "is not; train without --compress first, then further from what that wrote"
         )
-    if recipe.compress != MASK:
+    if setting is not None:
         if start.artefacts is None:
             raise TrainingError(f"compress {recipe.compress} needs codec artefacts; give them with --artefacts")
-        start.artefacts.check_can_code(CodecSetting.parse(recipe.compress))
+        start.artefacts.check_can_code(setting)
 
 
 def same_inputs(split: TrainingSplit, start: Start | None) -> TrainingSplit:
@@ -83,7 +84,7 @@ def begin_model(recipe: Recipe, arguments: dict[str, Any], classes: tuple[str, .
     """
     torch.manual_seed(recipe.seed)
     if start is not None and start.is_of(arguments, classes):
-        model = load_model(start.checkpoint)
+        model = load_model(start.checkpoint).float()
     else:
         model = build(recipe.architecture, arguments)
         if start is not None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from satllm_ros.model.structure import run_head, structure_of
 from satllm_ros.training.loop_codec import Annealing, LoopCodec
 
-# A quarter of the images runs uncompressed when 0 to 3 are as likely; a long chain is drawn now and then.
+# A sixth of the images runs uncompressed, as many through a chain of six satellites.
 _MOST_CUTS = 5
 _LEAST_KEPT, _MOST_KEPT = 0.05, 0.4
 

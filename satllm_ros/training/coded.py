@@ -103,14 +103,11 @@ def evaluate_coded(
 
     Raises
     ------
-    TrainingError
+    TrainingError, DatasetError
         If cuts or classes do not fit the model.
     """
     model.check_cuts(cuts)
-    if model.spec.classes != dataset.classes:
-        raise TrainingError(
-            f"the data set's classes are {', '.join(dataset.classes)}; the model knows {', '.join(model.spec.classes)}"
-        )
+    dataset.check_classes(model.spec.classes, "the model")
     hops = [[Hop(cut) for cut in cuts] for _ in settings]
     answers: list[list[NDArray[np.int64]]] = [[] for _ in settings]
     references = []

@@ -7,7 +7,10 @@ from typing import Any
 
 _ARCHITECTURE = "vit_tiny_patch16_224"
 _ARGUMENTS = {"img_size": 64, "patch_size": 8}
-_DATA_HELP = "Parquet file, or folder with train/ and test/ folders of class folders"
+_DATA_HELP = (
+    "Parquet file, folder with train/ and test/ folders of class folders, or eurosat or resisc45 in the folder that "
+    "holds it as published"
+)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,8 +22,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "(whose head is replaced where classes differ, and whose patches and positions are resampled where sizes do), "
         "with --compress while its activations are coded at cuts drawn at random. A part of the split is held "
         "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
-        "after the last whole epoch, to the same result. Several processes train together under torchrun: "
-        "`torchrun --nproc-per-node 2 --no-python satllm train ...`.",
+        "after the last whole epoch, in as many processes to the same result. Several processes train together under "
+        "torchrun: `torchrun --nproc-per-node 2 --no-python satllm train ...`.",
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
@@ -51,7 +54,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
     trainer.add_argument("--lr", type=float, default=1e-3, help="peak learning rate (default: %(default)s)")
     trainer.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    trainer.add_argument("--limit", type=int, help="train on that many images only, for a quick trial")
+    trainer.add_argument("--limit", type=int, help="train on that many images only, besides those held out")
     trainer.add_argument("--resume", action="store_true", help="continue the training in the output folder")
     trainer.set_defaults(run=run_train)
 
@@ -71,6 +74,10 @@ def run_train(args: argparse.Namespace) -> int:
 
     start, init = None, None
     architecture, arguments = args.architecture or _ARCHITECTURE, _ARGUMENTS if args.model_args is None else {}
+    if "num_classes" in dict(args.model_args or ()):
+        raise ValueError("num_classes is not allowed in --model-args; the data set says how many there are")
+    if args.init is None and args.artefacts is not None:
+        raise ValueError("--artefacts need the checkpoint that they are of; give it with --init")
     if args.init is not None:
         # Opened here, so that a wrong path is named before the data set is read.
         init = file_id(args.init)

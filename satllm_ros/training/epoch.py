@@ -93,7 +93,7 @@ def train_epoch(
 def held_out_accuracy(model: nn.Module, split: TrainingSplit, batch_size: int, codec: LoopCodec | None = None) -> float:
     """Share of the held-out images classified correctly, in float32 as in flight.
 
-    With a codec, each image is cut and coded somewhere, at some keep ratio, the same for the same image.
+    With a codec, each image is cut and coded at 0 to 5 places, at some keep ratio, the same for the same image.
     """
     generator = np.random.default_rng(_HELD_OUT_SEED)
     still = Annealing(_LEAST_TEMPERATURE, drawn=False)

@@ -12,7 +12,6 @@ from satllm_ros.model.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import normalise
 from satllm_ros.training.accuracy import Accuracy, class_accuracies
-from satllm_ros.training.recipe import TrainingError
 
 _BATCH_SIZE = 256
 
@@ -29,7 +28,7 @@ def evaluate(
 
     Raises
     ------
-    TrainingError
+    DatasetError
         If the data set's classes are not the checkpoint's.
     ModelError
         If the checkpoint or the images' size do not fit.
@@ -43,11 +42,7 @@ def predict(
 ) -> NDArray[np.int64]:
     """Predicted class of every image, (n,) int64; see `evaluate`."""
     spec = read_spec(checkpoint)
-    if spec.classes != dataset.classes:
-        raise TrainingError(
-            f"the data set's classes are {', '.join(dataset.classes)}; "
-            f"{checkpoint} knows {', '.join(spec.classes)}, in this order"
-        )
+    dataset.check_classes(spec.classes, str(checkpoint))
     device = training_device()
     model = load_model(checkpoint).to(device)
     predictions = np.empty(len(dataset), dtype=np.int64)

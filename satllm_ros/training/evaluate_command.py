@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from satllm_ros.training.coded import CodedResult
 
 
+_HELD_OUT = "held-out"
+
+
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `evaluate`."""
     parser = subparsers.add_parser(
@@ -26,7 +29,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--checkpoint", default=DEMO, help="safetensors file (default: the shipped one)")
     parser.add_argument("--data", type=Path, required=True, help="Parquet file, or folder of class folders")
-    parser.add_argument("--split", default="test", help="split to take, or all (default: %(default)s)")
+    parser.add_argument(
+        "--split",
+        default="test",
+        help="split to take, all, or held-out: what `satllm train` leaves out of train (default: %(default)s)",
+    )
     parser.add_argument("--limit", type=int, help="that many images only, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
     parser.add_argument("--codec", metavar="SETTING", help="such as mask:0.2:6 or klt:14")
@@ -46,15 +53,22 @@ def run_evaluate(args: argparse.Namespace) -> int:
     import numpy as np
     from rich.console import Console
 
-    from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.data.datasets import held_out_part, load_dataset
+    from satllm_ros.data.output import check_output
 
     if args.codec is None and (args.json or args.cuts):
         raise ValueError("--cuts and --json need --codec")
-    dataset = load_dataset(args.data, args.split)
+    if args.json is not None:
+        check_output(args.json)
+    if args.split == _HELD_OUT:
+        dataset = load_dataset(args.data, "train")
+        dataset = dataset.only(held_out_part(dataset.labels))
+    else:
+        dataset = load_dataset(args.data, args.split)
     chosen = np.arange(len(dataset))
     if args.limit is not None:
         if not 1 <= args.limit <= len(dataset):
-            raise ValueError(f"--limit {args.limit} is not allowed; split {args.split!r} has {len(dataset)} images")
+            raise ValueError(f"--limit {args.limit} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")
         chosen = dataset.draw(args.limit, args.seed)
     run = _plain if args.codec is None else _coded
     return run(args, dataset, chosen, Console())
@@ -81,16 +95,15 @@ def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", c
 
     from satllm_ros.compression.artefacts import load_artefacts
     from satllm_ros.compression.setting import CodecSetting
+    from satllm_ros.model.spec import read_spec
     from satllm_ros.training.coded import CodedModel, evaluate_coded
 
     if args.batch_size < 1:
         raise ValueError(f"--batch-size {args.batch_size} is not allowed; at least 1 is needed")
     setting = CodecSetting.parse(args.codec)
     checkpoint = checkpoint_path(args.checkpoint)
-    artefacts = load_artefacts(artefacts_path(args.artefacts))
+    artefacts = load_artefacts(artefacts_path(args.artefacts), model_id=read_spec(checkpoint).model_id)
     model = CodedModel(checkpoint, artefacts)
-    if artefacts.model_id != model.spec.model_id:
-        raise ValueError(f"artefacts {args.artefacts} are of model {artefacts.model_id}, not {model.spec.model_id}")
     cuts = args.cuts or list(range(1, model.spec.blocks))
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("classify", total=len(chosen))

@@ -51,9 +51,9 @@ class LoopCodec(nn.Module, ABC):
 class LearnedMasks(LoopCodec):
     """A mask for every cut, its logits learned; masks of all keep ratios are nested.
 
-    The mask of a keep ratio is Eq. 1 and 2 with the logits less their quantile: in the mean over the noise about
-    that share is kept, and without noise exactly the elements of the highest logits. What is dropped becomes the
-    running mean; what is kept is quantized as codec `mask` does, in 6 bits, with a straight-through gradient.
+    The mask of a keep ratio is Eq. 1 and 2 with the logits less their quantile: in the mean over the noise somewhat
+    more than that share is kept, and without noise exactly the elements of the highest logits. What is dropped becomes
+    the running mean; what is kept is quantized as codec `mask` does, in 6 bits, with a straight-through gradient.
 
     Parameters
     ----------

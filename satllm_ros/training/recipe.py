@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from satllm_ros.data.datasets import HELD_OUT_IMAGES
+
 
 class TrainingError(ValueError):
     """A recipe, data set or output folder that cannot be trained with."""
@@ -20,7 +22,7 @@ class Recipe:
     learning_rate
         Peak of the schedule.
     limit
-        Train on a stratified choice of that many images, for a quick trial; None for all.
+        Train on a stratified choice of that many images, besides those held out; None for all.
     init
         Model id of the checkpoint that training starts from; None for random weights.
     compress
@@ -48,19 +50,21 @@ class Recipe:
     warm_up_share: float = 0.1
     label_smoothing: float = 0.1
     mixup_alpha: float = 0.2
-    held_out_images: int = 2000
+    held_out_images: int = HELD_OUT_IMAGES
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "held_out_images"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} {getattr(self, name)} is not allowed; at least 1 is needed")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise TrainingError(f"learning_rate {self.learning_rate} is not allowed; it must be above 0")
+            raise TrainingError(f"learning_rate {self.learning_rate} is not allowed; it must be finite and above 0")
         for name, allowed in (("trained", ("all", "head")), ("noise", ("logistic", "single"))):
             if getattr(self, name) not in allowed:
                 raise TrainingError(f"{name} {getattr(self, name)!r} is not allowed; it must be {' or '.join(allowed)}")
-        if self.seed < 0:
-            raise TrainingError(f"seed {self.seed} is not allowed; it must not be negative")
+        if not 0 <= self.seed < 1 << 63:
+            raise TrainingError(f"seed {self.seed} is not allowed; 0 to 2^63 - 1 are")
+        if self.trained == "head" and self.init is None:
+            raise TrainingError("trained head needs a checkpoint to start from; give one with --init")
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

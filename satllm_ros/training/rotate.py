@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from timm.layers import LayerScale
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from satllm_ros.training.recipe import TrainingError
@@ -57,7 +58,7 @@ def rotate(model: nn.Module, axes: np.ndarray) -> None:
         If the model is not of a form for which this is exact.
     """
     found: Any = model
-    _check_form(found)
+    check_turnable(found)
     turn = torch.from_numpy(axes).double()
     centred = turn - turn.mean(dim=1, keepdim=True)
     for name in ("cls_token", "pos_embed", "reg_token"):
@@ -96,11 +97,20 @@ def _turn_writer(writer: nn.Linear, scale: nn.Module, centred: Tensor) -> None:
         writer.bias.copy_(centred @ writer.bias.double())
 
 
-def _check_form(model: Any) -> None:
-    blocks = getattr(model, "blocks", ())
+def check_turnable(model: Any) -> None:
+    """Refuse a model of a form for which `rotate` is not exact.
+
+    Raises
+    ------
+    TrainingError
+        Naming the form that is.
+    """
     plain = (
-        len(blocks) > 0
-        and all(_plain(block) for block in blocks)
+        # Subclasses have tokens, heads and norms of their own.
+        type(model) is VisionTransformer
+        and all(_plain(block) for block in model.blocks)
+        and model.global_pool in ("token", "avg")
+        and isinstance(getattr(model.patch_embed, "norm", nn.Identity()), nn.Identity)
         and isinstance(getattr(model, "norm", None), nn.LayerNorm)
         and isinstance(getattr(model, "head", None), nn.Linear)
         and all(isinstance(getattr(model, name, nn.Identity()), nn.Identity) for name in ("norm_pre", "fc_norm"))
@@ -108,8 +118,8 @@ def _check_form(model: Any) -> None:
     )
     if not plain:
         raise TrainingError(
-            "only plain vision transformers can be turned: layer norm before attention, MLP and head, and nothing in "
-            "between but layer scale"
+            "only plain vision transformers can be turned: layer norm before attention, MLP and head, nothing in "
+            "between but layer scale, the head on the class token or the mean of tokens"
         )
 
 

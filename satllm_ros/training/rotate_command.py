@@ -32,23 +32,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_rotate(args: argparse.Namespace) -> int:
     """Run `rotate`; returns the exit code."""
     from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.data.output import check_output
     from satllm_ros.model.checkpoint import load_model, save_checkpoint
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import normalise
-    from satllm_ros.training.rotate import principal_axes, rotate
+    from satllm_ros.training.rotate import check_turnable, principal_axes, rotate
     from satllm_ros.training.stream import observe_stream
 
+    check_output(args.out)
     spec = read_spec(args.checkpoint)
+    model = load_model(args.checkpoint)
+    check_turnable(model)
     dataset = load_dataset(args.data, args.split)
     if not 1 <= args.images <= len(dataset):
-        raise ValueError(f"--images {args.images} is not allowed; split {args.split!r} has {len(dataset)}")
+        raise ValueError(f"--images {args.images} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")
     chosen = dataset.draw(args.images, args.seed)
 
     def batches() -> "Iterator[Tensor]":
         for first in range(0, len(chosen), _BATCH_IMAGES):
             yield normalise(dataset.stack(chosen[first : first + _BATCH_IMAGES]), spec)
 
-    model = load_model(args.checkpoint)
     streams = observe_stream(args.checkpoint, batches, seed=args.seed)
     axes = principal_axes(
         [stream.covariance for stream in streams.values()],

@@ -8,10 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from satllm_ros.data.datasets import Dataset, held_out
+from satllm_ros.data.datasets import Dataset, held_out, held_out_part
 from satllm_ros.training.recipe import Recipe, TrainingError
-
-_LARGEST_HELD_OUT_SHARE = 5
 
 
 @dataclass(frozen=True)
@@ -33,25 +31,28 @@ class TrainingSplit:
 def split_training_images(dataset: Dataset, recipe: Recipe) -> TrainingSplit:
     """Decode a training split and hold out a stratified part of it for every choice.
 
-    Held out are `recipe.held_out_images`, of a small data set or under `recipe.limit` at most a fifth.
+    Held out is the `held_out_part`; `recipe.limit` is of the others.
 
     Raises
     ------
+    DatasetError
+        If there are too few images to hold any out.
     TrainingError
-        If there are too few images to hold any out, or fewer than the limit.
+        If there are fewer than the limit.
     """
-    indices = np.arange(len(dataset))
+    kept_out = np.zeros(len(dataset), dtype=bool)
+    kept_out[held_out_part(dataset.labels, recipe.held_out_images)] = True
+    trained = np.flatnonzero(~kept_out)
     if recipe.limit is not None:
-        if not 0 < recipe.limit <= len(dataset):
-            raise TrainingError(f"limit {recipe.limit} is not allowed; there are {len(dataset)} training images")
-        if recipe.limit < len(dataset):
-            indices = held_out(dataset.labels, recipe.limit, recipe.seed)
-    labels = dataset.labels[indices]
-    count = min(recipe.held_out_images, len(indices) // _LARGEST_HELD_OUT_SHARE)
-    if count == 0:
-        raise TrainingError(f"{len(indices)} training images are too few; at least 5 are needed")
-    kept_out = np.zeros(len(indices), dtype=bool)
-    kept_out[held_out(labels, count, recipe.seed)] = True
+        if not 1 <= recipe.limit <= len(trained):
+            raise TrainingError(
+                f"limit {recipe.limit} is not allowed; 1 to {len(trained)} are, since {kept_out.sum()} of "
+                f"{len(dataset)} training images are held out"
+            )
+        if recipe.limit < len(trained):
+            trained = trained[held_out(dataset.labels[trained], recipe.limit, recipe.seed)]
+    indices = np.sort(np.concatenate([trained, np.flatnonzero(kept_out)]))
+    labels, kept_out = dataset.labels[indices], kept_out[indices]
     images = dataset.stack(indices)
     mean, std = channel_statistics(images, ~kept_out)
     names = "\n".join(f"{dataset.filenames[index]} {dataset.labels[index]}" for index in indices)

@@ -11,6 +11,7 @@ from satllm_ros.compression.channel_statistics import ChannelStatistics
 from satllm_ros.compression.sensitivity import Sensitivity, sensitivities
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import load_stage
+from satllm_ros.training.recipe import TrainingError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +46,15 @@ def observe_stream(checkpoint: Path, batches: Callable[[], Iterable[Tensor]], *,
     ----------
     batches
         Gives, each time it is called, the same normalised images, float32 (N, 3, H, W). Called twice.
+
+    Raises
+    ------
+    TrainingError
+        If the model has a single block.
     """
     spec = read_spec(checkpoint)
+    if spec.blocks < 2:
+        raise TrainingError(f"{checkpoint} has {spec.blocks} block and so no cut; at least 2 are needed")
     prefix = spec.prefix_tokens
     stages = [load_stage(checkpoint, block - 1, block) for block in range(1, spec.blocks)]
     elements = [ChannelStatistics() for _ in stages]

@@ -12,6 +12,7 @@ from torch import nn
 from satllm_ros.compression.mask_file import save_masks
 from satllm_ros.data.datasets import Dataset, load_dataset, split_names
 from satllm_ros.model.checkpoint import save_checkpoint
+from satllm_ros.model.header import file_id
 from satllm_ros.model.structure import build_meta, measure_geometry
 from satllm_ros.training.accuracy import Accuracy, read_accuracies, write_accuracies
 from satllm_ros.training.beginning import Start, begin_codec, begin_model, begin_optimizer, check_start, same_inputs
@@ -110,7 +111,7 @@ def train(
                 dataset.classes,
             )
             if isinstance(codec, LearnedMasks):
-                save_masks(out / MASKS, codec.orders())
+                save_masks(out / MASKS, codec.orders(), file_id(out / CHECKPOINT))
         state.history.append(row)
         _write_metrics(out / METRICS, state.history)
         state.epoch, state.model, state.optimizer = epoch + 1, model.state_dict(), optimizer.state_dict()
@@ -135,7 +136,10 @@ def _check_output(out: Path, resume: bool) -> None:
 
 
 def _check_size(dataset: Dataset, architecture: str, arguments: dict[str, Any]) -> None:
-    geometry = measure_geometry(build_meta(architecture, arguments))
+    model: Any = build_meta(architecture, arguments)
+    if len(model.blocks) == 0:
+        raise TrainingError(f"{architecture} with {arguments} has no blocks; at least 1 is needed")
+    geometry = measure_geometry(model)
     height, width, _ = dataset.image(0).shape
     if (height, width) != (geometry.image_height, geometry.image_width):
         raise TrainingError(

@@ -48,12 +48,13 @@ def tiny_recipe() -> Recipe:
 
 @pytest.fixture
 def noise_data(tmp_path: Path) -> Path:
-    """For the shipped model: a test image of noise for each of its classes, and no training images."""
+    """For the shipped model: a test image of noisy colours for each of its classes, and no training images."""
     generator = np.random.default_rng(0)
     for name in read_spec(asset(DEMO_CHECKPOINT)).classes:
         folder = tmp_path / "data" / "test" / name
         folder.mkdir(parents=True)
-        image = generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(image).save(folder / f"{name}.png")
+        colours = np.kron(generator.integers(0, 200, (2, 2, 3)), np.ones((32, 32, 1), dtype=int))
+        image = colours + generator.integers(0, 56, (64, 64, 3))
+        Image.fromarray(image.astype(np.uint8)).save(folder / f"{name}.png")
     (tmp_path / "data" / "train").mkdir()
     return tmp_path / "data"

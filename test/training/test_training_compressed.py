@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from interruption import StopAfter
 
 from satllm_ros.compression.mask_file import load_masks
 from satllm_ros.data.datasets import load_dataset
 from satllm_ros.model.spec import read_spec
+from satllm_ros.training import train as train_module
 from satllm_ros.training.beginning import Start
 from satllm_ros.training.epoch import annealing_of
 from satllm_ros.training.recipe import Recipe, TrainingError
@@ -19,18 +21,16 @@ from satllm_ros.training.watch import Watch
 ARGUMENTS = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2}
 
 
-class StopAfter(Watch):
-    """Ctrl-C in the epoch after this many whole ones."""
+class Copies(Watch):
+    """Keeps the checkpoint that stood when the next epoch ended."""
 
-    def __init__(self, epochs: int) -> None:
-        self._left = epochs
-
-    def batch(self, images: int, loss: float) -> None:
-        if self._left == 0:
-            raise KeyboardInterrupt
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.files: list[bytes] = []
 
     def epoch(self, epoch: int, loss: float, accuracy: float) -> None:
-        self._left -= 1
+        if epoch > 0:
+            self.files.append((self._out / CHECKPOINT).read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_learning_masks_resumes_to_the_same_bits(
         assert (straight / name).read_bytes() == (stopped / name).read_bytes(), name
     states = [torch.load(out / STATE, weights_only=True) for out in (straight, stopped)]
     assert torch.equal(states[0]["codec"]["logits"], states[1]["codec"]["logits"])
-    orders = load_masks(straight / MASKS)
+    orders = load_masks(straight / MASKS, model_id=read_spec(straight / CHECKPOINT).model_id)
     assert sorted(orders) == [1, 2] and all(len(order) == 4 * 16 for order in orders.values())
 
 
@@ -88,8 +88,17 @@ def test_the_head_and_the_norms_alone_are_trained(
     changed = {
         n for n, w in torch.load(tmp_path / STATE, weights_only=True)["model"].items() if not torch.equal(w, before[n])
     }
-    assert "head.weight" in changed
+    assert {"head.weight", "blocks.0.norm1.weight", "blocks.2.norm2.bias", "norm.weight"} <= changed
     assert all(name.startswith("head.") or "norm" in name for name in changed)
+
+
+def test_the_epoch_is_chosen_by_what_arrives_coded(
+    start: Start, recipe: Recipe, coloured_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coded, uncompressed = iter([0.5, 0.75, 0.25]), iter([0.25, 0.5, 0.75])
+    monkeypatch.setattr(train_module, "held_out_accuracy", lambda *given: next(coded if given[3:] else uncompressed))
+    train(coloured_data, tmp_path / "three", recipe, start=start, watch=(watch := Copies(tmp_path / "three")))
+    assert (tmp_path / "three" / CHECKPOINT).read_bytes() == watch.files[1] != watch.files[0]
 
 
 def test_temperature_falls_and_masks_are_no_longer_drawn_at_the_end(recipe: Recipe) -> None:

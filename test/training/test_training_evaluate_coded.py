@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from satllm_ros.model.stage import normalise
 from satllm_ros.training.coded import CodedModel, evaluate_coded
 from satllm_ros.training.paired import PairedAccuracy, compare
 
-CUTS, SETTING, BATCH = (3, 6, 9), CodecSetting.parse("mask:0.05:6"), 4
+CUTS, SETTING, BATCH = (3, 6, 9), CodecSetting.parse("mask:0.01:6"), 4
 
 
 def directly(noise_data: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -69,12 +70,29 @@ def test_many_settings_at_once_give_what_each_gives_alone(noise_data: Path) -> N
     assert together[0].hops != together[1].hops
 
 
+def test_coded_answers_are_those_of_coded_activations(noise_data: Path) -> None:
+    coded, reference, _ = directly(noise_data)
+    model = CodedModel(asset(DEMO_CHECKPOINT), load_artefacts(asset(DEMO_ARTEFACTS)))
+    # As if the uncompressed model were always right: only then does each image tell.
+    dataset = replace(load_dataset(noise_data, "test"), labels=reference)
+    (found,) = evaluate_coded(model, dataset, np.arange(10), [SETTING], CUTS, BATCH)
+    assert found.paired.accuracy_reference == 1
+    assert found.paired.accuracy == np.mean(coded == reference) < 1
+
+
 def test_a_limit_draws_images_by_the_seed(noise_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (0, 1):
         options = ["--codec", "klt:16", "--cuts", "6", "--limit", "4", "--seed", str(seed)]
         assert main(["evaluate", "--data", str(noise_data), *options, "--json", str(tmp_path / f"{seed}.json")]) == 0
         assert "of 4 images" in capsys.readouterr().out
-    assert json.loads((tmp_path / "0.json").read_text())["n"] == 4
+    model = CodedModel(asset(DEMO_CHECKPOINT), load_artefacts(asset(DEMO_ARTEFACTS)))
+    dataset = load_dataset(noise_data, "test")
+    for seed in (0, 1):
+        found = json.loads((tmp_path / f"{seed}.json").read_text())
+        chosen = dataset.draw(4, seed)
+        (expected,) = evaluate_coded(model, dataset, chosen, [CodecSetting.parse("klt:16")], [6], 10)
+        assert found["n"] == 4 and found["hops"][0]["wire_bytes"] == expected.hops[0].wire_bytes
+    assert (tmp_path / "0.json").read_text() != (tmp_path / "1.json").read_text().replace('"seed": 1', '"seed": 0')
 
 
 @pytest.mark.parametrize(
@@ -85,7 +103,7 @@ def test_a_limit_draws_images_by_the_seed(noise_data: Path, tmp_path: Path, caps
         (["--codec", "klt:16", "--cuts", "3", "3"], "cuts 3 3 are not allowed; they must ascend"),
         (["--codec", "zip"], "'zip' is unknown"),
         (["--cuts", "3"], "--cuts and --json need --codec"),
-        (["--limit", "11"], "--limit 11 is not allowed; split 'test' has 10 images"),
+        (["--limit", "11"], "--limit 11 is not allowed; 1 to 10 are, of split 'test'"),
         (["--codec", "klt:16", "--batch-size", "0"], "--batch-size 0 is not allowed"),
     ],
 )
@@ -104,6 +122,10 @@ def test_paired_figures() -> None:
     # 4 images changed: P(at most 1 of 4 heads) twice is 10/16.
     assert found.mcnemar == pytest.approx(10 / 16)
     assert PairedAccuracy(6, 3, 3, 2, 2).mcnemar == 1
+    # Agresti and Min: of 8, 1.5 gained and 3.5 lost.
+    assert found.difference_interval == pytest.approx(
+        [-2 / 8 + sign * 1.959964 * math.sqrt(5 - 4 / 8) / 8 for sign in (-1, 1)], abs=1e-6
+    )
     many = PairedAccuracy(10_000, 9_000, 9_050, 100, 150)
     low, high = many.difference_interval
     assert low < many.difference < high

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.mask_file import load_masks, save_masks, with_masks
@@ -102,11 +103,16 @@ def test_cuts_are_drawn_as_said_and_by_the_seed() -> None:
 
 def test_masks_go_through_a_file_into_tables(masks: LearnedMasks, tmp_path: Path) -> None:
     path = tmp_path / "masks.safetensors"
-    save_masks(path, masks.orders())
-    found = load_masks(path)
+    save_masks(path, masks.orders(), "one")
+    found = load_masks(path, model_id="one")
     assert all(np.array_equal(found[cut], order) for cut, order in masks.orders().items())
     with pytest.raises(ArtefactError, match=r"masks are of cuts \[1, 2\], needed are those of \[\]"):
         with_masks({}, found)
+    with pytest.raises(ArtefactError, match="holds masks of model one, needed are those of other"):
+        load_masks(path, model_id="other")
     path.write_bytes(b"nothing")
     with pytest.raises(ArtefactError, match="is not a safetensors file"):
-        load_masks(path)
+        load_masks(path, model_id="one")
+    save_file({"cut1.mask_order": np.arange(4, dtype=np.uint32)}, path)
+    with pytest.raises(ArtefactError, match="holds no masks"):
+        load_masks(path, model_id="one")

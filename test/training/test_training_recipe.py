@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satllm_ros.data.datasets import load_dataset
+from satllm_ros.data.datasets import DatasetError, load_dataset
 from satllm_ros.training.recipe import Recipe, TrainingError, learning_rate
 from satllm_ros.training.split import channel_statistics, split_training_images
 
@@ -52,8 +52,19 @@ def test_held_out_images_are_no_training_images(coloured_data: Path, tiny_recipe
 def test_a_limit_takes_a_part_of_every_class_and_no_more_than_there_is(coloured_data: Path) -> None:
     dataset = load_dataset(coloured_data, "train")
     split = split_training_images(dataset, Recipe(limit=30))
-    assert (len(split.images), len(split.held_out_images)) == (24, 6)
-    with pytest.raises(TrainingError, match="limit 61 is not allowed; there are 60"):
-        split_training_images(dataset, Recipe(limit=61))
-    with pytest.raises(TrainingError, match="4 training images are too few"):
-        split_training_images(dataset, Recipe(limit=4))
+    assert (len(split.images), len(split.held_out_images)) == (30, 12)
+    assert np.bincount(split.labels).tolist() == [10, 10, 10]
+    for limit in (0, 49):
+        with pytest.raises(TrainingError, match=f"limit {limit} is not allowed; 1 to 48 are, since 12 of 60"):
+            split_training_images(dataset, Recipe(limit=limit))
+    with pytest.raises(DatasetError, match="4 training images are too few"):
+        split_training_images(dataset.only(np.arange(4)), Recipe())
+
+
+def test_what_is_held_out_depends_on_the_data_alone(coloured_data: Path) -> None:
+    dataset = load_dataset(coloured_data, "train")
+    first = split_training_images(dataset, Recipe())
+    for other in (Recipe(seed=1), Recipe(seed=2, limit=30)):
+        assert split_training_images(dataset, other).held_out_images.equal(first.held_out_images)
+    drawn = [split_training_images(dataset, Recipe(seed=seed, limit=30)).images for seed in (1, 2)]
+    assert not drawn[0].equal(drawn[1])

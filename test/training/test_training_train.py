@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interruption import StopAfter
 from safetensors.numpy import load_file
 
-from satllm_ros.data.datasets import load_dataset
+from satllm_ros.data.datasets import DatasetError, load_dataset
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training import train as module
@@ -15,20 +16,6 @@ from satllm_ros.training.evaluate import evaluate, predict
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.train import CHECKPOINT, METRICS, STATE, TEST_ACCURACY, train
 from satllm_ros.training.watch import Watch
-
-
-class Interruption(Watch):
-    """Ctrl-C in the middle of an epoch (from 0)."""
-
-    def __init__(self, epoch: int) -> None:
-        self._left = epoch
-
-    def batch(self, images: int, loss: float) -> None:
-        if self._left == 0:
-            raise KeyboardInterrupt
-
-    def epoch(self, epoch: int, loss: float, accuracy: float) -> None:
-        self._left -= 1
 
 
 def metrics(out: Path) -> list[tuple[str, ...]]:
@@ -52,7 +39,7 @@ def test_an_interrupted_training_resumes_to_the_same_bits(
     epoch: int, straight: Path, coloured_data: Path, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(coloured_data, tmp_path, tiny_recipe, watch=Interruption(epoch))
+        train(coloured_data, tmp_path, tiny_recipe, watch=StopAfter(epoch))
     assert not (tmp_path / TEST_ACCURACY).exists()
     train(coloured_data, tmp_path, tiny_recipe, resume=True)
     assert metrics(tmp_path) == metrics(straight)
@@ -148,5 +135,5 @@ def test_data_and_model_that_do_not_fit_are_refused_before_training(
 
 def test_predicting_needs_the_checkpoints_own_classes(straight: Path, coloured_data: Path) -> None:
     dataset = load_dataset(coloured_data, "test")
-    with pytest.raises(TrainingError, match="classes are red, green, blue"):
+    with pytest.raises(DatasetError, match="classes are red, green, blue"):
         predict(straight / CHECKPOINT, replace(dataset, classes=("red", "green", "blue")))
