@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.data.datasets import DatasetError, held_out, load_dataset, split_names
+from satllm_ros.data.datasets import DatasetError, held_out, held_out_part, load_dataset, split_names
 from satllm_ros.data.images import ImageError
 
 
@@ -102,6 +102,23 @@ def test_inconsistent_columns_are_refused(
         load_dataset(tmp_path / "odd.parquet", "train")
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "kind"),
+    [
+        ("image", [{"bytes": b"", "path": ""}] * 27, "struct<bytes: binary, path: string>"),
+        ("split", [0] * 27, "int64"),
+        ("label", ["Field"] * 27, "string"),
+    ],
+)
+def test_columns_of_other_types_are_named(
+    column: str, values: list[object], kind: str, tmp_path: Path, parquet_table: pa.Table
+) -> None:
+    table = parquet_table.set_column(parquet_table.schema.get_field_index(column), column, pa.array(values))
+    pq.write_table(table, tmp_path / "odd.parquet")
+    with pytest.raises(DatasetError, match=f"columns of other types: {column} is {kind}; labels are integers"):
+        load_dataset(tmp_path / "odd.parquet", "train")
+
+
 def test_without_pyarrow_the_remedy_is_named(parquet_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DatasetError, match="pip install pyarrow"):
@@ -139,6 +156,14 @@ def test_held_out_gives_every_class_its_share(sizes: list[int], share: float, se
     taken = np.bincount(labels[chosen], minlength=len(sizes))
     assert np.all(np.abs(taken - count * np.array(sizes) / len(labels)) < 1)
     assert np.array_equal(chosen, held_out(labels, count, seed))
+
+
+def test_the_held_out_part_is_at_most_a_fifth_of_few_images() -> None:
+    assert [len(held_out_part(np.zeros(size, dtype=int))) for size in (5, 27, 9_999, 10_000, 50_000)] == [
+        *(1, 5, 1999, 2000, 2000)
+    ]
+    with pytest.raises(DatasetError, match="4 training images are too few; at least 5 are needed"):
+        held_out_part(np.zeros(4, dtype=int))
 
 
 def test_held_out_depends_on_the_seed_and_refuses_to_leave_nothing() -> None:

@@ -43,6 +43,14 @@ def test_the_name_may_be_the_folder_itself_and_a_parquet_file_goes_first(publish
     assert load_dataset(published, "test").classes == ("Field", "Forest", "Lake")
 
 
+@pytest.mark.parametrize("name", ["EuroSAT_RGB", "EuroSAT", "eurosat", "2750"])
+def test_the_published_folder_itself_may_be_named(name: str, published: Path) -> None:
+    expected = load_dataset(published / "eurosat", "test").filenames
+    folder = (published / "EuroSAT_RGB").rename(published / name)
+    assert split_names(folder) == ("test", "train")
+    assert load_dataset(folder, "test").filenames == expected
+
+
 def test_a_folder_of_that_name_with_class_folders_is_a_plain_one(class_folders: Path) -> None:
     renamed = class_folders.rename(class_folders.parent / "resisc45")
     assert split_names(renamed) == ("test", "train")
