@@ -83,12 +83,12 @@ def begin_model(recipe: Recipe, arguments: dict[str, Any], classes: tuple[str, .
     A checkpoint of other classes gives all but its head, one of other sizes is resampled.
     """
     torch.manual_seed(recipe.seed)
+    # In float32 whatever the checkpoint is stored in.
+    model = build(recipe.architecture, arguments)
     if start is not None and start.is_of(arguments, classes):
-        model = load_model(start.checkpoint).float()
-    else:
-        model = build(recipe.architecture, arguments)
-        if start is not None:
-            transfer(start.checkpoint, model, with_head=start.spec is not None and start.spec.classes == classes)
+        model.load_state_dict(load_model(start.checkpoint).state_dict())
+    elif start is not None:
+        transfer(start.checkpoint, model, with_head=start.spec is not None and start.spec.classes == classes)
     if recipe.trained == "head":
         model.requires_grad_(False)
         for name, module in model.named_modules():

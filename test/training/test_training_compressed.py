@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from interruption import StopAfter
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from satllm_ros.compression.mask_file import load_masks
 from satllm_ros.data.datasets import load_dataset
@@ -99,6 +101,19 @@ def test_the_epoch_is_chosen_by_what_arrives_coded(
     monkeypatch.setattr(train_module, "held_out_accuracy", lambda *given: next(coded if given[3:] else uncompressed))
     train(coloured_data, tmp_path / "three", recipe, start=start, watch=(watch := Copies(tmp_path / "three")))
     assert (tmp_path / "three" / CHECKPOINT).read_bytes() == watch.files[1] != watch.files[0]
+
+
+def test_a_checkpoint_of_bfloat16_is_trained_further_in_float32(
+    start: Start, recipe: Recipe, coloured_data: Path, tmp_path: Path
+) -> None:
+    with safe_open(start.checkpoint, "pt") as file:
+        metadata = file.metadata()
+    stored = {name: tensor.bfloat16() for name, tensor in load_file(start.checkpoint).items()}
+    save_file(stored, tmp_path / "half.safetensors", metadata)
+    half = Start(tmp_path / "half.safetensors", read_spec(tmp_path / "half.safetensors"))
+    train(coloured_data, tmp_path / "out", replace(recipe, epochs=1, init=half.spec.model_id), start=half)
+    trained = torch.load(tmp_path / "out" / STATE, weights_only=True)["model"]
+    assert {weight.dtype for weight in trained.values()} == {torch.float32}
 
 
 def test_temperature_falls_and_masks_are_no_longer_drawn_at_the_end(recipe: Recipe) -> None:
