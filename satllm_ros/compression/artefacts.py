@@ -257,7 +257,10 @@ def load_artefacts(path: Path, *, model_id: str | None = None) -> Artefacts:
             f"codec artefacts {path} say they are {stated_id}, their content is {artefacts.artefact_id}"
         )
     if model_id is not None and artefacts.model_id != model_id:
-        raise ArtefactError(f"codec artefacts {path} are of model {artefacts.model_id}, needed are those of {model_id}")
+        raise ArtefactError(
+            f"codec artefacts {path} are of model {artefacts.model_id}, needed are those of {model_id}; "
+            "satllm calibrate-codec makes them"
+        )
     return artefacts
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from satllm_ros.model.stage import Stage
 
 _BATCH_IMAGES = 32
+_IMAGES, _MEASURE_IMAGES = 1500, 1000
 _SETTINGS = (
     *("raw", "fp16", "int8", "topk", "randtopk", "mask", "mask:0.5:8", "mask_dynamic"),
     *("klt:8", "klt:12", "klt:14", "klt:16", "klt:18", "klt:20"),
@@ -36,15 +37,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="Parquet file, or folder of class folders, possibly under train/ and test/",
     )
     parser.add_argument("--split", default="train", help="split to take, or all (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=1500, help="how many images to use (default: %(default)s)")
+    parser.add_argument(
+        "--images", type=int, help=f"how many images to use (default: {_IMAGES}, of a small split three fifths)"
+    )
     parser.add_argument(
         "--measure-images",
         type=int,
-        default=1000,
-        help="how many others to measure each setting's accuracy and ratio on (default: %(default)s)",
+        help="how many others to measure each setting's accuracy and ratio on (default: "
+        f"{_MEASURE_IMAGES}, of a small split the rest)",
     )
     parser.add_argument(
-        "--settings", nargs="+", default=_SETTINGS, metavar="SETTING", help="which (default: %(default)s)"
+        "--settings", nargs="+", default=_SETTINGS, metavar="SETTING", help=f"which (default: {' '.join(_SETTINGS)})"
     )
     parser.add_argument("--masks", type=Path, help="masks that `satllm train --compress mask` learned for this model")
     parser.add_argument("--seed", type=int, default=0, help="seed of their choice (default: %(default)s)")
@@ -76,14 +79,18 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     spec = read_spec(args.checkpoint)
     masks = None if args.masks is None else load_masks(args.masks, model_id=spec.model_id)
     dataset = load_dataset(args.data, args.split)
-    wanted = args.images + args.measure_images
-    if min(args.images, args.measure_images) < 1 or wanted > len(dataset):
+    images, measured = args.images, args.measure_images
+    if images is None:
+        images = min(_IMAGES, len(dataset) * 3 // 5)
+    if measured is None:
+        measured = min(_MEASURE_IMAGES, len(dataset) - images)
+    if min(images, measured) < 1 or images + measured > len(dataset):
         raise ValueError(
-            f"--images {args.images} and --measure-images {args.measure_images} must be positive and together at most "
+            f"--images {images} and --measure-images {measured} must be positive and together at most "
             f"the {len(dataset)} images of split {args.split!r}"
         )
-    chosen = np.random.default_rng(args.seed).permutation(len(dataset))[:wanted]
-    for_tables, for_accuracy = np.sort(chosen[: args.images]), np.sort(chosen[args.images :])
+    chosen = np.random.default_rng(args.seed).permutation(len(dataset))[: images + measured]
+    for_tables, for_accuracy = np.sort(chosen[:images]), np.sort(chosen[images:])
     stages = [load_stage(args.checkpoint, block - 1, block) for block in range(1, spec.blocks + 1)]
     steps = [_step(stage, torch) for stage in stages]
 
@@ -93,11 +100,11 @@ def calibrate_codec(args: argparse.Namespace) -> int:
             yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]
 
     def activations() -> "Iterator[dict[int, np.ndarray]]":
-        return (_at_cuts(steps, images) for images, _ in inputs(for_tables))
+        return (_at_cuts(steps, stack) for stack, _ in inputs(for_tables))
 
     scales = calibrate(activations(), spec.prefix_tokens)
-    images = (torch.from_numpy(images) for images, _ in inputs(for_tables))
-    found = sensitivities(args.checkpoint, images, spec.prefix_tokens, seed=args.seed)
+    tensors = (torch.from_numpy(stack) for stack, _ in inputs(for_tables))
+    found = sensitivities(args.checkpoint, tensors, spec.prefix_tokens, seed=args.seed)
     tables, coefficients = calibrate_tables(activations, found, spec.prefix_tokens)
     if masks is not None:
         tables = with_masks(tables, masks)
@@ -109,10 +116,12 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     save_artefacts(args.out, artefacts)
     print(
         f"{args.out}: artefacts {artefacts.artefact_id} of model {spec.model_id}, "
-        f"cuts {min(scales)} to {max(scales)}, from {args.images} images"
+        f"cuts {min(scales)} to {max(scales)}, from {images} images"
     )
+    if masks is None:
+        print("  masks are from these images; with --masks they are those that satllm train --compress mask learned")
     for name, found in measurements.items():
-        print(f"  {name}: accuracy {found.accuracy:.4f} on {args.measure_images} other images, {1 / found.ratio:.2f}x")
+        print(f"  {name}: accuracy {found.accuracy:.4f} on {measured} other images, {1 / found.ratio:.2f}x")
     return 0
 
 

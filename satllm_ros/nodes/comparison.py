@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -25,8 +25,14 @@ Labels = dict[tuple[int, int], int]
 BATCH_TILES = 64
 
 
-def bag_truth(path: Path, classes: int) -> Labels:
-    """True class of (frame, tile 0) from a bag's label topic; empty if it has none."""
+def bag_truth(path: Path, classes: Sequence[str]) -> Labels:
+    """True class of (frame, tile 0) from a bag's label topic; empty if it has none.
+
+    Raises
+    ------
+    ValueError
+        If a label is of a class that is not the model's at that place; the message names both.
+    """
     topic = label_topic(path)
     if topic is None:
         return {}
@@ -35,8 +41,13 @@ def bag_truth(path: Path, classes: int) -> Labels:
         # A damaged record ends in rmw's own error, a RuntimeError: that class stays unknown.
         with suppress(RuntimeError):
             label = deserialize_message(recorded.cdr, m.SceneLabel)
-            if label.label < classes:
-                truth[(stamp_ns(label), 0)] = label.label
+            known = classes[label.label] if label.label < len(classes) else None
+            if known != label.class_name:
+                raise ValueError(
+                    f"the bag labels an image {label.class_name!r}, class {label.label}, which the model calls "
+                    f"{known!r}; its classes are {', '.join(classes)}"
+                )
+            truth[(stamp_ns(label), 0)] = label.label
     return truth
 
 

@@ -267,7 +267,7 @@ class RecorderNode(FlightNode):
             return
         try:
             if kind == "bag":
-                self._run.truth = bag_truth(path, len(self._spec.classes))
+                self._judge(path)
             if self.value("reference") and not self._stop.requested:
                 self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
                 frames = source_frames(kind, path, self.value("image_topic"))
@@ -276,6 +276,12 @@ class RecorderNode(FlightNode):
         except (ValueError, OSError) as error:
             # A source that breaks off is no reason to go without a report of what flew.
             self.get_logger().error(f"no comparison with the source: {error}")
+
+    def _judge(self, bag: Path) -> None:
+        try:
+            self._run.truth = bag_truth(bag, self._spec.classes)
+        except ValueError as error:
+            self.get_logger().error(f"accuracy is not reported: {error}")
 
     def _source_path(self) -> Path:
         path = self.value("path")

@@ -23,7 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "with --compress while its activations are coded at cuts drawn at random. A part of the split is held "
         "out to choose the epoch; the test split is read once, at the end. Ctrl-C stops; --resume continues "
         "after the last whole epoch, in as many processes to the same result. Several processes train together under "
-        "torchrun: `torchrun --nproc-per-node 2 --no-python satllm train ...`.",
+        "torchrun: `torchrun --nproc-per-node 2 --no-python satllm train ...`, both on the PATH.",
     )
     trainer.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     trainer.add_argument("--out", type=Path, required=True, help="folder for checkpoint, metrics and state")
@@ -69,7 +69,7 @@ def run_train(args: argparse.Namespace) -> int:
     from satllm_ros.training.beginning import Start
     from satllm_ros.training.ranks import joined_ranks
     from satllm_ros.training.recipe import Recipe
-    from satllm_ros.training.train import CHECKPOINT, METRICS, train
+    from satllm_ros.training.train import CHECKPOINT, MASKS, METRICS, train
     from satllm_ros.training.watch import ProgressBar, accuracy_table
 
     start, init = None, None
@@ -110,7 +110,8 @@ def run_train(args: argparse.Namespace) -> int:
         return 130
     console.print(accuracy_table(rows, "test split"))
     console.print(f"test accuracy of {rows[-1]}")
-    console.print(f"wrote {args.out / CHECKPOINT} and {args.out / METRICS}")
+    written = [args.out / name for name in (CHECKPOINT, MASKS, METRICS) if (args.out / name).exists()]
+    console.print(f"wrote {', '.join(map(str, written))}")
     return 0
 
 

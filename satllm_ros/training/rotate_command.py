@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BATCH_IMAGES = 100
+_IMAGES = 1000
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--checkpoint", type=Path, required=True, help="model, a safetensors file")
     parser.add_argument("--data", type=Path, required=True, help="Parquet file, or folder of class folders")
     parser.add_argument("--split", default="train", help="split to take, or all (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=1000, help="how many, drawn at random (default: %(default)s)")
+    parser.add_argument("--images", type=int, help=f"how many, drawn at random (default: {_IMAGES}, or all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.set_defaults(run=run_rotate)
@@ -44,9 +45,10 @@ def run_rotate(args: argparse.Namespace) -> int:
     model = load_model(args.checkpoint)
     check_turnable(model)
     dataset = load_dataset(args.data, args.split)
-    if not 1 <= args.images <= len(dataset):
-        raise ValueError(f"--images {args.images} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")
-    chosen = dataset.draw(args.images, args.seed)
+    images = min(_IMAGES, len(dataset)) if args.images is None else args.images
+    if not 1 <= images <= len(dataset):
+        raise ValueError(f"--images {images} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")
+    chosen = dataset.draw(images, args.seed)
 
     def batches() -> "Iterator[Tensor]":
         for first in range(0, len(chosen), _BATCH_IMAGES):
@@ -59,5 +61,5 @@ def run_rotate(args: argparse.Namespace) -> int:
     )
     rotate(model, axes)
     save_checkpoint(args.out, model, spec.architecture, spec.arguments, spec.mean, spec.std, spec.classes)
-    print(f"{args.out}: model {read_spec(args.out).model_id}, {spec.model_id} in other axes, from {args.images} images")
+    print(f"{args.out}: model {read_spec(args.out).model_id}, {spec.model_id} in other axes, from {images} images")
     return 0

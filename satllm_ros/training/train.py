@@ -144,7 +144,7 @@ def _check_size(dataset: Dataset, architecture: str, arguments: dict[str, Any]) 
     if (height, width) != (geometry.image_height, geometry.image_width):
         raise TrainingError(
             f"the images are {width}x{height}, {architecture} with {arguments} takes "
-            f"{geometry.image_width}x{geometry.image_height}; give img_size={height} among its arguments"
+            f"{geometry.image_width}x{geometry.image_height}; give --model-args img_size={height}"
         )
 
 

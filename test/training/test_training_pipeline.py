@@ -27,9 +27,9 @@ def runs(coloured_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = ("--data", coloured_data)
     rotated, masks = root / "rotated.safetensors", root / "masks"
     assert satllm("train", *data, "--out", root / "plain", *SHORT, "--lr", 1e-2, "--model-args", *ARGUMENTS) == 0
-    assert satllm("rotate", *data, "--checkpoint", root / "plain" / CHECKPOINT, "--images", 40, "--out", rotated) == 0
+    assert satllm("rotate", *data, "--checkpoint", root / "plain" / CHECKPOINT, "--out", rotated) == 0
     assert satllm("train", *data, "--init", rotated, "--compress", "mask", "--out", masks, *SHORT) == 0
-    made = ("--images", 30, "--measure-images", 10, "--settings", "mask:0.2:8", "--out", root / "codec.safetensors")
+    made = ("--settings", "mask:0.2:8", "--out", root / "codec.safetensors")
     learned = ("--checkpoint", masks / CHECKPOINT, "--masks", masks / MASKS)
     assert satllm("calibrate-codec", *data, *learned, *made) == 0
     return root
@@ -87,6 +87,8 @@ def test_held_out_images_are_a_split_of_their_own(runs: Path, coloured_data: Pat
         (("calibrate-codec", "--checkpoint", "plain", "--masks", "masks"), "holds masks of model"),
         (("calibrate-codec", "--checkpoint", "plain", "--seed", -1), "--seed -1 is not allowed"),
         (("calibrate-codec", "--checkpoint", "plain", "--out", "none/codec.safetensors"), "there is no folder"),
+        (("train", "--init", "none/a.json"), "none/a.json: No such file or directory"),
+        (("calibrate-codec", "--checkpoint", "plain", "--images", 60), "together at most the 60 images"),
         (("rotate", "--checkpoint", "plain", "--images", 0), "--images 0 is not allowed; 1 to 60 are"),
         (("rotate", "--checkpoint", "plain", "--images", 40, "--seed", -1), "seed -1 is not allowed"),
         (("rotate", "--checkpoint", "plain", "--out", "none/turned.safetensors"), "there is no folder"),

@@ -126,7 +126,7 @@ def test_data_and_model_that_do_not_fit_are_refused_before_training(
 ) -> None:
     with pytest.raises(TrainingError, match="lacks the split test and the split train; it has none"):
         train(coloured_data / "train", tmp_path, tiny_recipe)
-    with pytest.raises(TrainingError, match="images are 16x16, .* takes 64x64; give img_size=16"):
+    with pytest.raises(TrainingError, match="images are 16x16, .* takes 64x64; give --model-args img_size=16"):
         train(coloured_data, tmp_path, Recipe())
     with pytest.raises(ModelError, match="resnet18"):
         train(coloured_data, tmp_path, replace(tiny_recipe, architecture="resnet18"))
