@@ -81,7 +81,7 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     dataset = load_dataset(args.data, args.split)
     images, measured = args.images, args.measure_images
     if images is None:
-        images = min(_IMAGES, len(dataset) * 3 // 5)
+        images = min(_IMAGES, len(dataset) * 3 // 5 if measured is None else len(dataset) - measured)
     if measured is None:
         measured = min(_MEASURE_IMAGES, len(dataset) - images)
     if min(images, measured) < 1 or images + measured > len(dataset):

@@ -34,7 +34,7 @@ def load_masks(path: Path, *, model_id: str) -> dict[int, np.ndarray]:
         with safe_open(path, framework="numpy") as file:
             found = (file.metadata() or {}).get(_MODEL)
             if found is None:
-                raise ArtefactError(f"{path} holds no masks that satllm train learned")
+                raise ArtefactError(f"{path} holds no masks that satllm train learned since version 0.4")
             if found != model_id:
                 raise ArtefactError(f"{path} holds masks of model {found}, needed are those of {model_id}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -187,8 +187,8 @@ def held_out(labels: NDArray[np.integer], count: int, seed: int = 0) -> NDArray[
 def held_out_part(labels: NDArray[np.integer], count: int = HELD_OUT_IMAGES) -> NDArray[np.int64]:
     """The part of a training split that no training sees, so that choices can be made on it; see `held_out`.
 
-    `count` images, of a small data set at most a fifth; the same ones of the same data, whatever the seed of a
-    training, so that one that goes on from another's checkpoint has seen none of them.
+    `count` images, of a small data set at most a fifth; the same ones of the same labels in the same order, whatever
+    the seed of a training, so that one that goes on from another's checkpoint has seen none of them.
 
     Raises
     ------

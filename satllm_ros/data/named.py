@@ -25,7 +25,7 @@ _PUBLISHED = {
 }
 
 
-# What a path may end in: a name, or the folder in which the images are published.
+# What a folder may be called: by the name, or as the images are published.
 _NAMES = {
     Path(place).name.lower(): name for name, published in _PUBLISHED.items() for place in (name, *published.places)
 }
@@ -42,7 +42,7 @@ def find_named(path: Path) -> tuple[str, Path] | None:
     DatasetError
         If the path ends in such a name, but nothing is there; the message lists what was looked for.
     """
-    name = _NAMES.get(path.name.lower())
+    name = (_NAMES if path.is_dir() else {name: name for name in _PUBLISHED}).get(path.name.lower())
     if name is None or path.is_file():
         return None
     root = path if path.is_dir() else path.parent
@@ -61,7 +61,7 @@ def load_published_folder(name: str, path: Path, split: str) -> Dataset:
 
     Each class gives its share of the test images, rounded by the largest-remainder method. Its files, sorted by the
     number in their names, are permuted by one generator of seed 0 that the classes use in the order of their names;
-    the first ones are the test images.
+    the first ones are the test images. Images come by class, then by number, as in the Parquet files.
     """
     from satllm_ros.data.class_folders import load_class_folders
 
@@ -76,7 +76,8 @@ def load_published_folder(name: str, path: Path, split: str) -> Dataset:
         files = sorted(np.flatnonzero(whole.labels == label), key=lambda index: _number(whole.filenames[index]))
         drawn = [files[index] for index in generator.permutation(len(files))]
         chosen += drawn[:count] if split == "test" else drawn[count:]
-    return whole.only(np.sort(np.array(chosen, dtype=np.int64)))
+    chosen.sort(key=lambda index: (whole.labels[index], _number(whole.filenames[index])))
+    return whole.only(np.array(chosen, dtype=np.int64))
 
 
 def published_splits() -> tuple[str, ...]:

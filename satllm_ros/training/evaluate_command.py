@@ -53,14 +53,14 @@ def run_evaluate(args: argparse.Namespace) -> int:
     import numpy as np
     from rich.console import Console
 
-    from satllm_ros.data.datasets import held_out_part, load_dataset
+    from satllm_ros.data.datasets import held_out_part, load_dataset, split_names
     from satllm_ros.data.output import check_output
 
     if args.codec is None and (args.json or args.cuts):
         raise ValueError("--cuts and --json need --codec")
     if args.json is not None:
         check_output(args.json)
-    if args.split == _HELD_OUT:
+    if args.split == _HELD_OUT and _HELD_OUT not in split_names(args.data):
         dataset = load_dataset(args.data, "train")
         dataset = dataset.only(held_out_part(dataset.labels))
     else:

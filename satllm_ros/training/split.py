@@ -16,7 +16,8 @@ from satllm_ros.training.recipe import Recipe, TrainingError
 class TrainingSplit:
     """Images as (n, 3, H, W) uint8 and labels as (n,) int64, the training part and the part held out from it.
 
-    `mean` and `std` are of the training part's channels, in 0..1; `data_id` hashes all names and labels.
+    `mean` and `std` are of the training part's channels, in 0..1; `data_id` hashes all names and labels, and
+    which are held out.
     """
 
     images: Tensor
@@ -55,7 +56,10 @@ def split_training_images(dataset: Dataset, recipe: Recipe) -> TrainingSplit:
     labels, kept_out = dataset.labels[indices], kept_out[indices]
     images = dataset.stack(indices)
     mean, std = channel_statistics(images, ~kept_out)
-    names = "\n".join(f"{dataset.filenames[index]} {dataset.labels[index]}" for index in indices)
+    names = "\n".join(
+        f"{dataset.filenames[index]} {dataset.labels[index]} {held}"
+        for index, held in zip(indices, kept_out, strict=True)
+    )
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
     return TrainingSplit(
         images=tensor[torch.from_numpy(~kept_out)].contiguous(),

@@ -51,6 +51,17 @@ def test_the_published_folder_itself_may_be_named(name: str, published: Path) ->
     assert load_dataset(folder, "test").filenames == expected
 
 
+def test_images_come_by_class_and_number_so_that_the_same_are_held_out_of_the_parquet_file(published: Path) -> None:
+    for split in ("test", "train"):
+        names = load_dataset(published / "eurosat", split).filenames
+        assert list(names) == sorted(names, key=lambda name: (name.split("/")[0], int(name.split("_")[-1][:-4])))
+
+
+def test_a_file_that_is_missing_is_not_taken_from_elsewhere(published: Path) -> None:
+    with pytest.raises(DatasetError, match=r"eurosat_rgb\.parquet does not exist"):
+        load_dataset(published / "eurosat_rgb.parquet", "test")
+
+
 def test_a_folder_of_that_name_with_class_folders_is_a_plain_one(class_folders: Path) -> None:
     renamed = class_folders.rename(class_folders.parent / "resisc45")
     assert split_names(renamed) == ("test", "train")

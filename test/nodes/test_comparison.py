@@ -18,13 +18,15 @@ def write_labels(path: Path, *labels: tuple[int, str]) -> Path:
 
 
 def test_the_true_class_of_each_frame(tmp_path: Path) -> None:
-    bag = write_labels(tmp_path / "bag", (1, "Lake"), (0, "Field"))
+    bag = write_labels(tmp_path / "bag", (1, "Lake"), (0, "Field"), (1, ""))
     truth = bag_truth(bag, ("Field", "Lake"))
-    assert [truth[key] for key in sorted(truth)] == [1, 0]
+    assert [truth[key] for key in sorted(truth)] == [1, 0, 1]
 
 
 @pytest.mark.parametrize("label", [(0, "roof"), (2, "solar")])
 def test_labels_of_other_classes_are_no_truth(label: tuple[int, str], tmp_path: Path) -> None:
     bag = write_labels(tmp_path / "bag", (1, "Lake"), label)
-    with pytest.raises(ValueError, match=f"labels an image '{label[1]}', class {label[0]}, .*classes are Field, Lake"):
+    with pytest.raises(
+        ValueError, match=f"labels an image '{label[1]}', class {label[0]}; the model's classes are Field, Lake"
+    ):
         bag_truth(bag, ("Field", "Lake"))

@@ -129,4 +129,4 @@ def test_bad_input_is_said_in_a_sentence(
     printed = capsys.readouterr().err
     assert printed.startswith("satllm: error: ") and printed.count("\n") == 1
     assert message in printed
-    assert not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("out/*")) and not (tmp_path / "out").is_file()
