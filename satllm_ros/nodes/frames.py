@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cv_bridge import CvBridge
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 
 from satllm_ros.data.bag import count_messages, image_topic, read_messages
 from satllm_ros.data.folder import read_folder
-from satllm_ros.nodes.conversions import to_bytes
+from satllm_ros.data.images import ImageError, decode_image, jpeg_as_is
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
+from satllm_ros.nodes.encodings import decode_message
 from satllm_ros.nodes.qos import message_class
-from satllm_ros.runtime.tiles import TileError, cut_tiles, decode_jpeg, encode_tile
-
-_BRIDGE = CvBridge()
+from satllm_ros.runtime.tiles import cut_tiles, encode_tile
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where it came as one.
+    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where satellites read the same pixels from it.
 
     `recorded_ns` is when a bag recorded it [ns since 1970]; None for images that are in no bag.
     """
@@ -49,42 +48,18 @@ def stamp_ns(message: Any) -> int:
     return max(0, stamp.sec * 1_000_000_000 + stamp.nanosec)
 
 
-def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
+def frame_from(message: Any, place: int, rules: PixelRules = AS_DECLARED) -> Frame | UnreadableFrame:
     """Frame of a sensor_msgs Image or CompressedImage; its number is the header stamp [ns], or its place without."""
     number = stamp_ns(message) or place
     try:
-        if isinstance(message, CompressedImage):
-            data = bytes(message.data)
-            rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
-            return Frame(number, rgb, data if data.startswith(b"\xff\xd8") else None)
-        return Frame(number, _BRIDGE.imgmsg_to_cv2(_plain(message), desired_encoding="rgb8"), None)
-    # cv_bridge and OpenCV raise whatever they stumble on; each means that this image cannot be read.
-    except Exception as error:  # noqa: BLE001
-        return UnreadableFrame(number, str(error) or repr(error))
+        rgb = decode_message(message, rules)
+    except ImageError as error:
+        return UnreadableFrame(number, str(error))
+    data = bytes(message.data) if isinstance(message, CompressedImage) else b""
+    return Frame(number, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def _plain(message: Image) -> Image:
-    """The same image without what cv_bridge from PyPI gets wrong: padded rows, and a byte order of single bytes."""
-    dtype, channels = _BRIDGE.encoding_to_dtype_with_channels(message.encoding)
-    value_bytes = np.dtype(dtype).itemsize
-    row_bytes = message.width * channels * value_bytes
-    big_endian = message.is_bigendian and value_bytes > 1
-    if message.step <= row_bytes and big_endian == message.is_bigendian:
-        return message
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    if message.step > row_bytes:
-        data = np.ascontiguousarray(data.reshape(message.height, message.step)[:, :row_bytes])
-    return Image(
-        height=message.height,
-        width=message.width,
-        encoding=message.encoding,
-        is_bigendian=int(big_endian),
-        step=row_bytes,
-        data=to_bytes(data),
-    )
-
-
-def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
+def bag_frames(path: Path, topic: str | None, rules: PixelRules = AS_DECLARED) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag's image topic, in recorded order."""
     name = image_topic(path, topic or None)
     for place, recorded in enumerate(read_messages(path, [name]), start=1):
@@ -94,7 +69,7 @@ def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFram
         except RuntimeError as error:
             yield UnreadableFrame(place, f"the record is no {recorded.type_name}: {error}", recorded.stamp_ns)
         else:
-            yield replace(frame_from(message, place), recorded_ns=recorded.stamp_ns)
+            yield replace(frame_from(message, place, rules), recorded_ns=recorded.stamp_ns)
 
 
 def count_bag_frames(path: Path, topic: str | None) -> int:
@@ -102,21 +77,23 @@ def count_bag_frames(path: Path, topic: str | None) -> int:
     return count_messages(path, image_topic(path, topic or None))
 
 
-def folder_frames(path: Path) -> Iterator[Frame | UnreadableFrame]:
+def folder_frames(path: Path, rules: PixelRules = AS_DECLARED) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a folder's image files, in order of name; a file's number is its place, from 1."""
     for place, file in enumerate(read_folder(path), start=1):
         data = file.read_bytes()
         try:
-            yield Frame(
-                place, decode_jpeg(np.frombuffer(data, dtype=np.uint8)), data if data.startswith(b"\xff\xd8") else None
-            )
-        except TileError as error:
-            yield UnreadableFrame(place, f"{file.name}: {error}")
+            rgb = decode_image(data, file.name, rules)
+        except ImageError as error:
+            yield UnreadableFrame(place, str(error))
+        else:
+            yield Frame(place, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def source_frames(kind: str, path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
+def source_frames(
+    kind: str, path: Path, topic: str | None, rules: PixelRules = AS_DECLARED
+) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag or folder."""
-    return bag_frames(path, topic) if kind == "bag" else folder_frames(path)
+    return bag_frames(path, topic, rules) if kind == "bag" else folder_frames(path, rules)
 
 
 def count_source_frames(kind: str, path: Path, topic: str | None) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image
+
+from satllm_ros.data import jpeg as jpeg_files
+from satllm_ros.data.image_errors import ImageError
 
 JPEG_QUALITY = 95
 
@@ -74,13 +75,10 @@ def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int
         piece = np.frombuffer(data[offset : offset + size], dtype=np.uint8)
         offset += size
         if jpeg:
-            _check_pixels(piece, index, height, width)
-            decoded = decode_jpeg(piece)
-            if decoded.shape != images.shape[1:]:
-                raise TileError(
-                    f"tile {index} is {decoded.shape[1]}x{decoded.shape[0]} pixels, declared {width}x{height}"
-                )
-            images[index] = decoded
+            try:
+                images[index] = jpeg_files.decode_jpeg(piece.tobytes(), (height, width))
+            except ImageError as error:
+                raise TileError(f"tile {index}: {error}") from None
         elif piece.size != height * width * 3:
             raise TileError(f"tile {index} has {piece.size} bytes, {width}x{height} RGB needs {height * width * 3}")
         else:
@@ -89,23 +87,8 @@ def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int
 
 
 def decode_jpeg(data: np.ndarray) -> np.ndarray:
-    """RGB image, uint8 (H, W, 3), of the bytes of a JPEG file; raises `TileError` if they are none."""
+    """RGB image, uint8 (H, W, 3), of the bytes of a JPEG file, as satellites decode it; raises `TileError` if none."""
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:
-        # Raised, not returned, when a header declares more pixels than OpenCV allows.
-        image = None
-    if image is None:
-        raise TileError(f"{data.size} bytes are not a readable image")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _check_pixels(data: np.ndarray, index: int, height: int, width: int) -> None:
-    # Before decoding: some hundred bytes can declare gigabytes of pixels.
-    try:
-        with Image.open(io.BytesIO(data)) as header:
-            columns, rows = header.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TileError(f"tile {index}: {data.size} bytes are not a readable image ({error})") from None
-    if columns * rows != height * width:
-        raise TileError(f"tile {index} is {columns}x{rows} pixels, declared {width}x{height}")
+        return jpeg_files.decode_jpeg(data.tobytes())
+    except ImageError as error:
+        raise TileError(str(error)) from None
