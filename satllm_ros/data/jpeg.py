@@ -1,6 +1,6 @@
 """JPEG files: their header, and the one decoder that training, sensing and satellites share.
 
-It is Pillow's. OpenCV's gives the same pixels, but fills up what a cut-off file lacks without a word.
+It is Pillow's. OpenCV's gives the same pixels, but some of its versions fill up what a cut-off file lacks, without a word.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ def decode_jpeg(data: bytes, size: tuple[int, int] | None = None) -> NDArray[np.
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             if size is not None and image.size != size[::-1]:
-                raise ImageError(f"it is {image.width}x{image.height} pixels, declared {size[1]}x{size[0]}")
-            return np.array(image.convert("RGB"))
+                raise ImageError(f"is {image.width}x{image.height} pixels, declared {size[1]}x{size[0]}")
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     except ImageError:
         raise
     # Pillow stumbles over damaged files in many ways; each means that this one cannot be read.
     except Exception as error:  # noqa: BLE001
-        raise ImageError(f"{len(data)} bytes are not a readable image ({_reason(error)})") from error
+        raise ImageError(f"of {len(data)} bytes is not a readable image ({_reason(error)})") from error
 
 
 def _reason(error: Exception) -> str:

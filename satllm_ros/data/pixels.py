@@ -79,7 +79,9 @@ class PixelRules:
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(value, dict) or not value.keys() <= names | {"resampling"}:
-            raise PixelRulesError(f"the rules of pixels are {value!r}; a mapping of {', '.join(sorted(names))} is needed")
+            raise PixelRulesError(
+                f"the rules of pixels are {value!r}; a mapping of {', '.join(sorted(names))} is needed"
+            )
         if value.get("resampling", RESAMPLING) != RESAMPLING:
             raise PixelRulesError(f"images were resampled by {value['resampling']!r}; {RESAMPLING} is known here")
         stated = {name: value[name] for name in names if name in value}
@@ -112,8 +114,8 @@ class PixelRules:
             stated, known = getattr(self, field.name), getattr(recorded, field.name)
             if None not in (stated, known) and stated != known:
                 raise PixelRulesError(
-                    f"{field.name} {_text(stated)} is stated, but {owner} was trained with {field.name} {_text(known)}; "
-                    "leave it out or state the same"
+                    f"{field.name} {_text(stated)} is stated, but {owner} was trained with {field.name} {_text(known)};"
+                    " leave it out or state the same"
                 )
         return self.filled_from(recorded)
 

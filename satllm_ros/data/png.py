@@ -7,7 +7,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -76,11 +75,14 @@ def read_wide_png(data: bytes, header: PngHeader) -> NDArray[Any]:
     ImageError
         If it cannot be decoded.
     """
+    # Only here: who reads bags or lists a data set needs no OpenCV.
+    import cv2
+
     try:
         # Unchanged: at its depth, not turned. OpenCV's order is blue, green, red.
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise ImageError(f"cannot be decoded ({error})") from error
+        raise ImageError(f"cannot be decoded ({' '.join(str(error).split())})") from error
     if found is None or found.dtype != np.uint16:
         raise ImageError("cannot be decoded")
     bands, colours = COLOUR_TYPES[header.colour_type]

@@ -58,7 +58,9 @@ class Layout:
         """
         here = f"has {self.bits}-bit {self.kind} samples, {self.bands} band{'s' * (self.bands > 1)} a pixel"
         if rules.bands is not None and max(rules.bands) > self.bands:
-            raise PixelsRefusedError(f"{here}; band {max(rules.bands)} is asked for (bands: 1 to {self.bands} are there)")
+            raise PixelsRefusedError(
+                f"{here}; band {max(rules.bands)} is asked for (bands: 1 to {self.bands} are there)"
+            )
         missing = []
         if rules.bands is None and not self.colours:
             missing.append("bands (which are red, green and blue, or which one is grey)")

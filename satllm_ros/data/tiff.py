@@ -61,7 +61,9 @@ def read_tiff(data: bytes, check: Callable[[Layout], None]) -> TiffPicture:
     try:
         from tifffile import TiffFile
     except ImportError as error:
-        raise ImageError("needs tifffile to be read, which is not installed: pip install tifffile imagecodecs") from error
+        raise ImageError(
+            "needs tifffile to be read, which is not installed: pip install tifffile imagecodecs"
+        ) from error
     try:
         with TiffFile(io.BytesIO(data)) as file:
             page = file.pages[0]

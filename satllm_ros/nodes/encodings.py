@@ -195,14 +195,15 @@ def _from_nv24(message: Any) -> Samples:
 
 def _check_even(message: Any, side: str) -> None:
     if getattr(message, side) % 2:
-        raise ImageError(f"has a {side} of {getattr(message, side)}; it shares colours between pixels, an even one is needed")
+        raise ImageError(f"has a {side} of {getattr(message, side)}; pixels share colours, an even one is needed")
 
 
 def _converted(samples: Samples, code: int) -> Samples:
     try:
         return cv2.cvtColor(np.ascontiguousarray(samples), code)
     except cv2.error as error:
-        raise ImageError(f"of {samples.shape[1]}x{samples.shape[0]} samples cannot be converted: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ImageError(f"of {samples.shape[1]}x{samples.shape[0]} samples cannot be converted ({reason})") from error
 
 
 def _rows(message: Any, rows: int, row_bytes: int) -> NDArray[np.uint8]:

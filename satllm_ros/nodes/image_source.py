@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import (
     Frame,
@@ -85,6 +86,7 @@ class ImageSource:
         height: int,
         width: int,
         jpeg: bool,
+        pixels: PixelRules = AS_DECLARED,
         on_tiles: Callable[[], None],
     ) -> None:
         self._node = node
@@ -92,6 +94,7 @@ class ImageSource:
         self._name = name
         self._buffer = buffer
         self._height, self._width, self._jpeg = height, width, jpeg
+        self._pixels = pixels
         self._on_tiles = on_tiles
         self._lock = threading.Lock()
         self._reader: threading.Thread | None = None
@@ -117,7 +120,7 @@ class ImageSource:
         kind, path, topic = self._what.kind, self._what.path, self._what.image_topic
         frames = count_source_frames(kind, path, topic)
         sizes: list[int] = []
-        for frame in islice(source_frames(kind, path, topic), PEEKED_FRAMES):
+        for frame in islice(source_frames(kind, path, topic, self._pixels), PEEKED_FRAMES):
             if isinstance(frame, Frame):
                 # Small frames are dropped in their turn.
                 with suppress(TileError):
@@ -154,7 +157,7 @@ class ImageSource:
         now_ns = self._node.get_clock().now().nanoseconds
         # A camera without stamps: numbers that another life of this node does not give again, as long as time goes on.
         self._last_number = max(self._last_number + 1, now_ns)
-        self._acquire(frame_from(message, self._last_number), stamp or now_ns)
+        self._acquire(frame_from(message, self._last_number, self._pixels), stamp or now_ns)
 
     def take(self, now_s: float) -> list[Tile]:
         """Tiles of the next batch; empty while it is incomplete."""
@@ -178,7 +181,7 @@ class ImageSource:
     def _read(self) -> None:
         what = self._what
         try:
-            frames = source_frames(what.kind, what.path, what.image_topic)
+            frames = source_frames(what.kind, what.path, what.image_topic, self._pixels)
             for frame in self._paced(islice(frames, self._frames_read, None)):
                 while not self._wants_more() and not self._stop.wait(ROOM_PERIOD_S):
                     pass

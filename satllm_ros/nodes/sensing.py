@@ -36,6 +36,7 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import run
 from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import CustodyLimits, Verdict
@@ -76,6 +77,7 @@ class SensingNode(FlightNode):
         Parameter(
             "rate", 0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
         ),
+        *PIXEL_PARAMETERS,
         Parameter("source_id", "", "Name that tiles carry as their source; empty: the path's or topic's own"),
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
         Parameter("window_batches", 6, "Batches W in flight, sent and not yet stored", "batch", 1, graph.MAX_CREDITS),
@@ -122,6 +124,7 @@ class SensingNode(FlightNode):
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
         self._model_id, self._blocks = spec.model_id, spec.blocks
         self._height, self._width = spec.image_height, spec.image_width
+        self._pixels = rules_of(self, spec)
         self._satellites = self.value("satellites")
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
@@ -174,6 +177,7 @@ class SensingNode(FlightNode):
             height=self._height,
             width=self._width,
             jpeg=self._jpeg,
+            pixels=self._pixels,
             # A reader has a thread of its own; everything else happens on the executor's.
             on_tiles=self._pump if self._what.is_live else self._pump_wanted.trigger,
         )

@@ -40,7 +40,8 @@ def grid(height: int, width: int, tile_height: int, tile_width: int) -> list[tup
     """
     if height < tile_height or width < tile_width:
         raise TileError(
-            f"frame of {width}x{height} pixels is smaller than the model's tile of {tile_width}x{tile_height}"
+            f"frame of {width}x{height} pixels is smaller than the model's tile of {tile_width}x{tile_height}; "
+            f"with resize: {max(tile_height, tile_width)} in the source of the constellation file it is made larger"
         )
     rows = [min(r, height - tile_height) for r in range(0, height, tile_height)]
     columns = [min(c, width - tile_width) for c in range(0, width, tile_width)]
@@ -78,7 +79,7 @@ def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int
             try:
                 images[index] = jpeg_files.decode_jpeg(piece.tobytes(), (height, width))
             except ImageError as error:
-                raise TileError(f"tile {index}: {error}") from None
+                raise TileError(f"tile {index} {error}") from None
         elif piece.size != height * width * 3:
             raise TileError(f"tile {index} has {piece.size} bytes, {width}x{height} RGB needs {height * width * 3}")
         else:
@@ -91,4 +92,4 @@ def decode_jpeg(data: np.ndarray) -> np.ndarray:
     try:
         return jpeg_files.decode_jpeg(data.tobytes())
     except ImageError as error:
-        raise TileError(str(error)) from None
+        raise TileError(f"a JPEG file {error}") from None

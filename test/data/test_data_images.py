@@ -131,7 +131,9 @@ def _with(image: Image.Image, orientation: int) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("block", [b"Exif\0\0", b"Exif\0\0MM", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(64)])
+@pytest.mark.parametrize(
+    "block", [b"Exif\0\0", b"Exif\0\0MM", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(64)]
+)
 def test_a_damaged_exif_block_says_nothing(block: bytes) -> None:
     data = encoded(picture(), "JPEG", exif=block)
     np.testing.assert_array_equal(decode_image(data, "x"), decode_jpeg(data))
@@ -334,7 +336,9 @@ def test_a_smaller_image_is_made_larger_after_it_was_turned() -> None:
 # Damage
 
 
-@pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8\xff\xe0", b"II*\0", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBP"])
+@pytest.mark.parametrize(
+    "data", [b"", b"no image", b"\xff\xd8\xff\xe0", b"II*\0", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBP"]
+)
 def test_what_is_no_image_is_named(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"image cloud\.jpg .*a JPEG, PNG or TIFF is expected"):
         decode_image(data, "cloud.jpg")
