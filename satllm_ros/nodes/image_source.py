@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -120,15 +119,20 @@ class ImageSource:
         kind, path, topic = self._what.kind, self._what.path, self._what.image_topic
         frames = count_source_frames(kind, path, topic)
         sizes: list[int] = []
+        reasons: list[str] = []
         for frame in islice(source_frames(kind, path, topic, self._pixels), PEEKED_FRAMES):
             if isinstance(frame, Frame):
                 # Small frames are dropped in their turn.
-                with suppress(TileError):
+                try:
                     sizes += map(len, encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg))
+                except TileError as error:
+                    reasons.append(str(error))
+            else:
+                reasons.append(frame.reason)
         if not sizes:
             raise TileError(
                 f"none of the first {min(frames, PEEKED_FRAMES)} frames of {path} can be read and is at least"
-                f" {self._width}x{self._height} pixels"
+                f" {self._width}x{self._height} pixels; the first one: {reasons[0] if reasons else 'nothing is there'}"
             )
         self._peeked_tile_bytes = sum(sizes) / len(sizes)
         self.expected_tiles = round(frames * len(sizes) / min(frames, PEEKED_FRAMES))

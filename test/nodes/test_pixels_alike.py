@@ -1,4 +1,4 @@
-"""Training, folders, bags and satellites: the same file gives the same pixels wherever it is read."""
+"""Training, folders, cameras and satellites: the same file gives the same pixels wherever it is read."""
 
 import io
 from pathlib import Path
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from sensor_msgs.msg import CompressedImage
 
-from satllm_ros.data.bag_writer import LabelledFrame, write_bag
 from satllm_ros.data.datasets import load_dataset
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules
-from satllm_ros.nodes.frames import Frame, UnreadableFrame, bag_frames, encoded_tiles, folder_frames
+from satllm_ros.nodes.frames import Frame, UnreadableFrame, encoded_tiles, folder_frames, frame_from
 from satllm_ros.runtime.tiles import cut_tiles, decode_tiles
 
 HEIGHT, WIDTH = 16, 24
@@ -58,12 +58,11 @@ def test_a_file_gives_the_same_pixels_in_training_and_in_flight(
 ) -> None:
     (tmp_path / "set" / "land").mkdir(parents=True)
     (tmp_path / "set" / "land" / f"a.{suffix}").write_bytes(data)
-    write_bag(tmp_path / "bag", [LabelledFrame(data, 0, "land", "a")])
 
     trained = load_dataset(tmp_path / "set", "all").with_pixels(rules).image(0)
     (of_folder,) = folder_frames(tmp_path / "set" / "land", rules)
-    (of_bag,) = bag_frames(tmp_path / "bag", None, rules)
-    for frame in (of_folder, of_bag):
+    of_camera = frame_from(CompressedImage(data=data), 1, rules)
+    for frame in (of_folder, of_camera):
         assert isinstance(frame, Frame)
         np.testing.assert_array_equal(frame.rgb, trained)
         # As one tile: by its own file if that is passed on, else by pixels.
