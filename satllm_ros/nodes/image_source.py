@@ -219,7 +219,7 @@ class ImageSource:
             self._drop("frame_too_small", 1)
             self._node.get_logger().error(f"frame {frame.number} of {self._name}: {error}")
             return
-        tiles = [Tile(frame.number, i, acquired_ns, piece) for i, piece in enumerate(pieces)]
+        tiles = [Tile(self._name, frame.number, i, acquired_ns, piece) for i, piece in enumerate(pieces)]
         with self._lock:
             overflow = self._buffer.push(tiles, time.monotonic())
             self._acquired_tiles += len(tiles)

@@ -38,7 +38,7 @@ from satllm_ros.nodes.parameters import (
 )
 from satllm_ros.nodes.process import run
 from satllm_ros.runtime import sensing_protocol as act
-from satllm_ros.runtime.custody import CustodyLimits, Verdict
+from satllm_ros.runtime.custody import FINAL, CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.durable import read_if_there, write_durably
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
@@ -50,7 +50,7 @@ from satllm_ros.runtime.source_buffer import SourceBuffer
 from satllm_ros.runtime.tiles import Tile
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
-DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted")
+DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted", "refused_by_ground")
 # Peers on this computer are discovered well within this, and a graph that lives publishes its ledger twice.
 DISCOVERY_S = 2.0
 TICK_PERIOD_S = 0.1
@@ -128,6 +128,7 @@ class SensingNode(FlightNode):
         self._state_directory = Path(self.value("state_directory") or ".")
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         self._boot_id = new_boot_id()
+        self._run_id = 0
         custody = CustodyLimits(
             self.value("window_batches"),
             self.value("copies_batches"),
@@ -261,7 +262,7 @@ class SensingNode(FlightNode):
 
     def _restore(self) -> int:
         """Take up what the store holds; returns how many tiles."""
-        self._store = CustodyStore(self._state_directory / "sensing.custody.sqlite")
+        self._store = CustodyStore(self._state_directory / "sensing.custody.sqlite", run_id=self._run_id or None)
         batches = self._store.read()
         allowed = self.value("copies_batches")
         if len(batches) > allowed:
@@ -310,9 +311,10 @@ class SensingNode(FlightNode):
         except convert.WireError:
             self.counters.add("malformed_ack")
             return
-        # Delivered says the ground, or a store that heard it from the ground; all else only satellites say.
-        speakers = (*self._satellites, graph.GROUND) if ack.verdict is Verdict.DELIVERED else self._satellites
-        if ack.sender not in speakers:
+        # Delivered or refused for good says the ground, or a store that heard it from the ground; all else only
+        # satellites say.
+        of_ground = ack.verdict is Verdict.DELIVERED or (ack.verdict is Verdict.REFUSED and ack.cause in FINAL)
+        if ack.sender not in self._satellites and not (of_ground and ack.sender == graph.GROUND):
             self.counters.add("malformed_ack")
             return
         self._carry_out(self._protocol.on_ack(ack, time.monotonic()))
@@ -408,6 +410,8 @@ class SensingNode(FlightNode):
 
     def _send(self, send: SendBatch[list[Tile]]) -> None:
         tiles, plan = send.payload, send.plan
+        # Those of a batch that an earlier life heard keep the source of that life.
+        source_id = tiles[0].source_id
         envelope = Envelope(
             batch=send.batch,
             sender=graph.SENSING,
@@ -416,7 +420,8 @@ class SensingNode(FlightNode):
             plan_hash=plan.plan_hash,
             low_water=send.low_water,
             model_id=self._model_id,
-            source_id=self._source_id,
+            run_id=self._run_id,
+            source_id=source_id,
             frames=tuple(tile.frame for tile in tiles),
             tile_indices=tuple(tile.tile_index for tile in tiles),
         )
@@ -425,7 +430,7 @@ class SensingNode(FlightNode):
             data.frombytes(tile.data)
         message = m.ImageBatch(
             header=Header(
-                stamp=Time(nanoseconds=min(tile.acquired_ns for tile in tiles)).to_msg(), frame_id=self._source_id
+                stamp=Time(nanoseconds=min(tile.acquired_ns for tile in tiles)).to_msg(), frame_id=source_id
             ),
             envelope=convert.envelope_to(envelope),
             encoding=m.ImageBatch.ENCODING_JPEG if self._jpeg else m.ImageBatch.ENCODING_RGB8,
@@ -457,6 +462,7 @@ class SensingNode(FlightNode):
             batch_tiles=self.value("batch_tiles"),
         )
         message.source = self._source_id
+        message.run_id = self._run_id
         message.header.stamp = self.get_clock().now().to_msg()
         self._ledger.publish(message)
 

@@ -19,8 +19,12 @@ class TileError(ValueError):
 
 @dataclass(frozen=True)
 class Tile:
-    """One model-sized piece of a frame, as it will be sent."""
+    """One model-sized piece of a frame, as it will be sent.
 
+    `source_id` is that of the life of sensing that heard the frame: a tile which a later life takes up keeps it.
+    """
+
+    source_id: str
     frame: int
     tile_index: int
     acquired_ns: int
