@@ -315,7 +315,7 @@ class GroundProtocol(Generic[Payload]):
         if run_id and self.run_id is None:
             self.run_id = run_id
             return [AdoptRun(run_id)]
-        if run_id != self.run_id:
+        if run_id not in (0, self.run_id):
             self.causes["foreign_run_heard"] += 1
         return []
 
