@@ -18,12 +18,11 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import CHECKPOINT, Parameter
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.recorder import RecorderNode
+from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.custody import Cause
 from satllm_ros.runtime.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
 from satllm_ros.runtime.identity import BatchId, Envelope
-from satllm_ros.runtime.run_identity import RunFacts, open_run, read_run
 from satllm_ros.runtime.store import PredictionStore
-from satllm_ros.share import software_version
 
 STORE_NAME = "predictions.sqlite"
 Arrival = tuple[m.Predictions, Envelope]
@@ -60,14 +59,8 @@ class GroundNode(FlightNode):
 
     def _run_of(self, folder: Path, spec: ModelSpec) -> int | None:
         """The run that began in this folder, if one did on this computer."""
-        if read_run(folder) is None:
-            return None
-        tile = (spec.image_height, spec.image_width)
-        facts = RunFacts(model_id=spec.model_id, classes=tuple(spec.classes), tile=tile)
-        run = open_run(folder, facts, software=software_version())
-        for note in run.notes:
-            self.get_logger().info(note)
-        return run.run_id
+        run = join_run(self, folder, facts_of(spec))
+        return run.run_id if run is not None else None
 
     def activate(self) -> None:
         self._ack = self.publish_on(graph.BATCH_ACK)

@@ -27,9 +27,7 @@ CREATE TABLE IF NOT EXISTS tiles (
     PRIMARY KEY (source_id, frame, tile_index)
 ) WITHOUT ROWID
 """
-_COLUMNS = (
-    "source_id, frame, tile_index, label, model_id, incarnation, counter, plan_hash, acquired_s, written_s"
-)
+_COLUMNS = "source_id, frame, tile_index, label, model_id, incarnation, counter, plan_hash, acquired_s, written_s"
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,9 @@ MUTATIONS = (
     Mutation("eager satellite", "ready is said when the loading begins", _satellite(_EagerSatellite)),
     Mutation("greedy satellite", "sub-models are loaded beyond the memory budget", _satellite(_GreedySatellite)),
     Mutation("identity by stamp", "an image is called by its stamp", Parts(sensing=_StampSensing)),
-    Mutation("identity by place", "an image is called by its place in a list sorted anew", Parts(sensing=_PlaceSensing)),
+    Mutation(
+        "identity by place", "an image is called by its place in a list sorted anew", Parts(sensing=_PlaceSensing)
+    ),
     Mutation("renaming sensing", "restored tiles are given this life's source", Parts(sensing=_RenamingSensing)),
     Mutation("model-blind ground", "the ground writes what another model made", _ground(_ModelBlindGround)),
     Mutation("run-blind ground", "the ground writes what was made in another run", _ground(_RunBlindGround)),

@@ -64,7 +64,9 @@ class Oracle:
         """Sensing has read or heard an image and given it a name."""
         known = self._images.setdefault(tile.key, tile.content)
         if known != tile.content:
-            raise Violation(f"{known} and {tile.content} are both called frame {tile.key.frame} of {tile.key.source_id}")
+            raise Violation(
+                f"{known} and {tile.content} are both called frame {tile.key.frame} of {tile.key.source_id}"
+            )
 
     def committed(self, plan: Plan) -> None:
         """Sensing persists a plan as the active one."""
@@ -205,7 +207,7 @@ class Oracle:
             return
         tally = sensing.protocol.custody.tally()
         placed = tally.waiting + tally.in_flight + tally.stored + tally.delivered + tally.dropped
-        if tally.accepted != placed or placed + len(sensing.buffer) != sensing.read_tiles:
+        if tally.accepted != placed or placed + sensing.waiting_tiles != sensing.read_tiles:
             raise Violation(f"the ledger does not add up: {sensing.read_tiles} tiles read, {tally}")
         if sensing.protocol.custody.in_flight_batches > self._window_batches:
             raise Violation(f"{sensing.protocol.custody.in_flight_batches} batches in flight: {tally}")

@@ -192,7 +192,9 @@ class _Run:
     def _why_not_finished(self) -> str:
         if self.sensing.finished:
             held = {s.name: s.store.undelivered for s in self._satellites if s.alive and s.store.undelivered}
-            return f"no end: {PROGRESS_S:g} s after the last fault stores still send what nobody will acknowledge: {held}"
+            return (
+                f"no end: {PROGRESS_S:g} s after the last fault stores still send what nobody will acknowledge: {held}"
+            )
         tally, places = self.sensing.protocol.ledger()
         where = "; ".join(f"{place.batch} {words}" for place, words in places[:5])
         active, proposal = self.sensing.protocol.active, self.sensing.protocol.proposal

@@ -58,7 +58,8 @@ class Satellite(Process):
             budget_bytes=self._budget_bytes,
         )
         restored = [
-            Restored(b, None if cause is Cause.NONE else r, cause or None) for b, r, cause in self.disk["batches"].values()
+            Restored(b, None if cause is Cause.NONE else r, cause or None)
+            for b, r, cause in self.disk["batches"].values()
         ]
         self.store: StoreProtocol[Result] = self.store_machine(
             self.name, restored=restored, resend_s=self._resend_s, window_batches=INBOX_BATCHES

@@ -10,12 +10,15 @@ from satllm_ros.runtime.identity import Envelope, TileKey
 from satllm_ros.runtime.plan import PlanError
 from satllm_ros.runtime.sensing_protocol import SensingLimits, SensingProtocol
 from satllm_ros.runtime.signals import Ack, Report
-from satllm_ros.runtime.source_buffer import SourceBuffer
+from satllm_ros.runtime.source_buffer import FrameQueue, SourceBuffer
 from satllm_ros.runtime.source_identity import CameraIdentity, ManifestIdentity
 from satllm_ros.simulation.images import Folder, Image
 from satllm_ros.simulation.messages import Active, Batch, RunSaid, Tile
 from satllm_ros.simulation.process import SENSING, Host, Process, chain
 from satllm_ros.simulation.story import describe
+
+# As the sensing node has it.
+FLUSH_S = 1.0
 
 
 class Sensing(Process):
@@ -32,7 +35,7 @@ class Sensing(Process):
     """
 
     topics = ("plan_proposed", "status")
-    memory = ("protocol", "buffer", "identity", "_listing", "_next", "read_tiles", "dropped")
+    memory = ("protocol", "buffer", "queue", "identity", "_listing", "_next", "read_tiles", "dropped")
     machine = SensingProtocol
 
     def __init__(
@@ -91,7 +94,10 @@ class Sensing(Process):
             known=self._satellites,
             persisted=self.disk.get("plan"),
         )
-        self.buffer: SourceBuffer[Tile] = SourceBuffer(self._batch_tiles(), live_tiles=self._live_tiles)
+        self.buffer: SourceBuffer[Tile] = SourceBuffer(
+            self._batch_tiles(), flush_s=None if self._live_tiles is None else FLUSH_S
+        )
+        self.queue: FrameQueue[Tile] = FrameQueue(self._live_tiles or 1)
         self.buffer.ended = self.source_ended
         self._restore()
         host.publish(self.name, "ledger", RunSaid(self.disk["run"]))
@@ -101,7 +107,7 @@ class Sensing(Process):
     @property
     def finished(self) -> bool:
         """Whether all there is was read and is delivered."""
-        return self.buffer.ended and not len(self.buffer) and self.protocol.custody.idle
+        return self.buffer.ended and not self.waiting_tiles and self.protocol.custody.idle
 
     @property
     def is_live(self) -> bool:
@@ -109,11 +115,16 @@ class Sensing(Process):
         return self._live_tiles is not None
 
     @property
+    def waiting_tiles(self) -> int:
+        """Tiles that are acquired and not yet in custody."""
+        return len(self.buffer) + self.queue.tiles
+
+    @property
     def held_images(self) -> set[str]:
         """What would die with this process."""
         batches = [] if self._durable else self.protocol.custody.held_batches()
         held = {tile.content for batch in batches for tile in batch.payload}
-        return held | {tile.content for tile in self.buffer}
+        return held | {tile.content for tile in (*self.buffer, *self.queue)}
 
     def identify(self, image: Image, place: int) -> TileKey | None:
         """What an image is called; None if the run knows nothing of it.
@@ -128,9 +139,10 @@ class Sensing(Process):
     def expose(self, host: Host, image: Image, *, last: bool) -> None:
         """A live camera has taken an image."""
         tile = self._acquire(host, image, 0)
-        overflow = self.buffer.push([tile] if tile is not None else [], host.now_s)
-        self.overflowed |= {tile.content for tile in overflow}
-        self.read_tiles += (tile is not None) - len(overflow)
+        if tile is not None:
+            overflow = self.queue.push(tile, 1)
+            self.overflowed |= {lost.content for lost, _ in overflow}
+            self.read_tiles += 1 - len(overflow)
         self.buffer.ended = last
         self._pump(host)
 
@@ -172,7 +184,7 @@ class Sensing(Process):
     def _pump(self, host: Host) -> None:
         custody, now_s = self.protocol.custody, host.now_s
         while custody.has_room and not custody.waiting_batches:
-            if self._live_tiles is None and self.buffer.wants_more:
+            if self.buffer.wants_more:
                 self._read(host)
             tiles = tuple(self.buffer.take(now_s))
             if not tiles:
@@ -183,6 +195,10 @@ class Sensing(Process):
             self._carry_out(host, self.protocol.on_accepted(now_s))
 
     def _read(self, host: Host) -> None:
+        if self.is_live:
+            while self.buffer.wants_more and (waiting := self.queue.pop()) is not None:
+                self.buffer.push([waiting[0]], host.now_s)
+            return
         while self.buffer.wants_more and self._next < len(self._listing):
             name, place = self._listing[self._next], self._next
             self._next += 1
