@@ -10,8 +10,8 @@ import pytest
 
 from satllm_ros.runtime import batch_store
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore, StoreFullError
-from satllm_ros.runtime.database import BadDatabaseError
 from satllm_ros.runtime.custody import Cause
+from satllm_ros.runtime.database import BadDatabaseError
 from satllm_ros.runtime.delivery import REMEMBERED_DELIVERIES, Restored, SendToGround, StoreProtocol
 from satllm_ros.runtime.identity import UINT64_MAX, BatchId
 from satllm_ros.runtime.store import PredictionStore
