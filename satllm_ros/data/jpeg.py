@@ -1,6 +1,6 @@
 """JPEG files: their header, and the one decoder that training, sensing and satellites share.
 
-It is Pillow's. OpenCV's gives the same pixels, but some of its versions fill up what a cut-off file lacks, without a word.
+It is Pillow's. OpenCV's gives the same pixels, but some versions fill up what a cut-off file lacks without a word.
 """
 
 from __future__ import annotations
