@@ -37,17 +37,21 @@ from satllm_ros.nodes.parameters import (
     Parameter,
 )
 from satllm_ros.nodes.process import run
+from satllm_ros.nodes.waits import Waits
 from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.durable import read_if_there, write_durably
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
+from satllm_ros.runtime.liveness import Life
 from satllm_ros.runtime.loss_journal import LossJournal
+from satllm_ros.runtime.parent import PLAN, tell_parent
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
 from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.source_buffer import SourceBuffer
 from satllm_ros.runtime.tiles import Tile
+from satllm_ros.runtime.waiting import PlanView
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
 DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted")
@@ -144,6 +148,7 @@ class SensingNode(FlightNode):
         )
         self._started = False
         self._told_obstacles: dict[str, str] = {}
+        self._waits = Waits(self)
         self._open_source()
         # A bag or folder is read again.
         self._restored_tiles = self._restore() if self.value("durable") and self._what.is_live else 0
@@ -326,6 +331,7 @@ class SensingNode(FlightNode):
         self._carry_out(self._protocol.on_tick(now_s))
         self._pump()
         self._tell_obstacles()
+        self._tell_waits(now_s)
         if self._ledger_dirty:
             self._publish_ledger()
 
@@ -368,6 +374,7 @@ class SensingNode(FlightNode):
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        tell_parent(PLAN)
         self._source.start()
 
     def _pump(self) -> None:
@@ -469,6 +476,29 @@ class SensingNode(FlightNode):
         if obstacles != self._told_obstacles:
             self._told_obstacles = obstacles
             self.get_logger().info(f"the stream waits: {_sentence(obstacles)}" if obstacles else "the stream goes on")
+
+    def _tell_waits(self, now_s: float) -> None:
+        protocol = self._protocol
+        self._waits.look_at_plan(self._plan_view() if protocol.active is None else None, now_s)
+        self._waits.look_at_stream(protocol.obstacles, now_s)
+        self._waits.look_at_camera(self._camera_topics, self._source.counts().acquired_tiles, now_s)
+
+    @property
+    def _camera_topics(self) -> list[str]:
+        """Full names of the topics that a camera is heard on; none of a bag or folder."""
+        if not self._what.is_live:
+            return []
+        return [self.resolve_topic_name(f"{self.root}/{topic.of()}") for topic in (graph.IMAGE, graph.IMAGE_COMPRESSED)]
+
+    def _plan_view(self) -> PlanView:
+        protocol = self._protocol
+        return PlanView(
+            satellites=self._satellites,
+            unheard=sorted(protocol.liveness.in_state(Life.UNHEARD)),
+            has_planner=self.count_publishers(f"{self.root}/{graph.PLAN_PROPOSED.of()}") > 0,
+            has_proposal=protocol.proposal is not None,
+            unready=protocol.unready,
+        )
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         if self.state != "active":
