@@ -23,7 +23,7 @@ from satllm_ros.runtime.transports import (
 # The ports of the next one would lie beyond 65,535.
 MAX_DOMAIN = 232
 DISCOVERY_RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
-_HOST = r"[A-Za-z0-9_.\-]+|\[?[0-9A-Fa-f:.%]+\]?"
+_HOST = r"[A-Za-z0-9_.\-]+|\[?[0-9A-Fa-f:.]+(%\w+)?\]?"
 _PEERS = re.compile(rf"(({_HOST})(;|$))*\Z")
 _SERVER = rf"(TCPv[46]:|UDPv[46]:)?(\[[^\[\];]+\]|{_HOST})(:\d{{1,5}})?"
 _SERVERS = re.compile(rf"(({_SERVER})?(;|$))*\Z")
@@ -41,21 +41,22 @@ def domain(around: Surroundings) -> Finding:
     if number > MAX_DOMAIN:
         return refuse(f"ROS_DOMAIN_ID is {text}, whose UDP ports would be higher than 65535")
     first = FIRST_PORT + PORTS_OF_A_DOMAIN * number
-    low, high = _ephemeral_ports(around.port_range_file)
-    if low <= first + PORTS_OF_A_DOMAIN - 1 and first <= high:
+    given = _ports_given_to_any(around.port_range_file)
+    if given is not None and given[0] <= first + PORTS_OF_A_DOMAIN - 1 and first <= given[1]:
         return warn(
             f"ROS_DOMAIN_ID is {text}, whose ports from {first} on are among those this computer gives to any program "
-            f"({low} to {high})"
+            f"({given[0]} to {given[1]})"
         )
     return ok(f"domain {number}")
 
 
-def _ephemeral_ports(file: Path) -> tuple[int, int]:
+def _ports_given_to_any(file: Path) -> tuple[int, int] | None:
+    """First and last port that the kernel gives to connections that go out; None where it does not say."""
     try:
         low, high = file.read_text().split()
         return int(low), int(high)
     except (OSError, ValueError):
-        return 65536, 65536
+        return None
 
 
 def middleware(around: Surroundings) -> Finding:

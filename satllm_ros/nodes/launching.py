@@ -34,7 +34,7 @@ from satllm_ros.data.bag import bag_topics, image_topic
 from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
-from satllm_ros.runtime.transports import has_room, transports
+from satllm_ros.runtime.transports import transports
 from satllm_ros.share import PACKAGE, share_directory
 
 ARGUMENTS = {
@@ -200,8 +200,7 @@ def _checked(constellation: Constellation, specs: Sequence[ProcessSpec]) -> tupl
         python=own or sys.executable,
     )
     warnings = check_computer(around, same_python=own == sys.executable)
-    needs_udp = not has_room(len(specs))
-    return (transports(os.environ, share, processes=len(specs)) if needs_udp else {}), warnings
+    return transports(os.environ, share, processes=len(specs)), warnings
 
 
 def player(arguments: Arguments, rate: float) -> list[Action]:

@@ -19,7 +19,7 @@ from satllm_ros.runtime.child import Child, how_it_ended
 from satllm_ros.runtime.log_directory import log_variables
 from satllm_ros.runtime.parent import EXIT_BAD_INPUT
 from satllm_ros.runtime.shared_memory import domain_of_environment, remove_orphans
-from satllm_ros.runtime.transports import has_room, transports
+from satllm_ros.runtime.transports import transports
 from satllm_ros.runtime.waiting import Reminder
 from satllm_ros.share import share_directory
 
@@ -51,10 +51,9 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
     previous = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
     children: list[Child] = []
     _free_shared_memory()
+    # Transports are one choice for all, made here, where their number is known.
     environment = log_variables(os.environ, run_directory / "logs")
-    if not has_room(len(specs)):
-        # All of them or none: decided here, where their number is known.
-        environment |= transports(os.environ, share_directory(), processes=len(specs))
+    environment |= transports(os.environ, share_directory(), processes=len(specs))
     try:
         for spec in specs:
             child = Child(spec, root, run_directory, environment)
