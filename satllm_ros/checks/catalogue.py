@@ -51,7 +51,12 @@ CHECKS: tuple[Check, ...] = (
         places.log_folder,
     ),
     Check("temporary folder", Cost.INSTANT, "set TMPDIR to one", places.temporary_folder),
-    Check("run folder", Cost.INSTANT, "free some space, or name another with --run or --runs", places.run_folder),
+    Check(
+        "run folder",
+        Cost.INSTANT,
+        "name another with --run or --runs (launch: run:=, runs:=), or free some space",
+        places.run_folder,
+    ),
     Check(
         "rclpy",
         Cost.INSTANT,

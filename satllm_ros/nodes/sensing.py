@@ -43,7 +43,6 @@ from satllm_ros.runtime.custody import CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.durable import read_if_there, write_durably
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
-from satllm_ros.runtime.liveness import Life
 from satllm_ros.runtime.loss_journal import LossJournal
 from satllm_ros.runtime.parent import PLAN, tell_parent
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
@@ -494,7 +493,7 @@ class SensingNode(FlightNode):
         protocol = self._protocol
         return PlanView(
             satellites=self._satellites,
-            unheard=sorted(protocol.liveness.in_state(Life.UNHEARD)),
+            silent=protocol.unreported,
             has_planner=self.count_publishers(f"{self.root}/{graph.PLAN_PROPOSED.of()}") > 0,
             has_proposal=protocol.proposal is not None,
             unready=protocol.unready,

@@ -83,4 +83,4 @@ class Echo:
 
 def _counted(kind: _Kind) -> str:
     number, kind.unsaid = kind.unsaid, 0
-    return f"{kind.last} (said {'once' if number == 1 else f'{number} times'} more)"
+    return f"{kind.last} (said {number} times more)" if number > 1 else kind.last

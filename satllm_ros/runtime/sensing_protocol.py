@@ -192,6 +192,11 @@ class SensingProtocol(Generic[Payload]):
         return self._committer.waiting_for
 
     @property
+    def unreported(self) -> list[str]:
+        """Satellites that have not said yet what they can do."""
+        return sorted(self.liveness.in_state(*Life) - self._reports.keys())
+
+    @property
     def unready(self) -> dict[str, str]:
         """Members that are not yet ready for the proposal, and what each is doing instead."""
         proposal, found = self._committer.proposal, {}

@@ -92,8 +92,8 @@ class PlanView:
     ----------
     satellites
         All of the constellation.
-    unheard
-        Those that have said nothing yet.
+    silent
+        Those that have not said yet what they can do.
     has_planner
         Whether a planner is there.
     unready
@@ -103,7 +103,7 @@ class PlanView:
     """
 
     satellites: Collection[str]
-    unheard: Collection[str]
+    silent: Collection[str]
     has_planner: bool
     has_proposal: bool
     unready: Mapping[str, str] = field(default_factory=dict)
@@ -118,12 +118,12 @@ def no_plan(waited_s: float, view: PlanView, environ: Mapping[str, str]) -> str:
     missing = []
     if not view.has_planner:
         missing.append("no planner is found")
-    if view.unheard:
-        missing.append(f"nothing is heard of {_names(sorted(view.unheard))}")
+    if view.silent:
+        missing.append(f"no status yet of {_names(sorted(view.silent))}")
     if not missing:
         return f"{since}: the planner is there and has proposed none; its log says why"
     # Whoever is heard proves that discovery works.
-    is_alone = not view.has_planner and len(view.unheard) == len(view.satellites)
+    is_alone = not view.has_planner and len(view.silent) == len(view.satellites)
     return f"{since}: {' and '.join(missing)}{_because(environ) if is_alone else ''}"
 
 
@@ -160,8 +160,8 @@ def settings_that_hide(environ: Mapping[str, str]) -> list[str]:
 def _because(environ: Mapping[str, str]) -> str:
     hiding = settings_that_hide(environ)
     if hiding:
-        return f"; here {', '.join(hiding)} is set, and must be the same there"
-    return "; no variable of discovery is set here: is one there, or a firewall or another network between?"
+        return f"; here {', '.join(hiding)} is set, which must be the same there"
+    return "; no variable that decides who is found is set here: one may be there, or a firewall between"
 
 
 def _names(names: Collection[str]) -> str:

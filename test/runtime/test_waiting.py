@@ -61,8 +61,8 @@ def test_many_topics_are_cut() -> None:
     assert "and 22 more" in no_image(8.0, CameraView(CAMERA, {}, image_topics=types), {})
 
 
-def plan_view(unheard: str = "", has_planner: bool = True, **proposal: dict[str, str]) -> PlanView:
-    return PlanView(("sat1", "sat2"), unheard.split(), has_planner, bool(proposal), **proposal)
+def plan_view(silent: str = "", has_planner: bool = True, **proposal: dict[str, str]) -> PlanView:
+    return PlanView(("sat1", "sat2"), silent.split(), has_planner, bool(proposal), **proposal)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def plan_view(unheard: str = "", has_planner: bool = True, **proposal: dict[str,
     [
         (plan_view(), ["the planner is there and has proposed none", "its log"]),
         (plan_view(has_planner=False), ["no planner is found"]),
-        (plan_view("sat2"), ["nothing is heard of sat2"]),
-        (plan_view("sat1 sat2", False), ["no planner is found and nothing is heard of sat1, sat2", "ROS_DOMAIN_ID=9"]),
+        (plan_view("sat2"), ["no status yet of sat2"]),
+        (plan_view("sat1 sat2", False), ["no planner is found and no status yet of sat1, sat2", "ROS_DOMAIN_ID=9"]),
         (
             plan_view(unready={"sat1": "is loading its blocks", "sat2": "refuses it: too small"}),
             ["one is proposed, and waits for sat1 is loading its blocks; sat2 refuses it: too small"],
@@ -83,7 +83,7 @@ def test_no_plan_tells_what_is_missing(view: PlanView, words: list[str]) -> None
     assert sentence.startswith("no plan is active after 9 s: ")
     assert all(word in sentence for word in words)
     # Whoever hears somebody is in the right domain.
-    assert ("ROS_DOMAIN_ID" in sentence) is (len(view.unheard) == 2)
+    assert ("ROS_DOMAIN_ID" in sentence) is (len(view.silent) == 2)
 
 
 def test_a_stream_that_waits() -> None:
