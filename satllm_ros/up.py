@@ -60,8 +60,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from satllm_ros import preflight
-    from satllm_ros.checks.gate import open_run_folder
+    from satllm_ros.checks.gate import check_run_folder
     from satllm_ros.graph import SourceConfig, load_constellation, processes
+    from satllm_ros.runtime.run_directory import open_run_directory
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
@@ -86,17 +87,16 @@ def _run(args: argparse.Namespace) -> int:
     except preflight.NoPlanError as error:
         print(f"satllm: no plan: {error}", file=sys.stderr)
         return EXIT_INFEASIBLE
-    warnings = _check_computer(constellation)
-    run_directory, scarce = open_run_folder(args.run_directory, args.runs)
-    warnings += scarce
+    notes = [*_check_computer(constellation), *check_run_folder(args.run_directory, args.runs)]
+    run_directory, opened = open_run_directory(constellation, args.run_directory, args.runs)
     endless = constellation.source.kind == "topic"
     specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
     print(
         f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
         flush=True,
     )
-    for warning in warnings:
-        print(f"satllm: {warning}", file=sys.stderr, flush=True)
+    for note in (*notes, *opened.notes):
+        print(f"satllm: {note}", file=sys.stderr, flush=True)
     return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from satllm_ros.checks.catalogue import CHECKS, refusals, results, warnings
 from satllm_ros.checks.check import Check, Cost, Surroundings
 from satllm_ros.runtime.log_directory import LOG_VARIABLE
-from satllm_ros.runtime.run_directory import run_directory_of
 
 # What a process that is started by hand looks at itself: it imports the rest a moment later anyway.
 _OF_A_PROCESS = ("domain", "middleware", "discovery range", "static peers", "discovery server", "transport profile")
@@ -49,29 +48,26 @@ def check_computer(around: Surroundings, *, same_python: bool = True) -> list[st
     return found
 
 
-def open_run_folder(run: str, runs: Path) -> tuple[Path, list[str]]:
-    """Choose and make the folder of a run, and look whether a run can be kept there.
+def check_run_folder(run: str, runs: Path) -> list[str]:
+    """Whether a run can be kept in the folder `run`, or in a new one below `runs` if `run` is empty; makes the folder.
 
     Returns
     -------
-    tuple of Path and list of str
-        The folder, and warnings.
+    list of str
+        Warnings, a sentence each.
 
     Raises
     ------
     CannotFlyError
         If it cannot be made, or nothing can be written there.
-    ValueError
-        If `run` names a file.
     """
     check = next(check for check in CHECKS if check.name == _RUN_FOLDER)
+    folder = Path(run) if run else runs
     try:
-        directory = run_directory_of(run, runs)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotFlyError(
-            f"the run's folder {run or runs} cannot be made ({error.strerror}): {check.remedy}"
-        ) from None
-    return directory, _passed(Surroundings({}, run_directory=directory), [check])
+        raise CannotFlyError(f"the run's folder {folder} cannot be made ({error.strerror}): {check.remedy}") from None
+    return _passed(Surroundings({}, run_directory=folder.resolve()), [check])
 
 
 def check_process(environ: Mapping[str, str]) -> None:

@@ -29,11 +29,12 @@ from launch_ros.substitutions import FindPackageShare
 from satllm_ros import preflight
 from satllm_ros.assets_path import DEMO, bag_path
 from satllm_ros.checks.check import Surroundings
-from satllm_ros.checks.gate import check_computer, open_run_folder, python_of
+from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.data.bag import bag_topics, image_topic
 from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
+from satllm_ros.runtime.run_directory import open_run_directory
 from satllm_ros.runtime.transports import transports
 from satllm_ros.share import PACKAGE, share_directory
 
@@ -161,12 +162,14 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
         specs = processes(constellation, directory, exit_when_done=not endless, use_sim_time=use_sim_time)
         return [spec for spec in specs if wanted(spec)]
 
-    environment, warnings = _checked(constellation, wanted_specs(Path()))
-    run_directory, scarce = open_run_folder(arguments["run"], Path(arguments["runs"]))
+    run, runs = arguments["run"], Path(arguments["runs"])
+    environment, notes = _checked(constellation, wanted_specs(Path()))
+    notes += check_run_folder(run, runs)
+    run_directory, opened = open_run_directory(constellation, run, runs, source_is_here="bag" in arguments)
     log_directory = ros_log_directory(os.environ)
     if log_directory is None or not can_be_written(log_directory):
         environment |= log_variables(os.environ, run_directory / "logs")
-    made: list[Action] = [LogInfo(msg=warning) for warning in (*warnings, *scarce)]
+    made: list[Action] = [LogInfo(msg=note) for note in (*notes, *opened.notes)]
     for spec in wanted_specs(run_directory):
         # Without `name`, which would rename every node of a process that holds several.
         node = Node(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 
+from rclpy.qos import QoSCompatibility, qos_check_compatible
+
 from satllm_ros import interfaces as graph
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.qos import profile
 from satllm_ros.runtime.waiting import (
     CameraView,
     PlanView,
@@ -60,15 +63,29 @@ class Waits:
 
 def camera_view(node: FlightNode, topics: Collection[str], *, had_images: bool) -> CameraView:
     """What the graph shows of a camera's topics, and of all others with images."""
-    published: dict[str, str] = {}
+    images: dict[str, str] = {}
+    others: dict[str, str] = {}
     for name, types in node.get_topic_names_and_types():
+        if not node.count_publishers(name):
+            continue
         kind = next((kind for kind in types if kind in _IMAGE_TYPES), None)
-        if kind is not None and node.count_publishers(name):
-            published[name] = kind
+        if kind is not None:
+            images[name] = kind
+        elif name in topics:
+            others[name] = ", ".join(types)
     return CameraView(
         topics=tuple(topics),
         publishers={topic: node.count_publishers(topic) for topic in topics},
-        incompatible=(),
-        image_topics=published,
+        other_types=others,
+        incompatible=[topic for topic in topics if _is_incompatible(node, topic)],
+        image_topics=images,
         had_images=had_images,
     )
+
+
+def _is_incompatible(node: FlightNode, topic: str) -> bool:
+    """Whether there are publishers on a camera's topic, and none of them offers what is asked for."""
+    wanted = profile(graph.Qos.CAMERA)
+    offers = [end.qos_profile for end in node.get_publishers_info_by_topic(topic)]
+    verdicts = [qos_check_compatible(offered, wanted)[0] for offered in offers]
+    return bool(verdicts) and all(verdict is QoSCompatibility.ERROR for verdict in verdicts)

@@ -44,6 +44,8 @@ class CameraView:
         Full names of the topics that are listened to.
     publishers
         How many publishers each of them has.
+    other_types
+        Those of them on which something else than images is published, with its type.
     incompatible
         Those of them whose publishers offer less quality of service than is asked for.
     image_topics
@@ -54,6 +56,7 @@ class CameraView:
 
     topics: tuple[str, ...]
     publishers: Mapping[str, int]
+    other_types: Mapping[str, str] = field(default_factory=dict)
     incompatible: Collection[str] = ()
     image_topics: Mapping[str, str] = field(default_factory=dict)
     had_images: bool = False
@@ -63,6 +66,9 @@ def no_image(waited_s: float, view: CameraView, environ: Mapping[str, str]) -> s
     """Why no image comes from a camera."""
     since = f"no {'further ' if view.had_images else ''}image for {waited_s:.0f} s on {' or '.join(view.topics)}"
     published = [topic for topic in view.topics if view.publishers.get(topic)]
+    if view.other_types:
+        types = ", ".join(f"{topic} is of type {kind}" for topic, kind in sorted(view.other_types.items()))
+        return f"{since}: {types}, which is no image"
     if view.incompatible:
         return (
             f"{since}: the publisher on {_names(sorted(view.incompatible))} offers a quality of service that does not "

@@ -91,11 +91,14 @@ def test_a_process_started_by_hand_looks_too(environ: dict[str, str]) -> None:
 
 
 def test_a_run_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    for run, runs in (("/proc/1/nothing", tmp_path), ("", Path("/proc/1/nothing"))):
-        with pytest.raises(gate.CannotFlyError, match=re.escape("/proc/1/nothing cannot be made")):
-            gate.open_run_folder(run, runs)
-    directory, _ = gate.open_run_folder(str(tmp_path / "new"), tmp_path)
-    assert directory == tmp_path / "new" and directory.is_dir()
+    file = tmp_path / "file"
+    file.touch()
+    for place in ("/proc/1/nothing", str(file)):
+        for run, runs in ((place, tmp_path), ("", Path(place))):
+            with pytest.raises(gate.CannotFlyError, match=re.escape(f"{place} cannot be made")):
+                gate.check_run_folder(run, runs)
+    gate.check_run_folder(str(tmp_path / "deep" / "new"), tmp_path)
+    assert list((tmp_path / "deep" / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_a_camera_whose_quality_of_service_does_not_match() -> None:
     assert "the publisher on /image offers a quality of service" in sentence
 
 
+def test_a_topic_that_has_no_images() -> None:
+    sentence = no_image(8.0, CameraView(("/chatter",), {"/chatter": 1}, {"/chatter": "std_msgs/msg/String"}), {})
+    assert sentence.endswith("/chatter is of type std_msgs/msg/String, which is no image")
+
+
 def test_many_topics_are_cut() -> None:
     types = {f"/camera{number}/image": "sensor_msgs/msg/Image" for number in range(30)}
     assert "and 22 more" in no_image(8.0, CameraView(CAMERA, {}, image_topics=types), {})
