@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
 LINK_KINDS = ("upload", "isl", "s2g")
 
@@ -48,7 +49,7 @@ class LinkConfig:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """Where images come from: `kind` is bag, folder or topic; `image_topic` chooses inside a bag.
+    """Where images come from: `kind` is bag, folder or topic; `image_topic` is one of the bag's, or the camera's.
 
     `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
     stated about the images.
@@ -116,6 +117,8 @@ class ProcessSpec:
         Whether the graph ends with it.
     without
         How the graph goes on when it has died, in words; empty if it cannot.
+    needs_plan
+        Whether that is true only once a plan is active.
     """
 
     name: str
@@ -124,6 +127,7 @@ class ProcessSpec:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: bool = False
     without: str = ""
+    needs_plan: bool = False
 
     def write_parameters(self, run_directory: Path, root: str) -> Path:
         """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
@@ -175,6 +179,10 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         _pixels(read_source),
     )
     source = replace(source, pixels=own_source.pixels) if source is not None else own_source
+    if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
+        raise ConstellationError(
+            f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
+        )
     if source.kind != "topic" and not source.path:
         raise ConstellationError(f"{read_source.where}: path is empty; a {source.kind} needs one")
     constellation = Constellation(
@@ -268,7 +276,14 @@ def processes(
         planner |= {"profiles": constellation.profiles}
     recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
     specs += [
-        ProcessSpec("planner", "planner", "", {"planner": planner}, without="the graph flies on under the active plan"),
+        ProcessSpec(
+            "planner",
+            "planner",
+            "",
+            {"planner": planner},
+            without="the graph flies on under the active plan",
+            needs_plan=True,
+        ),
         ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]

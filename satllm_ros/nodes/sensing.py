@@ -43,6 +43,7 @@ from satllm_ros.nodes.parameters import (
 from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
+from satllm_ros.nodes.waits import Waits
 from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import FINAL, CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
@@ -50,6 +51,7 @@ from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
 from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
+from satllm_ros.runtime.parent import PLAN, tell_parent
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
@@ -57,6 +59,7 @@ from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.source_buffer import SourceBuffer
 from satllm_ros.runtime.source_identity import CameraIdentity
 from satllm_ros.runtime.tiles import Tile
+from satllm_ros.runtime.waiting import PlanView
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
 DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted", "refused_by_ground")
@@ -165,6 +168,7 @@ class SensingNode(FlightNode):
         )
         self._started = False
         self._told_obstacles: dict[str, str] = {}
+        self._waits = Waits(self)
         self._frames = FrameJournal(self._state_directory / JOURNAL_NAME, run_id=self._run_id)
         self._open_source(manifest)
         # A bag or folder is read again.
@@ -377,6 +381,7 @@ class SensingNode(FlightNode):
         self._carry_out(self._protocol.on_tick(now_s))
         self._pump()
         self._tell_obstacles()
+        self._tell_waits(now_s)
         if self._ledger_dirty:
             self._publish_ledger()
 
@@ -419,6 +424,7 @@ class SensingNode(FlightNode):
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        tell_parent(PLAN)
         self._source.start()
 
     def _pump(self) -> None:
@@ -537,6 +543,24 @@ class SensingNode(FlightNode):
         if obstacles != self._told_obstacles:
             self._told_obstacles = obstacles
             self.get_logger().info(f"the stream waits: {_sentence(obstacles)}" if obstacles else "the stream goes on")
+
+    def _tell_waits(self, now_s: float) -> None:
+        protocol = self._protocol
+        self._waits.look_at_plan(self._plan_view() if protocol.active is None else None, now_s)
+        self._waits.look_at_stream(protocol.obstacles, now_s)
+        camera = self._camera
+        if camera is not None:
+            self._waits.look_at_camera(camera.topics, camera.heard_images, now_s)
+
+    def _plan_view(self) -> PlanView:
+        protocol = self._protocol
+        return PlanView(
+            satellites=self._satellites,
+            silent=protocol.unreported,
+            has_planner=self.count_publishers(f"{self.root}/{graph.PLAN_PROPOSED.of()}") > 0,
+            has_proposal=protocol.proposal is not None,
+            unready=protocol.unready,
+        )
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         if self.state != "active":
