@@ -235,6 +235,7 @@ def processes(
                 | coded
                 | chain
                 | signed
+                | state
                 | {
                     "memory_budget_bytes": satellite.memory_bytes,
                     "threads": constellation.threads,

@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from satllm_ros import preflight
     from satllm_ros.graph import SourceConfig, load_constellation, processes
-    from satllm_ros.runtime.run_directory import run_directory_of
+    from satllm_ros.runtime.run_directory import open_run_directory
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
@@ -77,7 +77,9 @@ def _run(args: argparse.Namespace) -> int:
     except preflight.NoPlanError as error:
         print(f"satllm: no plan: {error}", file=sys.stderr)
         return EXIT_INFEASIBLE
-    run_directory = run_directory_of(args.run_directory, args.runs)
+    run_directory, opened = open_run_directory(constellation, args.run_directory, args.runs)
+    for note in opened.notes:
+        print(f"satllm: {note}", file=sys.stderr)
     endless = constellation.source.kind == "topic"
     specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
     print(

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Kind of what cannot be read again.
+CAMERA = "topic"
 # Names told in a sentence on what differs.
 _TOLD_NAMES = 3
 
@@ -27,7 +29,7 @@ class Manifest:
     Attributes
     ----------
     kind
-        folder or bag.
+        folder, bag or topic: a camera's, which holds nothing and is known as such.
     path
         Where it was then, for people: a source that has moved is the same one.
     entries
@@ -45,7 +47,7 @@ class Manifest:
     @property
     def source_id(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all but the path."""
-        known = json.dumps([self.kind, self.entries, self.content], sort_keys=True, separators=(",", ":"))
+        known = json.dumps([self.kind, self.entries, dict(self.content)], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(known.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @property
@@ -90,20 +92,27 @@ class Manifest:
             return ""
         if self.kind != now.kind:
             return f"is of the {self.kind} {self.path}, this is the {now.kind} {now.path}"
+        if self.kind == "bag" and self.content.get("topic") != now.content.get("topic"):
+            return f"is of topic {self.content.get('topic')} of bag {self.path}, this is {now.content.get('topic')}"
         before, after = dict(self.entries), dict(now.entries)
         gone = [name for name in before if name not in after]
         new = [name for name in after if name not in before]
         changed = [name for name in before if name in after and before[name] != after[name]]
         if not before.keys() & after.keys():
             return f"is of the {self.kind} {self.path}, this is {now.path}, which holds other files"
+        what = "image" if self.kind == "folder" else "file"
         parts = [
-            f"{len(names)} {'file' if len(names) == 1 else 'files'} {words} ({_some(names)})"
+            f"{len(names)} {what if len(names) == 1 else what + 's'} {words} ({_some(names)})"
             for names, words in ((new, "more"), (gone, "less"), (changed, "of another size"))
             if names
         ]
         if not parts:
             parts = ["other content in files of the same names and sizes"]
         return f"is of the {self.kind} {self.path} as it was; {now.path} now has {', '.join(parts)}"
+
+    def is_carried_on_by(self, now: Manifest) -> bool:
+        """Whether a folder that has changed while it was flown is still this one: something of it is there."""
+        return self.kind == now.kind == "folder" and bool(set(self.names) & set(now.names))
 
 
 def _some(names: list[str]) -> str:

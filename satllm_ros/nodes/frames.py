@@ -1,7 +1,11 @@
-"""Camera frames from messages, bags and folders, and the tiles cut from them."""
+"""Images as they come, from messages, bags and folders, and the tiles cut from them.
+
+Whatever happens to one image costs that image: it becomes an `UnreadableFrame` that says why, and reading goes on.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,55 +16,100 @@ from cv_bridge import CvBridge
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
-from satllm_ros.data.bag import count_messages, image_topic, read_messages
-from satllm_ros.data.folder import read_folder
+from satllm_ros.data.bag import image_topic, read_messages
+from satllm_ros.data.manifest import Manifest
 from satllm_ros.nodes.conversions import to_bytes
 from satllm_ros.nodes.qos import message_class
+from satllm_ros.runtime.source_identity import ManifestIdentity
 from satllm_ros.runtime.tiles import TileError, cut_tiles, decode_jpeg, encode_tile
 
 _BRIDGE = CvBridge()
+UNREADABLE = "unreadable_image"
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """What to read: `kind` is topic, bag or folder; `rate` paces a bag against its recorded times, 0: not at all."""
+
+    kind: str
+    path: Path
+    image_topic: str = ""
+    rate: float = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        return self.kind == "topic"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one image came from.
+
+    Attributes
+    ----------
+    number
+        Frame: its place in the manifest, its position in the bag, or the camera's count; from 1.
+    name
+        File relative to the folder, `topic#position` of a bag, or topic of a camera.
+    stamp_ns
+        Its own header stamp [ns since 1970]; None without one.
+    digest
+        First 16 hexadecimal digits of the SHA-256 of what was read; empty for a camera.
+    recorded_ns
+        When a bag recorded it [ns since 1970]; None for images that are in no bag.
+    """
+
+    number: int
+    name: str
+    stamp_ns: int | None = None
+    digest: str = ""
+    recorded_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where it came as one.
+    """One image: uint8 RGB (H, W, 3); `jpeg` is its own file where that may be sent as it is."""
 
-    `recorded_ns` is when a bag recorded it [ns since 1970]; None for images that are in no bag.
-    """
-
-    number: int
+    origin: Origin
     rgb: np.ndarray
-    jpeg: bytes | None
-    recorded_ns: int | None = None
+    jpeg: bytes | None = None
+
+    @property
+    def number(self) -> int:
+        return self.origin.number
 
 
 @dataclass(frozen=True)
 class UnreadableFrame:
-    """A frame that could not be decoded, and why."""
+    """An image that cannot be flown, the cause it is counted under, and why in words."""
 
-    number: int
+    origin: Origin
     reason: str
-    recorded_ns: int | None = None
+    cause: str = UNREADABLE
+
+    @property
+    def number(self) -> int:
+        return self.origin.number
 
 
-def stamp_ns(message: Any) -> int:
-    """Header stamp of a message [ns]; 0 without one, or with one before 1970: a clock that was never set."""
+def stamp_of(message: Any) -> int | None:
+    """Header stamp of a message [ns since 1970]; None without one, or with one before 1970: a clock that was never set."""
     stamp = message.header.stamp
-    return max(0, stamp.sec * 1_000_000_000 + stamp.nanosec)
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp_ns if stamp_ns > 0 else None
 
 
-def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
-    """Frame of a sensor_msgs Image or CompressedImage; its number is the header stamp [ns], or its place without."""
-    number = stamp_ns(message) or place
+def frame_from(message: Any, origin: Origin) -> Frame | UnreadableFrame:
+    """Frame of a sensor_msgs Image or CompressedImage."""
     try:
         if isinstance(message, CompressedImage):
             data = bytes(message.data)
             rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
-            return Frame(number, rgb, data if data.startswith(b"\xff\xd8") else None)
-        return Frame(number, _BRIDGE.imgmsg_to_cv2(_plain(message), desired_encoding="rgb8"), None)
+            return Frame(origin, rgb, data if data.startswith(b"\xff\xd8") else None)
+        return Frame(origin, _BRIDGE.imgmsg_to_cv2(_plain(message), desired_encoding="rgb8"))
     # cv_bridge and OpenCV raise whatever they stumble on; each means that this image cannot be read.
     except Exception as error:  # noqa: BLE001
-        return UnreadableFrame(number, str(error) or repr(error))
+        return UnreadableFrame(origin, str(error) or repr(error))
 
 
 def _plain(message: Image) -> Image:
@@ -85,43 +134,45 @@ def _plain(message: Image) -> Image:
 
 
 def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag's image topic, in recorded order."""
+    """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1."""
     name = image_topic(path, topic or None)
-    for place, recorded in enumerate(read_messages(path, [name]), start=1):
+    for position, recorded in enumerate(read_messages(path, [name]), start=1):
+        origin = Origin(position, f"{name}#{position}", None, digest_of(recorded.cdr), recorded.stamp_ns)
         # A damaged record ends in rmw's own error, a RuntimeError.
         try:
             message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
         except RuntimeError as error:
-            yield UnreadableFrame(place, f"the record is no {recorded.type_name}: {error}", recorded.stamp_ns)
-        else:
-            yield replace(frame_from(message, place), recorded_ns=recorded.stamp_ns)
+            yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")
+            continue
+        yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)))
 
 
-def count_bag_frames(path: Path, topic: str | None) -> int:
-    """Number of frames of a bag's image topic."""
-    return count_messages(path, image_topic(path, topic or None))
-
-
-def folder_frames(path: Path) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a folder's image files, in order of name; a file's number is its place, from 1."""
-    for place, file in enumerate(read_folder(path), start=1):
-        data = file.read_bytes()
+def folder_frames(path: Path, manifest: Manifest) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a folder's image files, those of the manifest in its order, whatever else came since."""
+    identity = ManifestIdentity(manifest.source_id, manifest.names)
+    for name in manifest.names:
+        number = identity.frame_of(name) or 0
         try:
-            yield Frame(
-                place, decode_jpeg(np.frombuffer(data, dtype=np.uint8)), data if data.startswith(b"\xff\xd8") else None
-            )
+            data = (path / name).read_bytes()
+        except OSError as error:
+            yield UnreadableFrame(Origin(number, name), error.strerror or str(error))
+            continue
+        origin = Origin(number, name, digest=digest_of(data))
+        try:
+            rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
+            yield Frame(origin, rgb, data if data.startswith(b"\xff\xd8") else None)
         except TileError as error:
-            yield UnreadableFrame(place, f"{file.name}: {error}")
+            yield UnreadableFrame(origin, str(error))
 
 
-def source_frames(kind: str, path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag or folder."""
-    return bag_frames(path, topic) if kind == "bag" else folder_frames(path)
+def source_frames(what: SourceKind, manifest: Manifest) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag or folder; raises `ValueError` if the source cannot be read on."""
+    return bag_frames(what.path, what.image_topic) if what.kind == "bag" else folder_frames(what.path, manifest)
 
 
-def count_source_frames(kind: str, path: Path, topic: str | None) -> int:
-    """Number of frames of a bag or folder."""
-    return count_bag_frames(path, topic) if kind == "bag" else len(list(read_folder(path)))
+def digest_of(data: bytes) -> str:
+    """First 16 hexadecimal digits of the SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def encoded_tiles(frame: Frame, height: int, width: int, *, jpeg: bool) -> list[bytes]:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, OpaqueFunction, RegisterEventHandler
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
@@ -22,7 +29,7 @@ from satllm_ros.assets_path import DEMO, bag_path
 from satllm_ros.data.bag import bag_topics, image_topic
 from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
-from satllm_ros.runtime.run_directory import run_directory_of
+from satllm_ros.runtime.run_directory import open_run_directory
 
 ARGUMENTS = {
     "namespace": "Namespace the whole graph lives in",
@@ -138,8 +145,13 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
     endless, respawn = constellation.source.kind == "topic", is_on(arguments, "respawn")
     use_sim_time = is_on(arguments, "use_sim_time")
-    run_directory = run_directory_of(arguments["run"], Path(arguments["runs"]))
-    made: list[Action] = []
+    run_directory, opened = open_run_directory(
+        constellation,
+        arguments["run"],
+        Path(arguments["runs"]),
+        source_is_here="bag" in arguments,
+    )
+    made: list[Action] = [LogInfo(msg=note) for note in opened.notes]
     for spec in processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=use_sim_time):
         if not wanted(spec):
             continue

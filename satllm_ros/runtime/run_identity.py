@@ -11,12 +11,12 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from satllm_ros.data.manifest import Manifest, ManifestError
-from satllm_ros.runtime.durable import read_if_there, sync_folder
+from satllm_ros.runtime.durable import read_if_there, sync_folder, write_durably
 
 RUN_DOCUMENT = "run.json"
 FORMAT = 1
@@ -73,15 +73,16 @@ class Run:
     notes: tuple[str, ...] = ()
 
 
-def open_run(directory: Path, facts: RunFacts, *, software: str, begin: bool = False) -> Run:
-    """Go on with the run of a folder, or begin one in a folder without.
+def open_run(directory: Path, facts: RunFacts, *, software: str, begin: bool) -> Run:
+    """Go on with the run of a folder, or write down what begins in one without.
 
     Parameters
     ----------
     facts
         What the caller would fly: all that it knows is compared.
     begin
-        Whether a folder without a run may get one; else `Run` has no `run_id` then.
+        Whether the run begins here, as it does where sensing is: it gets its id then. Elsewhere the folder is only
+        marked with what is known.
 
     Raises
     ------
@@ -90,18 +91,29 @@ def open_run(directory: Path, facts: RunFacts, *, software: str, begin: bool = F
     OSError
         If the file cannot be read or written.
     """
-    run = read_run(directory)
+    run = compare_run(directory, facts, software=software)
+    path = directory / RUN_DOCUMENT
     if run is None:
         _refuse_old_stores(directory)
-        run = Run(secrets.randbits(64) or 1 if begin else None, facts, software)
-        if not begin:
-            return run
-        if _write_once(directory / RUN_DOCUMENT, run):
-            return run
+        made = Run(_new_id() if begin else None, facts, software)
+        if _write_once(path, made):
+            return made
         # Another process was quicker.
-        run = read_run(directory)
+        run = compare_run(directory, facts, software=software)
         if run is None:
-            raise RunMismatchError(f"{directory / RUN_DOCUMENT} came and went while this process started")
+            raise RunMismatchError(f"{path} came and went while this process started")
+    if begin and run.run_id is None:
+        # Marked by a launch without sensing: now the run begins.
+        run = replace(run, run_id=_new_id(), facts=_filled(run.facts, facts))
+        write_durably(path, _document(run))
+    return run
+
+
+def compare_run(directory: Path, facts: RunFacts, *, software: str) -> Run | None:
+    """The run of a folder, None if it has none; writes nothing. Raises `RunMismatchError` as `open_run`."""
+    run = read_run(directory)
+    if run is None:
+        return None
     difference = _difference(run.facts, facts)
     if difference:
         raise RunMismatchError(f"run folder {directory} {difference}: choose another folder for another run")
@@ -178,29 +190,37 @@ def _refuse_old_stores(directory: Path) -> None:
         )
 
 
-def _write_once(path: Path, run: Run) -> bool:
-    """Write the document unless there is one; whether it was written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    facts = run.facts
+def _new_id() -> int:
+    return secrets.randbits(64) or 1
+
+
+def _filled(known: RunFacts, more: RunFacts) -> RunFacts:
+    missing = {name: value for name, value in vars(more).items() if getattr(known, name) is None}
+    return replace(known, **missing)
+
+
+def _document(run: Run) -> bytes:
+    source = run.facts.source
     document = {
         "format": FORMAT,
         "run_id": None if run.run_id is None else f"{run.run_id:016x}",
         "software": run.software,
-        **{name: value for name, value in asdict(replace(facts, source=None)).items() if name != "source"},
-        "source": None if facts.source is None else facts.source.to_json(),
+        **{name: value for name, value in vars(run.facts).items() if name != "source"},
+        "source": None if source is None else source.to_json(),
     }
+    return (json.dumps(document, indent=1) + "\n").encode("utf-8", "surrogateescape")
+
+
+def _write_once(path: Path, run: Run) -> bool:
+    """Write the document unless there is one; whether it was written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        with partial.open("x", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # Unlike a renaming, this fails if the file is there.
-            os.link(partial, path)
-        except FileExistsError:
-            return False
+        write_durably(partial, _document(run))
+        # Unlike a renaming, this fails if the file is there.
+        os.link(partial, path)
+    except FileExistsError:
+        return False
     finally:
         partial.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -19,8 +19,12 @@ class TileError(ValueError):
 
 @dataclass(frozen=True)
 class Tile:
-    """One model-sized piece of a frame, as it will be sent."""
+    """One model-sized piece of a frame, as it will be sent.
 
+    The source is its own: a tile restored from an earlier life of sensing keeps the one it was acquired under.
+    """
+
+    source_id: str
     frame: int
     tile_index: int
     acquired_ns: int
@@ -100,12 +104,21 @@ def decode_jpeg(data: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _check_pixels(data: np.ndarray, index: int, height: int, width: int) -> None:
-    # Before decoding: some hundred bytes can declare gigabytes of pixels.
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Height and width [pixel] that the header of an image file declares; raises `TileError` if it has none."""
     try:
         with Image.open(io.BytesIO(data)) as header:
             columns, rows = header.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TileError(f"tile {index}: {data.size} bytes are not a readable image ({error})") from None
+        raise TileError(f"{len(data)} bytes are not a readable image ({error})") from None
+    return rows, columns
+
+
+def _check_pixels(data: np.ndarray, index: int, height: int, width: int) -> None:
+    # Before decoding: some hundred bytes can declare gigabytes of pixels.
+    try:
+        rows, columns = picture_size(data.tobytes())
+    except TileError as error:
+        raise TileError(f"tile {index}: {error}") from None
     if columns * rows != height * width:
         raise TileError(f"tile {index} is {columns}x{rows} pixels, declared {width}x{height}")

@@ -146,7 +146,7 @@ class Oracle:
             return
         tally = sensing.protocol.custody.tally()
         placed = tally.waiting + tally.in_flight + tally.stored + tally.delivered + tally.dropped
-        if tally.accepted != placed or placed + len(sensing.buffer) != sensing.read_tiles:
+        if tally.accepted != placed or placed + sensing.waiting_tiles != sensing.read_tiles:
             raise Violation(f"the ledger does not add up: {sensing.read_tiles} tiles read, {tally}")
         if sensing.protocol.custody.in_flight_batches > self._window_batches:
             raise Violation(f"{sensing.protocol.custody.in_flight_batches} batches in flight: {tally}")

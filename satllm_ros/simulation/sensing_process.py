@@ -10,17 +10,20 @@ from satllm_ros.runtime.identity import Envelope, TileKey
 from satllm_ros.runtime.plan import PlanError
 from satllm_ros.runtime.sensing_protocol import SensingLimits, SensingProtocol
 from satllm_ros.runtime.signals import Ack, Report
-from satllm_ros.runtime.source_buffer import SourceBuffer
+from satllm_ros.runtime.source_buffer import FrameQueue, SourceBuffer
 from satllm_ros.simulation.messages import Active, Batch
 from satllm_ros.simulation.process import MODEL_ID, SENSING, SOURCE_ID, Host, Process, chain
 from satllm_ros.simulation.story import describe
+
+# As the sensing node has it.
+FLUSH_S = 1.0
 
 
 class Sensing(Process):
     """Reads the source, commits plans, answers for every batch."""
 
     topics = ("plan_proposed", "status")
-    memory = ("protocol", "buffer", "_next_tile", "read_tiles")
+    memory = ("protocol", "buffer", "queue", "_next_tile", "read_tiles")
     machine = SensingProtocol
 
     def __init__(
@@ -57,7 +60,10 @@ class Sensing(Process):
             known=self._satellites,
             persisted=self.disk.get("plan"),
         )
-        self.buffer: SourceBuffer[TileKey] = SourceBuffer(self._batch_tiles(), live_tiles=self._live_tiles)
+        self.buffer: SourceBuffer[TileKey] = SourceBuffer(
+            self._batch_tiles(), flush_s=None if self._live_tiles is None else FLUSH_S
+        )
+        self.queue: FrameQueue[TileKey] = FrameQueue(self._live_tiles or 1)
         self.buffer.ended = self.source_ended
         self._next_tile = self.read_tiles = 0
         self._carry_out(host, self.protocol.start(host.now_s))
@@ -66,7 +72,7 @@ class Sensing(Process):
     @property
     def finished(self) -> bool:
         """Whether all there is was read and is delivered."""
-        return self.buffer.ended and not len(self.buffer) and self.protocol.custody.idle
+        return self.buffer.ended and not self.waiting_tiles and self.protocol.custody.idle
 
     @property
     def is_live(self) -> bool:
@@ -74,17 +80,22 @@ class Sensing(Process):
         return self._live_tiles is not None
 
     @property
+    def waiting_tiles(self) -> int:
+        """Tiles that are acquired and not yet in custody."""
+        return len(self.buffer) + self.queue.tiles
+
+    @property
     def held_tiles(self) -> set[TileKey]:
         """Tiles that would die with this process."""
         held = {tile for batch in self.protocol.custody.held_batches() for tile in batch.payload}
-        return held | set(self.buffer)
+        return held | set(self.buffer) | set(self.queue)
 
     def expose(self, host: Host, frame: int, *, last: bool) -> None:
         """A live camera has taken an image."""
         tile = TileKey(SOURCE_ID, frame, 0)
         self.acquired.add(tile)
-        overflow = self.buffer.push([tile], host.now_s)
-        self.overflowed += overflow
+        overflow = self.queue.push(tile, 1)
+        self.overflowed += [lost for lost, _ in overflow]
         self.read_tiles += 1 - len(overflow)
         self.buffer.ended = last
         self._pump(host)
@@ -114,7 +125,7 @@ class Sensing(Process):
     def _pump(self, host: Host) -> None:
         custody, now_s = self.protocol.custody, host.now_s
         while custody.has_room and not custody.waiting_batches:
-            if self._live_tiles is None and self.buffer.wants_more:
+            if self.buffer.wants_more:
                 self._read(now_s)
             tiles = tuple(self.buffer.take(now_s))
             if not tiles:
@@ -123,6 +134,10 @@ class Sensing(Process):
             self._carry_out(host, self.protocol.on_accepted(now_s))
 
     def _read(self, now_s: float) -> None:
+        if self.is_live:
+            while self.buffer.wants_more and (waiting := self.queue.pop()) is not None:
+                self.buffer.push([waiting[0]], now_s)
+            return
         while self.buffer.wants_more and self._next_tile < self._tiles:
             tile = TileKey(SOURCE_ID, self._next_tile, 0)
             self.acquired.add(tile)
