@@ -16,6 +16,8 @@ from satllm_ros.report.lives import LOST_WITH_SENSING, Account, camera_source
 
 JOURNAL, LEDGER = "journal", "ledger"
 TO_READ_AGAIN = "to be read again"
+# The cause under which sensing drops what it cannot read on.
+BROKEN_OFF = "source_damaged"
 NOT_TOLD = "at sensing, after its last word"
 OF_EARLIER_LIFE = ", of an earlier life of sensing"
 
@@ -49,7 +51,7 @@ class Audit:
     unheard_frames
         Images that a camera published and sensing did not hear, as far as the middleware tells; not acquired.
     ended
-        Whether the source was read to its end.
+        Whether the source was read to its end, not to a place where it is damaged.
     """
 
     basis: str
@@ -151,35 +153,34 @@ def audit_journal(
     delivered = came.total() + older_tiles - unnamed
     foreign += unnamed
 
-    told = current.acquired
-    restored = 0 if rereads or len(accounts) < 2 else max(0, told - acquired_by[True])
-    later = acquired_by[True] - told
+    # Images that a camera's life heard and has not cut yet, which have no row; of a bag or folder there are none.
+    later = acquired_by[True] + current.restored - current.acquired
+    uncut = max(0, -later) if not rereads else 0
+    acquired += uncut
+    missing[True] += uncut
+
     claims = _claims(current)
-    if later > 0 and not (current.closed or current.ended):
-        claims.append(_Claim(False, TO_READ_AGAIN if rereads and len(accounts) > 1 else NOT_TOLD, later))
-    elif later > 0 and rereads and len(accounts) > 1 and not current.ended:
-        claims.append(_Claim(False, TO_READ_AGAIN, later))
+    if later > 0 and not current.ended:
+        if rereads and len(accounts) > 1:
+            claims.append(_Claim(False, TO_READ_AGAIN, later))
+        elif not current.closed:
+            claims.append(_Claim(False, NOT_TOLD, later))
     missing[True], unused = _allocate(missing[True], claims)
-    former = [_Claim(False, c.name, min(c.tiles, restored)) for c in unused if not c.is_drop]
+    former = [claim._replace(tiles=min(claim.tiles, current.restored)) for claim in unused if not claim.is_drop]
     if not rereads:
         for account in accounts[:-1]:
             of_life = sum(f.tiles for f in rows.values() if f.source_id == camera_source(account.boot_id))
             former += _claims_of_a_dead_life(account, of_life)
         heard = {camera_source(account.boot_id) for account in accounts}
-        # Lives that died before their first word.
-        former.append(
-            _Claim(True, LOST_WITH_SENSING, sum(f.tiles for f in rows.values() if f.source_id not in heard))
-        )
+        unheard_life = sum(f.tiles for f in rows.values() if f.source_id not in heard)
+        former.append(_Claim(True, LOST_WITH_SENSING, unheard_life))
     missing[False], spared = _allocate(missing[False], former)
     in_custody: Counter[str] = Counter()
     for used in (*_used(claims, unused), *_used(former, spared)):
         (dropped if used.is_drop else in_custody)[used.name] += used.tiles
 
-    is_comparable = current.closed or (rereads and current.ended)
-    if rereads and len(accounts) > 1 and not current.ended:
-        uncounted = min(0, later)
-    else:
-        uncounted = later + restored
+    unread_frames = max(0, (frames_total or 0) - len(rows)) if rereads else 0
+    is_broken_off = any(frame.cause == BROKEN_OFF for frame in rows.values())
     return Audit(
         basis=JOURNAL,
         acquired=acquired,
@@ -188,11 +189,23 @@ def audit_journal(
         in_custody=dict(+in_custody),
         lost=missing.total(),
         foreign=foreign,
-        uncounted=uncounted if is_comparable else 0,
-        unread_frames=max(0, (frames_total or 0) - len(rows)) if rereads else 0,
+        uncounted=_uncounted(later, accounts, rereads=rereads),
+        unread_frames=unread_frames,
         unheard_frames=sum(account.unheard_frames for account in (accounts if not rereads else accounts[-1:])),
-        ended=current.ended,
+        # What follows a place where reading broke off was not expected to be read.
+        ended=current.ended and not is_broken_off,
     )
+
+
+def _uncounted(later: int, accounts: Sequence[Account], *, rereads: bool) -> int:
+    """Tiles that are in the journal and not in the current life's count, where the two must agree."""
+    current = accounts[-1] if accounts else None
+    if current is None or not (current.closed or (rereads and current.ended)):
+        return 0
+    if not rereads:
+        return max(0, later)
+    # An earlier life may have read further than this one, until it has read all.
+    return later if len(accounts) == 1 or current.ended else min(0, later)
 
 
 def audit_ledger(

@@ -24,6 +24,8 @@ class Account:
         Drops by cause, of tiles that were never sent and of tiles that were.
     lost
         Tiles of a camera that died with earlier lives; not among the acquired ones.
+    restored
+        Tiles of a camera among the acquired ones that an earlier life had acquired, and kept on disk for this one.
     in_custody
         Tiles neither delivered nor dropped, by where they were, in words.
     unheard_frames
@@ -40,6 +42,7 @@ class Account:
     dropped_before: dict[str, int] = field(default_factory=dict)
     dropped_after: dict[str, int] = field(default_factory=dict)
     lost: int = 0
+    restored: int = 0
     in_custody: dict[str, int] = field(default_factory=dict)
     unheard_frames: int = 0
     ended: bool = False

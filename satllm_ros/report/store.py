@@ -67,11 +67,10 @@ def load_run(directory: Path) -> RunRecord:
     if written_as not in (_WITHOUT_SOURCES, FORMAT):
         raise StoreError(f"{path}: format is {written_as!r}, this version reads {_WITHOUT_SOURCES} and {FORMAT}")
     audited = header.pop("audit", None)
+    if not isinstance(audited, dict | None):
+        raise StoreError(f"{path}: field 'audit' is {audited!r}, expected an object")
     run = _build(RunRecord, header, str(path))
-    if audited is not None:
-        if not isinstance(audited, dict):
-            raise StoreError(f"{path}: field 'audit' is {audited!r}, expected an object")
-        run.audit = _build(Audit, audited, str(path))
+    run.audit = _build(Audit, audited, str(path)) if audited is not None else None
     for name, kind in _LISTS.items():
         if written_as == _WITHOUT_SOURCES and kind is FrameRecord:
             continue
