@@ -15,7 +15,7 @@ from satllm_ros import msg as m
 from satllm_ros.data.bag import label_topic, read_messages
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.nodes.frames import Frame, UnreadableFrame, stamp_ns
+from satllm_ros.nodes.frames import Frame, UnreadableFrame, stamp_of
 from satllm_ros.runtime.tiles import TileError, cut_tiles
 
 Item = TypeVar("Item")
@@ -48,7 +48,7 @@ def bag_truth(path: Path, classes: Sequence[str]) -> Labels:
                     f"the bag labels an image {label.class_name!r}, class {label.label}; the model's "
                     f"classes are {', '.join(classes)}"
                 )
-            truth[(stamp_ns(label), 0)] = label.label
+            truth[(stamp_of(label), 0)] = label.label
     return truth
 
 

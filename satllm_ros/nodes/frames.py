@@ -93,7 +93,7 @@ class UnreadableFrame:
 
 
 def stamp_of(message: Any) -> int | None:
-    """Header stamp of a message [ns since 1970]; None without one, or with one before 1970: a clock that was never set."""
+    """Header stamp of a message [ns since 1970]; None without one, or before 1970: of a clock that was never set."""
     stamp = message.header.stamp
     stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
     return stamp_ns if stamp_ns > 0 else None

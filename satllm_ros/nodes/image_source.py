@@ -198,7 +198,7 @@ class ImageSource:
             )
 
     def take(self, now_s: float) -> list[Tile]:
-        """Tiles of the next batch, empty while it is incomplete; raises `sqlite3.Error` if the journal cannot be written."""
+        """Tiles of the next batch, empty while it is incomplete; raises `sqlite3.Error` if the journal fails."""
         with self._lock:
             self._write_rows()
             return self._buffer.take(now_s)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
+from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import records
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.comparison import bag_truth, unsplit_labels
-from satllm_ros.nodes.frames import source_frames
+from satllm_ros.nodes.frames import SourceKind, source_frames
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
 from satllm_ros.nodes.process import Stop
 from satllm_ros.report.lives import Lives
@@ -270,7 +271,8 @@ class RecorderNode(FlightNode):
                 self._judge(path)
             if self.value("reference") and not self._stop.requested:
                 self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
-                frames = source_frames(kind, path, self.value("image_topic"))
+                what = SourceKind(kind, path, self.value("image_topic"))
+                frames = source_frames(what, take_manifest(kind, path, what.image_topic))
                 checkpoint = checkpoint_path(self.value("checkpoint"))
                 self._run.reference = unsplit_labels(checkpoint, self._spec, frames, lambda: self._stop.requested)
         except (ValueError, OSError) as error:

@@ -43,7 +43,7 @@ from satllm_ros.nodes.parameters import (
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime import sensing_protocol as act
-from satllm_ros.runtime.custody import CustodyLimits, Verdict
+from satllm_ros.runtime.custody import FINAL, CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
@@ -351,9 +351,10 @@ class SensingNode(FlightNode):
         except convert.WireError:
             self.counters.add("malformed_ack")
             return
-        # Delivered says the ground, or a store that heard it from the ground; all else only satellites say.
-        speakers = (*self._satellites, graph.GROUND) if ack.verdict is Verdict.DELIVERED else self._satellites
-        if ack.sender not in speakers:
+        # Delivered or refused for good says the ground, or a store that heard it from the ground; all else only
+        # satellites say.
+        of_ground = ack.verdict is Verdict.DELIVERED or (ack.verdict is Verdict.REFUSED and ack.cause in FINAL)
+        if ack.sender not in self._satellites and not (of_ground and ack.sender == graph.GROUND):
             self.counters.add("malformed_ack")
             return
         self._carry_out(self._protocol.on_ack(ack, time.monotonic()))
