@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from satllm_ros.report.sample import DEFAULT, parse_reference
+
 DEFAULT_CONFIG = "constellation.yaml"
 EXIT_INFEASIBLE = 3
 
@@ -48,6 +50,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--use-sim-time", action="store_true", help="take the time from the topic /clock, as a bag player publishes it"
     )
+    parser.add_argument(
+        "--reference",
+        default=str(DEFAULT),
+        metavar="N",
+        help="on how many of the tiles that came down the unsplit model is run for comparison: a number, all or none "
+        "(default: %(default)s, evenly over all)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -58,6 +67,7 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
+    reference = parse_reference(args.reference)
     if args.image_topic and not args.bag:
         raise ValueError(f"--image-topic {args.image_topic} chooses a topic of a bag; give --bag as well")
     if not re.fullmatch(r"/?([A-Za-z]\w*(/[A-Za-z]\w*)*)?/?", args.namespace):
@@ -81,7 +91,9 @@ def _run(args: argparse.Namespace) -> int:
     for note in opened.notes:
         print(f"satllm: {note}", file=sys.stderr)
     endless = constellation.source.kind == "topic"
-    specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
+    specs = processes(
+        constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time, reference=reference
+    )
     print(
         f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
         flush=True,

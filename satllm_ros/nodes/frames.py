@@ -6,7 +6,7 @@ Whatever happens to one image costs that image: it becomes an `UnreadableFrame` 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,10 +133,17 @@ def _plain(message: Image) -> Image:
     )
 
 
-def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
+def bag_frames(
+    path: Path, topic: str | None, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1."""
     name = image_topic(path, topic or None)
+    last = max(wanted, default=0) if wanted is not None else None
     for position, recorded in enumerate(read_messages(path, [name]), start=1):
+        if last is not None and position > last:
+            return
+        if wanted is not None and position not in wanted:
+            continue
         origin = Origin(position, f"{name}#{position}", None, digest_of(recorded.cdr), recorded.stamp_ns)
         # A damaged record ends in rmw's own error, a RuntimeError.
         try:
@@ -147,11 +154,15 @@ def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFram
         yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)))
 
 
-def folder_frames(path: Path, manifest: Manifest) -> Iterator[Frame | UnreadableFrame]:
+def folder_frames(
+    path: Path, manifest: Manifest, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a folder's image files, those of the manifest in its order, whatever else came since."""
     identity = ManifestIdentity(manifest.source_id, manifest.names)
     for name in manifest.names:
         number = identity.frame_of(name) or 0
+        if wanted is not None and number not in wanted:
+            continue
         try:
             data = (path / name).read_bytes()
         except OSError as error:
@@ -165,9 +176,13 @@ def folder_frames(path: Path, manifest: Manifest) -> Iterator[Frame | Unreadable
             yield UnreadableFrame(origin, str(error))
 
 
-def source_frames(what: SourceKind, manifest: Manifest) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag or folder; raises `ValueError` if the source cannot be read on."""
-    return bag_frames(what.path, what.image_topic) if what.kind == "bag" else folder_frames(what.path, manifest)
+def source_frames(
+    what: SourceKind, manifest: Manifest, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag or folder, all or those wanted; raises `ValueError` if the source cannot be read on."""
+    if what.kind == "bag":
+        return bag_frames(what.path, what.image_topic, wanted)
+    return folder_frames(what.path, manifest, wanted)
 
 
 def digest_of(data: bytes) -> str:

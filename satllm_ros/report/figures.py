@@ -157,5 +157,7 @@ class Summary:
             ends = {"from": hop.pop("sender"), "to": hop.pop("receiver")}
             hop |= ends
         if self.audit is not None:
-            content["audit"] = {"adds_up": self.audit.adds_up, "complaints": list(self.audit.complaints)} | content["audit"]
+            content["audit"] = {"adds_up": self.audit.adds_up, "complaints": list(self.audit.complaints)} | content[
+                "audit"
+            ]
         return content

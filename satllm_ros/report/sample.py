@@ -26,7 +26,7 @@ def parse_reference(text: str) -> int:
 def even_sample(items: Sequence[Item], wanted: int) -> list[Item]:
     """So many items, one from each of as many equal stretches: even over all, the same at every call.
 
-    The place within a stretch is drawn, since a fixed one would follow whatever repeats, such as the columns of a frame.
+    The place within a stretch is drawn: a fixed one would follow whatever repeats, such as the columns of a frame.
     """
     if wanted == ALL or wanted >= len(items):
         return list(items)

@@ -24,6 +24,10 @@ class StepProgress:
         self._printed_s: float | None = None
         self._line = self._printed = ""
 
+    def is_of(self, what: str) -> bool:
+        """Whether it shows the step of this name."""
+        return what == self._what
+
     def update(self, now_s: float, done: int, total: int) -> None:
         """So many of `total` are done at `now_s` [s], a steady clock; a total of 0 is unknown."""
         self._rate.update(now_s, done)

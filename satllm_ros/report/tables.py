@@ -81,7 +81,7 @@ def _verdict(summary: Summary) -> Text:
 
 
 def _outcome(summary: Summary) -> list[tuple[str, Text]]:
-    tiles, accuracy = summary.tiles, summary.accuracy
+    tiles = summary.tiles
     counts = Text(f"{tiles.sent} sent   {tiles.received} received")
     counts.append(f"   {tiles.lost} lost", style="bold red" if tiles.lost else "")
     if tiles.duplicates:

@@ -119,7 +119,7 @@ class Others:
 
     def start_ground(self, *parameters: str, **options: Any) -> subprocess.Popen:
         """The ground, with the recorder."""
-        words = [word for p in (f"run_directory:={self.folder}", "reference:=false", *parameters) for word in ("-p", p)]
+        words = [word for p in (f"run_directory:={self.folder}", "reference:=0", *parameters) for word in ("-p", p)]
         return self.start(GROUND, *words, **options)
 
     def until_ground_is_heard(self) -> None:

@@ -17,7 +17,13 @@ from satllm_ros.report.audit import (
 from satllm_ros.report.lives import LOST_WITH_SENSING, Account, camera_source
 from satllm_ros.report.record import FrameRecord
 
-DELIVERED, GIVEN_UP, IN_WINDOW, IN_FLIGHT, STORED = "delivered", "attempts_exhausted", "in window", "in flight", "stored"
+DELIVERED, GIVEN_UP, IN_WINDOW, IN_FLIGHT, STORED = (
+    "delivered",
+    "attempts_exhausted",
+    "in window",
+    "in flight",
+    "stored",
+)
 UNREADABLE = "unreadable_image"
 BAG = "0123456789abcdef"
 
