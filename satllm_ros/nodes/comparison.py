@@ -21,6 +21,7 @@ from rclpy.serialization import deserialize_message
 from satllm_ros import msg as m
 from satllm_ros.data.bag import image_topic, label_topic, read_messages
 from satllm_ros.data.manifest import Manifest
+from satllm_ros.data.pixels import PixelRules
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
@@ -36,6 +37,8 @@ Tell = Callable[..., None]
 BATCH_TILES = 64
 # Messages between two lines on how far reading is.
 TOLD_MESSAGES = 100
+# Stamp of an image that cannot be read, which no label has.
+_LOST = -1
 # Of the CDR encapsulation; seconds and nanoseconds of the header's stamp follow.
 _CDR_HEADER_BYTES = 4
 
@@ -54,8 +57,11 @@ def bag_truth(path: Path, topic: str, classes: Sequence[str], tell: Tell = lambd
     pictured = image_topic(path, topic or None)
     images: list[int | None] = []
     labels: list[tuple[int | None, int]] = []
-    for recorded in read_messages(path, [labelled, pictured]):
+    # What is damaged is said by who flies the bag.
+    for recorded in read_messages(path, [labelled, pictured], lambda _: None):
         if recorded.topic == pictured:
+            # Images that are lost keep their places.
+            images += [_LOST] * (recorded.position - 1 - len(images))
             images.append(stamp_in(recorded.cdr))
             if len(images) % TOLD_MESSAGES == 0:
                 tell(step="true classes", unit="images", done=len(images), total=0)
@@ -133,7 +139,7 @@ def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def _tiles(job: Job, spec: ModelSpec, manifest: Manifest) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
     wanted: Mapping[int, Collection[int]] = job.tiles_by_frame()
     what = SourceKind(job.kind, Path(job.path), job.image_topic)
-    for frame in source_frames(what, manifest, wanted=wanted):
+    for frame in source_frames(what, manifest, PixelRules.from_json(job.pixels), wanted):
         # A file that was changed since it was flown would be compared with something else.
         flown = job.digests.get(frame.number)
         if isinstance(frame, UnreadableFrame) or (flown and flown != frame.origin.digest):

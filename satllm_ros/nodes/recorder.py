@@ -19,6 +19,7 @@ from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import records
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
 from satllm_ros.nodes.sensing import NEVER_SENT
 from satllm_ros.report.audit import audit_journal, audit_ledger
@@ -72,6 +73,7 @@ class RecorderNode(FlightNode):
         Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
         Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
+        *PIXEL_PARAMETERS,
         Parameter(
             "reference",
             DEFAULT,
@@ -100,6 +102,7 @@ class RecorderNode(FlightNode):
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
+        self._pixels = rules_of(self, self._spec)
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._run = RunRecord(
             source=graph.SENSING,
@@ -439,6 +442,7 @@ class RecorderNode(FlightNode):
             str(Path(checkpoint_path(self.value("checkpoint"))).resolve()),
             str(self._run_directory.resolve()),
             tuple(tiles),
+            pixels=self._pixels.to_json(),
             wants_truth=kind == "bag",
             digests={row.frame: row.digest for row in self._rows if row.source_id == source_id and row.frame in frames},
         )

@@ -37,6 +37,8 @@ class Job:
         Folder of the run, where `run.json` may say what the source held.
     tiles
         (frame, tile) of the tiles that the unsplit model is run on; none: it is not.
+    pixels
+        How samples become RGB, as `PixelRules.to_json` says it.
     wants_truth
         Whether true classes are looked for.
     digests
@@ -50,6 +52,7 @@ class Job:
     checkpoint: str
     run_directory: str
     tiles: tuple[tuple[int, int], ...] = ()
+    pixels: Mapping[str, Any] = field(default_factory=dict)
     wants_truth: bool = True
     digests: Mapping[int, str] = field(default_factory=dict)
 
