@@ -14,6 +14,7 @@ import yaml
 
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
+from satllm_ros.report.sample import DEFAULT
 
 __all__ = [
     *("Constellation", "ConstellationError", "LinkConfig", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
@@ -212,11 +213,17 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
 
 
 def processes(
-    constellation: Constellation, run_directory: Path, *, exit_when_done: bool, use_sim_time: bool = False
+    constellation: Constellation,
+    run_directory: Path,
+    *,
+    exit_when_done: bool,
+    use_sim_time: bool = False,
+    reference: int = DEFAULT,
 ) -> list[ProcessSpec]:
     """The processes of a graph, in starting order: satellites first, since importing torch takes longest.
 
-    With `use_sim_time`, ROS time is what somebody publishes on /clock.
+    With `use_sim_time`, ROS time is what somebody publishes on /clock. `reference` is on how many tiles the unsplit
+    model is run for comparison, as `report.sample.parse_reference` gives it.
     """
     names = constellation.names
     model = {"checkpoint": constellation.checkpoint}
@@ -274,7 +281,8 @@ def processes(
     if constellation.profiles:
         # An empty list has no type in a ROS parameter file.
         planner |= {"profiles": constellation.profiles}
-    recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
+    recorder = model | chain | tiles | source | signed | directory
+    recorder |= {"exit_when_done": exit_when_done, "reference": reference}
     specs += [
         ProcessSpec(
             "planner",

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satllm_ros.report.sample import DEFAULT, parse_reference
+
 if TYPE_CHECKING:
     from satllm_ros.graph import Constellation
 
@@ -55,6 +57,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--use-sim-time", action="store_true", help="take the time from the topic /clock, as a bag player publishes it"
     )
+    parser.add_argument(
+        "--reference",
+        default=str(DEFAULT),
+        metavar="N",
+        help="on how many of the tiles that came down the unsplit model is run for comparison: a number, all or none "
+        "(default: %(default)s, evenly over all)",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -66,6 +75,7 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
+    reference = parse_reference(args.reference)
     if args.image_topic and not (args.bag or args.camera):
         raise ValueError(
             f"--image-topic {args.image_topic} chooses a topic of a bag or a camera; give --bag or --camera as well"
@@ -90,7 +100,9 @@ def _run(args: argparse.Namespace) -> int:
     notes = [*_check_computer(constellation), *check_run_folder(args.run_directory, args.runs)]
     run_directory, opened = open_run_directory(constellation, args.run_directory, args.runs)
     endless = constellation.source.kind == "topic"
-    specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
+    specs = processes(
+        constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time, reference=reference
+    )
     print(
         f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
         flush=True,

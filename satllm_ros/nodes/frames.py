@@ -6,7 +6,7 @@ Whatever happens to one image costs that image: it becomes an `UnreadableFrame` 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,15 +115,22 @@ def _unreadable(origin: Origin, error: ImageError) -> UnreadableFrame:
     return UnreadableFrame(origin, str(error), REFUSED if isinstance(error, PixelsRefusedError) else UNREADABLE)
 
 
-def bag_frames(path: Path, topic: str | None, rules: PixelRules = AS_DECLARED) -> Iterator[Frame | UnreadableFrame]:
+def bag_frames(
+    path: Path, topic: str | None, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1.
 
-    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn.
+    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn. With `wanted`, only these positions.
     """
     name = image_topic(path, topic or None)
+    last = max(wanted, default=0) if wanted is not None else None
     lost: list[BagDamage] = []
     for recorded in read_messages(path, [name], lost.append):
         yield from _lost(lost, name)
+        if last is not None and recorded.position > last:
+            return
+        if wanted is not None and recorded.position not in wanted:
+            continue
         origin = Origin(
             recorded.position, f"{name}#{recorded.position}", None, digest_of(recorded.cdr), recorded.stamp_ns
         )
@@ -145,11 +152,15 @@ def _lost(damages: list[BagDamage], topic: str) -> Iterator[UnreadableFrame]:
             yield UnreadableFrame(Origin(position, f"{topic}#{position}"), damage.sentence, DAMAGED)
 
 
-def folder_frames(path: Path, manifest: Manifest, rules: PixelRules = AS_DECLARED) -> Iterator[Frame | UnreadableFrame]:
+def folder_frames(
+    path: Path, manifest: Manifest, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a folder's image files, those of the manifest in its order, whatever else came since."""
     identity = ManifestIdentity(manifest.source_id, manifest.names)
     for name in manifest.names:
         number = identity.frame_of(name) or 0
+        if wanted is not None and number not in wanted:
+            continue
         try:
             data = (path / name).read_bytes()
         except OSError as error:
@@ -165,12 +176,12 @@ def folder_frames(path: Path, manifest: Manifest, rules: PixelRules = AS_DECLARE
 
 
 def source_frames(
-    what: SourceKind, manifest: Manifest, rules: PixelRules = AS_DECLARED
+    what: SourceKind, manifest: Manifest, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
 ) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag or folder; raises `ValueError` if the source cannot be read on."""
+    """Frames of a bag or folder, all or those wanted; raises `ValueError` if the source cannot be read on."""
     if what.kind == "bag":
-        return bag_frames(what.path, what.image_topic, rules)
-    return folder_frames(what.path, manifest, rules)
+        return bag_frames(what.path, what.image_topic, rules, wanted)
+    return folder_frames(what.path, manifest, rules, wanted)
 
 
 def digest_of(data: bytes) -> str:

@@ -33,6 +33,7 @@ from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.data.bag import bag_topics, image_topic
 from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
+from satllm_ros.report.sample import DEFAULT, parse_reference
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
 from satllm_ros.runtime.run_directory import open_run_directory
 from satllm_ros.runtime.transports import transports
@@ -46,6 +47,7 @@ ARGUMENTS = {
     "images": "Folder of images to read instead of the file's source",
     "camera": "true: listen to a camera instead of the file's source: topic image or image/compressed",
     "image_topic": "Image topic inside the bag, if it has several, or the camera's topic, raw or compressed",
+    "reference": "On how many tiles the unsplit model is run for comparison: a number, all or none",
     "satellite": "Name of the satellite that this computer is",
     "respawn": "true: start a process again that dies",
     "use_sim_time": "true: take the time from the topic /clock",
@@ -54,7 +56,7 @@ ARGUMENTS = {
     "play": "true: let `ros2 bag play` publish the bag and /clock; false: sensing reads it, which loses no image",
 }
 _COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
-_DEFAULTS = {"runs": "runs", "respawn": "false", "use_sim_time": "false", "play": "false"}
+_DEFAULTS = {"runs": "runs", "reference": str(DEFAULT), "respawn": "false", "use_sim_time": "false", "play": "false"}
 _SWITCHES = ("camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
 RESPAWN_DELAY_S = 2.0
@@ -157,9 +159,12 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
     endless, respawn = constellation.source.kind == "topic", is_on(arguments, "respawn")
     use_sim_time = is_on(arguments, "use_sim_time")
+    reference = parse_reference(arguments.get("reference") or str(DEFAULT))
 
     def wanted_specs(directory: Path) -> list[ProcessSpec]:
-        specs = processes(constellation, directory, exit_when_done=not endless, use_sim_time=use_sim_time)
+        specs = processes(
+            constellation, directory, exit_when_done=not endless, use_sim_time=use_sim_time, reference=reference
+        )
         return [spec for spec in specs if wanted(spec)]
 
     run, runs = arguments["run"], Path(arguments["runs"])

@@ -529,7 +529,13 @@ class SensingNode(FlightNode):
         try:
             self._source.note_frames()
             self._frames.keep_books(
-                books_of(message, DROP_CAUSES, frames_total=self._source.frames_total, closed=closed)
+                books_of(
+                    message,
+                    DROP_CAUSES,
+                    frames_total=self._source.frames_total,
+                    closed=closed,
+                    restored_tiles=self._restored_tiles,
+                )
             )
         except sqlite3.Error as error:
             self._complain("journal_failed", f"the books are not kept: {error}")
