@@ -275,7 +275,7 @@ def test_bad_input_at_the_first_start_ends_the_graph(
 ) -> None:
     graph.add("sat1", "echo 'error: no such codec'; exit 2", without="the others go on without it")
     graph.add("ground", FOREVER, required=True)
-    assert graph.run(respawn=respawn) == 1
+    assert graph.run(respawn=respawn) == 2
     told = capfd.readouterr().err
     assert "sat1 ended early with exit code 2" in told and "error: no such codec" in told
 
