@@ -14,6 +14,7 @@ import yaml
 
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
+from satllm_ros.report.sample import DEFAULT
 
 __all__ = [
     *("Constellation", "ConstellationError", "LinkConfig", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
 LINK_KINDS = ("upload", "isl", "s2g")
 
@@ -48,7 +50,7 @@ class LinkConfig:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """Where images come from: `kind` is bag, folder or topic; `image_topic` chooses inside a bag.
+    """Where images come from: `kind` is bag, folder or topic; `image_topic` is one of the bag's, or the camera's.
 
     `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
     stated about the images.
@@ -116,6 +118,8 @@ class ProcessSpec:
         Whether the graph ends with it.
     without
         How the graph goes on when it has died, in words; empty if it cannot.
+    needs_plan
+        Whether that is true only once a plan is active.
     """
 
     name: str
@@ -124,6 +128,7 @@ class ProcessSpec:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: bool = False
     without: str = ""
+    needs_plan: bool = False
 
     def write_parameters(self, run_directory: Path, root: str) -> Path:
         """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
@@ -175,6 +180,10 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         _pixels(read_source),
     )
     source = replace(source, pixels=own_source.pixels) if source is not None else own_source
+    if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
+        raise ConstellationError(
+            f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
+        )
     if source.kind != "topic" and not source.path:
         raise ConstellationError(f"{read_source.where}: path is empty; a {source.kind} needs one")
     constellation = Constellation(
@@ -204,11 +213,17 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
 
 
 def processes(
-    constellation: Constellation, run_directory: Path, *, exit_when_done: bool, use_sim_time: bool = False
+    constellation: Constellation,
+    run_directory: Path,
+    *,
+    exit_when_done: bool,
+    use_sim_time: bool = False,
+    reference: int = DEFAULT,
 ) -> list[ProcessSpec]:
     """The processes of a graph, in starting order: satellites first, since importing torch takes longest.
 
-    With `use_sim_time`, ROS time is what somebody publishes on /clock.
+    With `use_sim_time`, ROS time is what somebody publishes on /clock. `reference` is on how many tiles the unsplit
+    model is run for comparison, as `report.sample.parse_reference` gives it.
     """
     names = constellation.names
     model = {"checkpoint": constellation.checkpoint}
@@ -240,6 +255,7 @@ def processes(
                 | coded
                 | chain
                 | signed
+                | state
                 | {
                     "memory_budget_bytes": satellite.memory_bytes,
                     "threads": constellation.threads,
@@ -265,9 +281,17 @@ def processes(
     if constellation.profiles:
         # An empty list has no type in a ROS parameter file.
         planner |= {"profiles": constellation.profiles}
-    recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
+    recorder = model | chain | tiles | source | signed | directory
+    recorder |= {"exit_when_done": exit_when_done, "reference": reference}
     specs += [
-        ProcessSpec("planner", "planner", "", {"planner": planner}, without="the graph flies on under the active plan"),
+        ProcessSpec(
+            "planner",
+            "planner",
+            "",
+            {"planner": planner},
+            without="the graph flies on under the active plan",
+            needs_plan=True,
+        ),
         ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]

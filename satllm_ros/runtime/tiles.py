@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from satllm_ros.data import jpeg as jpeg_files
 from satllm_ros.data.image_errors import ImageError
@@ -20,8 +22,12 @@ class TileError(ValueError):
 
 @dataclass(frozen=True)
 class Tile:
-    """One model-sized piece of a frame, as it will be sent."""
+    """One model-sized piece of a frame, as it will be sent.
 
+    `source_id` is that of the life of sensing that heard the frame: a tile which a later life takes up keeps it.
+    """
+
+    source_id: str
     frame: int
     tile_index: int
     acquired_ns: int
@@ -93,3 +99,14 @@ def decode_jpeg(data: np.ndarray) -> np.ndarray:
         return jpeg_files.decode_jpeg(data.tobytes())
     except ImageError as error:
         raise TileError(f"a JPEG file {error}") from None
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Height and width [pixel] that the header of an image file declares; raises `TileError` if it has none."""
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            columns, rows = header.size
+    # Pillow stumbles over damaged files in many ways; each means that nothing is known of this one.
+    except Exception as error:  # noqa: BLE001
+        raise TileError(f"{len(data)} bytes are not a readable image ({error})") from None
+    return rows, columns
