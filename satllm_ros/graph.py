@@ -49,13 +49,15 @@ class LinkConfig:
 class SourceConfig:
     """Where images come from: `kind` is bag, folder or topic; `image_topic` chooses inside a bag.
 
-    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it.
+    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. With `recursive`, the
+    folders of a folder are read too.
     """
 
     kind: str
     path: str = ""
     image_topic: str = ""
     rate: float = 0.0
+    recursive: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         read_source.text("path", ""),
         read_source.text("image_topic", ""),
         read_source.number("rate", 0.0, 1e6, 0.0),
+        read_source.flag("recursive", False),
     )
     source = source or own_source
     if source.kind != "topic" and not source.path:
@@ -215,6 +218,7 @@ def processes(
         "source": constellation.source.kind,
         "path": constellation.source.path,
         "image_topic": constellation.source.image_topic,
+        "recursive": constellation.source.recursive,
     }
     emulated = {"emulate_links": constellation.emulate_links}
     links = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -14,7 +15,10 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-__all__ = ["PROFILE_VARIABLE", "PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_set"]
+__all__ = [
+    *("PROFILE_VARIABLE", "PublisherEventCallbacks", "SubscriptionEventCallbacks"),
+    *("after_parameters_set", "given_parameters"),
+]
 
 # rmw_fastrtps reads the new name from Kilted on, and warns of the old one.
 PROFILE_VARIABLE = (
@@ -22,6 +26,12 @@ PROFILE_VARIABLE = (
     if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
     else "FASTDDS_DEFAULT_PROFILES_FILE"
 )
+
+
+def given_parameters(node: Node) -> dict[str, Any]:
+    """Values by name that a node was given when it started, on the command line, by files or in code."""
+    # No distribution has a public way to them but to declare them all, unknown ones too.
+    return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
 def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "runs": "Where runs are kept",
     "bag": "rosbag2 bag to replay instead of the file's source",
     "images": "Folder of images to read instead of the file's source",
+    "recursive": "true: read the folders in the folder of images too",
     "camera": "true: listen to the topics image and image/compressed instead of the file's source",
     "image_topic": "Image topic inside the bag, if it has several",
     "satellite": "Name of the satellite that this computer is",
@@ -41,7 +42,7 @@ ARGUMENTS = {
 }
 _COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
 _DEFAULTS = {"runs": "runs", "respawn": "false", "use_sim_time": "false", "play": "false"}
-_SWITCHES = ("camera", "respawn", "use_sim_time", "play")
+_SWITCHES = ("recursive", "camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
 RESPAWN_DELAY_S = 2.0
 CLOCK_HZ = "100"
@@ -96,7 +97,9 @@ def constellation_of(
     if source is None and arguments.get("bag"):
         source = SourceConfig("bag", resolved_bag(arguments["bag"]), arguments["image_topic"])
     elif source is None and arguments.get("images"):
-        source = SourceConfig("folder", str(Path(arguments["images"]).resolve()))
+        source = SourceConfig(
+            "folder", str(Path(arguments["images"]).resolve()), recursive=is_on(arguments, "recursive")
+        )
     elif source is None and is_on(arguments, "camera"):
         source = SourceConfig("topic")
     constellation = load_constellation(Path(arguments["config"]), source=source)
