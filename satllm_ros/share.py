@@ -1,8 +1,9 @@
-"""Where launch and config files are, in a ROS workspace, in a virtual environment, and in a checkout."""
+"""Where launch and config files are, in a ROS workspace and in a virtual environment, and which version this is."""
 
 import os
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 PACKAGE = "satllm_ros"
 
@@ -22,3 +23,8 @@ def share_directory() -> Path:
             return candidate
     looked = ", ".join(str(c) for c in candidates)
     raise FileNotFoundError(f"package {PACKAGE} is not installed: no config folder in {looked}")
+
+
+def software_version() -> str:
+    """Version of this package, as its package.xml says it; raises `FileNotFoundError` if it is not installed."""
+    return ElementTree.parse(share_directory() / "package.xml").findtext("version") or "?"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.runtime.custody import Cause
-from satllm_ros.runtime.identity import Envelope
+from satllm_ros.runtime.identity import BatchId, Envelope
 from satllm_ros.runtime.store import StoredTile
 
 
 def accepted(
-    node: FlightNode, message: m.Predictions, addressee: str, *, model_id: str | None = None, classes: int | None = None
+    node: FlightNode,
+    message: m.Predictions,
+    addressee: str,
+    on_malformed: Callable[[BatchId], None] = lambda batch: None,
 ) -> Envelope | None:
     """Envelope of predictions that may be kept; None for others, which are counted by cause and logged.
 
@@ -21,27 +26,22 @@ def accepted(
         Counts `received`, `refused_<cause>` and `misrouted`.
     addressee
         Who takes it; what is meant for somebody else is misrouted.
-    model_id, classes
-        Of the model that flies; None where nobody knows it.
+    on_malformed
+        Called for what arrived as it was sent, and still says nothing.
     """
     node.counters.add("received")
+    envelope = None
     try:
         envelope = convert.envelope_from(message.envelope)
+        if envelope.destination != addressee:
+            node.counters.add("misrouted")
+            return None
         convert.predictions_logits(message, envelope)
-        if model_id is not None and envelope.model_id != model_id:
-            raise convert.WireError(
-                Cause.MALFORMED, f"{envelope.batch} is of model {envelope.model_id!r}; this flight's is {model_id!r}"
-            )
-        if classes is not None and message.classes != classes:
-            raise convert.WireError(
-                Cause.MALFORMED, f"{envelope.batch} has {message.classes} classes; this flight's model has {classes}"
-            )
     except convert.WireError as error:
         node.counters.add(f"refused_{error.cause.name.lower()}")
         node.get_logger().warning(f"predictions refused: {error}", throttle_duration_sec=1.0)
-        return None
-    if envelope.destination != addressee:
-        node.counters.add("misrouted")
+        if envelope is not None and error.cause is Cause.MALFORMED:
+            on_malformed(envelope.batch)
         return None
     return envelope
 
@@ -50,4 +50,5 @@ def stored_tiles(message: m.Predictions, envelope: Envelope, now_s: float) -> li
     """A row per tile of an accepted message, written at `now_s` (ROS clock)."""
     acquired_s = convert.seconds(message.header.stamp)
     labels = zip(envelope.keys(), message.labels, strict=True)
-    return [StoredTile(key, label, acquired_s, now_s) for key, label in labels]
+    maker = (envelope.model_id, envelope.epoch, envelope.plan_hash)
+    return [StoredTile(key, label, acquired_s, now_s, *maker) for key, label in labels]

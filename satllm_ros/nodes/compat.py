@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,9 @@ except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 __all__ = [
-    *("PROFILE_VARIABLE", "PublisherEventCallbacks", "SubscriptionEventCallbacks"),
+    *("PublisherEventCallbacks", "SubscriptionEventCallbacks"),
     *("after_parameters_set", "given_parameters"),
 ]
-
-# rmw_fastrtps reads the new name from Kilted on, and warns of the old one.
-PROFILE_VARIABLE = (
-    "FASTRTPS_DEFAULT_PROFILES_FILE"
-    if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    else "FASTDDS_DEFAULT_PROFILES_FILE"
-)
 
 
 def given_parameters(node: Node) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def envelope_from(message: m.BatchEnvelope) -> Envelope:
         plan_hash=message.plan_hash,
         low_water=epoch_from(message.low_water),
         model_id=message.model_id,
+        run_id=message.run_id,
         source_id=message.source_id,
         frames=tuple(message.frames),
         tile_indices=tuple(message.tile_indices),
@@ -108,6 +109,7 @@ def envelope_to(envelope: Envelope) -> m.BatchEnvelope:
         plan_hash=envelope.plan_hash,
         low_water=epoch_to(envelope.low_water),
         model_id=envelope.model_id,
+        run_id=envelope.run_id,
         source_id=envelope.source_id,
         frames=list(envelope.frames),
         tile_indices=list(envelope.tile_indices),
@@ -152,14 +154,17 @@ def activation_array(message: m.Activation, shape: tuple[int, ...]) -> np.ndarra
 
 
 def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray:
-    """Logits, float32 (tiles, classes); raises `WireError` if their number, one of them or a label is wrong."""
+    """Logits, float32 (tiles, classes); raises `WireError` if their number, one of them or a label is wrong.
+
+    The checksum comes first: what is `MALFORMED` arrived as it was sent, and will arrive so again.
+    """
+    check_seal(envelope, 0, message.logits, message.crc32)
     if message.classes < 1 or envelope.tiles * message.classes != len(message.logits):
         raise WireError(
             Cause.MALFORMED,
             f"{len(message.logits)} logits for {envelope.tiles} tiles of {message.classes} classes",
         )
     logits = np.frombuffer(message.logits, dtype=np.float32).reshape(envelope.tiles, message.classes)
-    check_seal(envelope, 0, logits.tobytes(), message.crc32)
     if not np.isfinite(logits).all():
         raise WireError(Cause.MALFORMED, f"a logit of {envelope.batch} is not finite")
     if not np.array_equal(message.labels, logits.argmax(axis=1)):

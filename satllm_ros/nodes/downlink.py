@@ -20,16 +20,18 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import EMULATE_LINKS, SATELLITES, Parameter
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
-from satllm_ros.runtime.custody import Verdict
+from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import (
     REMEMBERED_DELIVERIES,
     MarkDelivered,
     SendToGround,
+    SetAside,
     StoreAction,
     StoreProtocol,
     Write,
 )
 from satllm_ros.runtime.identity import BatchId, Envelope
+from satllm_ros.runtime.run_identity import read_run
 
 TICK_PERIOD_S = 1.0
 # The link node says every second that a link is down; a word that nobody repeats is forgotten.
@@ -79,7 +81,10 @@ class DownlinkNode(FlightNode):
 
     def configure(self) -> None:
         folder = Path(self.value("store_directory") or ".")
-        self._store = BatchStore(folder / f"{self._satellite}.predictions.sqlite")
+        # A satellite on a computer of its own knows no run: its store takes whatever comes, and the ground judges.
+        run = read_run(folder)
+        path = folder / f"{self._satellite}.predictions.sqlite"
+        self._store = BatchStore(path, run_id=run.run_id if run is not None else None)
         satellites = len(self.value("satellites"))
         self._protocol = StoreProtocol(
             self._satellite,
@@ -91,6 +96,8 @@ class DownlinkNode(FlightNode):
         self._protocol.on_contact(False, time.monotonic())
         if self._protocol.undelivered:
             self.get_logger().info(f"{self._protocol.undelivered} batches of an earlier life wait for the ground")
+        if self._protocol.set_aside:
+            self.get_logger().info(f"{self._protocol.set_aside} batches that the ground refused are kept in {path}")
 
     def activate(self) -> None:
         others = [name for name in self.value("satellites") if name != self._satellite]
@@ -155,10 +162,19 @@ class DownlinkNode(FlightNode):
                 self._keep(message, envelope.batch)
 
     def _on_ack(self, message: m.BatchAck) -> None:
-        # Only the ground can say that the ground has it.
-        if message.verdict == Verdict.DELIVERED and message.sender == graph.GROUND:
-            with self._lock:
-                self._carry_out(self._protocol.on_delivered(convert.batch_from(message.batch), time.monotonic()))
+        # Only the ground can say that the ground has it, or will never have it.
+        if message.sender != graph.GROUND:
+            return
+        try:
+            ack = convert.ack_from(message)
+        except convert.WireError:
+            self.counters.add("malformed_ack")
+            return
+        with self._lock:
+            if ack.verdict is Verdict.DELIVERED:
+                self._carry_out(self._protocol.on_delivered(ack.batch, time.monotonic()))
+            elif ack.verdict is Verdict.REFUSED:
+                self._carry_out(self._protocol.on_refused(ack.batch, ack.cause, time.monotonic()))
 
     def _on_query(self, message: m.CustodyQuery) -> None:
         if message.store != self._satellite:
@@ -219,6 +235,8 @@ class DownlinkNode(FlightNode):
                 done &= self._write(action.batch, action.payload)
             elif isinstance(action, MarkDelivered):
                 self._mark_delivered(action.batch)
+            elif isinstance(action, SetAside):
+                self._set_aside(action.batch, action.cause)
             elif isinstance(action, SendToGround):
                 self._send(action.batch)
             else:
@@ -243,6 +261,14 @@ class DownlinkNode(FlightNode):
         except sqlite3.Error as error:
             self._complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
 
+    def _set_aside(self, batch: BatchId, cause: Cause) -> None:
+        self._complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
+        try:
+            self._store.set_aside(batch, cause)
+        except sqlite3.Error as error:
+            # The next life sends it once more, and is refused once more.
+            self._complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
+
     def _send(self, batch: BatchId) -> None:
         try:
             payload = self._store.message(batch)
@@ -266,5 +292,9 @@ class DownlinkNode(FlightNode):
         with self._lock:
             if self._protocol is None:
                 return level, message, values
-            known = {"undelivered": self._protocol.undelivered, "in_contact": self._protocol.in_contact}
+            known = {
+                "undelivered": self._protocol.undelivered,
+                "set_aside": self._protocol.set_aside,
+                "in_contact": self._protocol.in_contact,
+            }
             return level, message, {**values, **known, **self._protocol.causes}

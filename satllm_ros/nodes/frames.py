@@ -1,127 +1,192 @@
-"""Camera frames from messages, bags and folders, and the tiles cut from them."""
+"""Images as they come, from messages, bags and folders, and the tiles cut from them.
+
+Whatever happens to one image costs that image: it becomes an `UnreadableFrame` that says why, and reading goes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cv_bridge import CvBridge
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 
-from satllm_ros.data.bag import count_messages, image_topic, read_messages
-from satllm_ros.data.folder import read_folder
-from satllm_ros.nodes.conversions import to_bytes
+from satllm_ros.data.bag import BagDamage, image_topic, read_messages
+from satllm_ros.data.image_errors import ImageError, PixelsRefusedError
+from satllm_ros.data.images import decode_image, jpeg_as_is
+from satllm_ros.data.manifest import Manifest
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
+from satllm_ros.nodes.encodings import decode_message
 from satllm_ros.nodes.qos import message_class
-from satllm_ros.runtime.tiles import TileError, cut_tiles, decode_jpeg, encode_tile
+from satllm_ros.runtime.source_identity import ManifestIdentity
+from satllm_ros.runtime.tiles import cut_tiles, encode_tile
 
-_BRIDGE = CvBridge()
+# Causes: it is no image; nobody has said how to read its samples; the bag has lost it.
+UNREADABLE, REFUSED, DAMAGED = "unreadable_image", "refused_pixels", "source_damaged"
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """What to read: `kind` is topic, bag or folder; `rate` paces a bag against its recorded times, 0: not at all."""
+
+    kind: str
+    path: Path
+    image_topic: str = ""
+    rate: float = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        return self.kind == "topic"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one image came from.
+
+    Attributes
+    ----------
+    number
+        Frame: its place in the manifest, its position in the bag, or the camera's count; from 1.
+    name
+        File relative to the folder, `topic#position` of a bag, or topic of a camera.
+    stamp_ns
+        Its own header stamp [ns since 1970]; None without one.
+    digest
+        First 16 hexadecimal digits of the SHA-256 of what was read; empty for a camera.
+    recorded_ns
+        When a bag recorded it [ns since 1970]; None for images that are in no bag.
+    """
+
+    number: int
+    name: str
+    stamp_ns: int | None = None
+    digest: str = ""
+    recorded_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One camera image: uint8 RGB (H, W, 3); `jpeg` is its own file where it came as one.
+    """One image: uint8 RGB (H, W, 3); `jpeg` is its own file where that may be sent as it is."""
 
-    `recorded_ns` is when a bag recorded it [ns since 1970]; None for images that are in no bag.
-    """
-
-    number: int
+    origin: Origin
     rgb: np.ndarray
-    jpeg: bytes | None
-    recorded_ns: int | None = None
+    jpeg: bytes | None = None
+
+    @property
+    def number(self) -> int:
+        return self.origin.number
 
 
 @dataclass(frozen=True)
 class UnreadableFrame:
-    """A frame that could not be decoded, and why."""
+    """An image that cannot be flown, the cause it is counted under, and why in words."""
 
-    number: int
+    origin: Origin
     reason: str
-    recorded_ns: int | None = None
+    cause: str = UNREADABLE
+
+    @property
+    def number(self) -> int:
+        return self.origin.number
 
 
-def stamp_ns(message: Any) -> int:
-    """Header stamp of a message [ns]; 0 without one, or with one before 1970: a clock that was never set."""
+def stamp_of(message: Any) -> int | None:
+    """Header stamp of a message [ns since 1970]; None without one, or before 1970: of a clock that was never set."""
     stamp = message.header.stamp
-    return max(0, stamp.sec * 1_000_000_000 + stamp.nanosec)
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp_ns if stamp_ns > 0 else None
 
 
-def frame_from(message: Any, place: int) -> Frame | UnreadableFrame:
-    """Frame of a sensor_msgs Image or CompressedImage; its number is the header stamp [ns], or its place without."""
-    number = stamp_ns(message) or place
+def frame_from(message: Any, origin: Origin, rules: PixelRules = AS_DECLARED) -> Frame | UnreadableFrame:
+    """Frame of a sensor_msgs Image or CompressedImage."""
     try:
-        if isinstance(message, CompressedImage):
-            data = bytes(message.data)
-            rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
-            return Frame(number, rgb, data if data.startswith(b"\xff\xd8") else None)
-        return Frame(number, _BRIDGE.imgmsg_to_cv2(_plain(message), desired_encoding="rgb8"), None)
-    # cv_bridge and OpenCV raise whatever they stumble on; each means that this image cannot be read.
-    except Exception as error:  # noqa: BLE001
-        return UnreadableFrame(number, str(error) or repr(error))
+        rgb = decode_message(message, rules)
+    except ImageError as error:
+        return _unreadable(origin, error)
+    data = bytes(message.data) if isinstance(message, CompressedImage) else b""
+    return Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def _plain(message: Image) -> Image:
-    """The same image without what cv_bridge from PyPI gets wrong: padded rows, and a byte order of single bytes."""
-    dtype, channels = _BRIDGE.encoding_to_dtype_with_channels(message.encoding)
-    value_bytes = np.dtype(dtype).itemsize
-    row_bytes = message.width * channels * value_bytes
-    big_endian = message.is_bigendian and value_bytes > 1
-    if message.step <= row_bytes and big_endian == message.is_bigendian:
-        return message
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    if message.step > row_bytes:
-        data = np.ascontiguousarray(data.reshape(message.height, message.step)[:, :row_bytes])
-    return Image(
-        height=message.height,
-        width=message.width,
-        encoding=message.encoding,
-        is_bigendian=int(big_endian),
-        step=row_bytes,
-        data=to_bytes(data),
-    )
+def _unreadable(origin: Origin, error: ImageError) -> UnreadableFrame:
+    return UnreadableFrame(origin, str(error), REFUSED if isinstance(error, PixelsRefusedError) else UNREADABLE)
 
 
-def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag's image topic, in recorded order."""
+def bag_frames(
+    path: Path, topic: str | None, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1.
+
+    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn. With `wanted`, only these positions.
+    """
     name = image_topic(path, topic or None)
-    for place, recorded in enumerate(read_messages(path, [name]), start=1):
+    last = max(wanted, default=0) if wanted is not None else None
+    lost: list[BagDamage] = []
+    for recorded in read_messages(path, [name], lost.append):
+        yield from _lost(lost, name)
+        if last is not None and recorded.position > last:
+            return
+        if wanted is not None and recorded.position not in wanted:
+            continue
+        origin = Origin(
+            recorded.position, f"{name}#{recorded.position}", None, digest_of(recorded.cdr), recorded.stamp_ns
+        )
         # A damaged record ends in rmw's own error, a RuntimeError.
         try:
             message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
         except RuntimeError as error:
-            yield UnreadableFrame(place, f"the record is no {recorded.type_name}: {error}", recorded.stamp_ns)
-        else:
-            yield replace(frame_from(message, place), recorded_ns=recorded.stamp_ns)
+            yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")
+            continue
+        yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)), rules)
+    yield from _lost(lost, name)
 
 
-def count_bag_frames(path: Path, topic: str | None) -> int:
-    """Number of frames of a bag's image topic."""
-    return count_messages(path, image_topic(path, topic or None))
+def _lost(damages: list[BagDamage], topic: str) -> Iterator[UnreadableFrame]:
+    """What was lost, frame by frame; the list is emptied."""
+    while damages:
+        damage = damages.pop(0)
+        for position in range(damage.position, damage.position + damage.lost):
+            yield UnreadableFrame(Origin(position, f"{topic}#{position}"), damage.sentence, DAMAGED)
 
 
-def folder_frames(path: Path) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a folder's image files, in order of name; a file's number is its place, from 1."""
-    for place, file in enumerate(read_folder(path), start=1):
-        data = file.read_bytes()
+def folder_frames(
+    path: Path, manifest: Manifest, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a folder's image files, those of the manifest in its order, whatever else came since."""
+    identity = ManifestIdentity(manifest.source_id, manifest.names)
+    for name in manifest.names:
+        number = identity.frame_of(name) or 0
+        if wanted is not None and number not in wanted:
+            continue
         try:
-            yield Frame(
-                place, decode_jpeg(np.frombuffer(data, dtype=np.uint8)), data if data.startswith(b"\xff\xd8") else None
-            )
-        except TileError as error:
-            yield UnreadableFrame(place, f"{file.name}: {error}")
+            data = (path / name).read_bytes()
+        except OSError as error:
+            yield UnreadableFrame(Origin(number, name), error.strerror or str(error))
+            continue
+        origin = Origin(number, name, digest=digest_of(data))
+        try:
+            rgb = decode_image(data, name, rules)
+        except ImageError as error:
+            yield _unreadable(origin, error)
+        else:
+            yield Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def source_frames(kind: str, path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag or folder."""
-    return bag_frames(path, topic) if kind == "bag" else folder_frames(path)
+def source_frames(
+    what: SourceKind, manifest: Manifest, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
+) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag or folder, all or those wanted; raises `ValueError` if the source cannot be read on."""
+    if what.kind == "bag":
+        return bag_frames(what.path, what.image_topic, rules, wanted)
+    return folder_frames(what.path, manifest, rules, wanted)
 
 
-def count_source_frames(kind: str, path: Path, topic: str | None) -> int:
-    """Number of frames of a bag or folder."""
-    return count_bag_frames(path, topic) if kind == "bag" else len(list(read_folder(path)))
+def digest_of(data: bytes) -> str:
+    """First 16 hexadecimal digits of the SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def encoded_tiles(frame: Frame, height: int, width: int, *, jpeg: bool) -> list[bytes]:

@@ -6,19 +6,22 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import checkpoint_path
-from satllm_ros.model.spec import read_spec
+from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.arrivals import accepted, stored_tiles
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import CHECKPOINT, Parameter
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.recorder import RecorderNode
-from satllm_ros.runtime.delivery import GroundAction, GroundProtocol, Write
-from satllm_ros.runtime.identity import Envelope
+from satllm_ros.nodes.runs import facts_of, join_run
+from satllm_ros.runtime.custody import Cause
+from satllm_ros.runtime.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
+from satllm_ros.runtime.identity import BatchId, Envelope
 from satllm_ros.runtime.store import PredictionStore
 
 STORE_NAME = "predictions.sqlite"
@@ -29,6 +32,9 @@ class GroundNode(FlightNode):
     """End of the chain: a prediction is delivered once it is written here.
 
     It keeps nothing in memory: killed and started again, it goes on with the store as it is.
+
+    Which run it is of says the run's folder, or its store, or else sensing's ledger. What another run or another model
+    has made is refused for good; as long as the run is not known, predictions are neither written nor answered.
     """
 
     PARAMETERS = (
@@ -39,15 +45,26 @@ class GroundNode(FlightNode):
     def __init__(self) -> None:
         super().__init__("ground")
         self.store: PredictionStore | None = None
-        self._protocol: GroundProtocol[Arrival] = GroundProtocol(graph.GROUND)
+        self._protocol: GroundProtocol[Arrival] | None = None
+        self._said_unknown = False
 
     def configure(self) -> None:
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        self._model_id, self._classes = spec.model_id, len(spec.classes)
-        self.store = PredictionStore(Path(self.value("run_directory") or ".") / STORE_NAME)
+        folder = Path(self.value("run_directory") or ".")
+        self.store = PredictionStore(folder / STORE_NAME, run_id=self._run_of(folder, spec))
+        self._protocol = GroundProtocol(
+            graph.GROUND, model_id=spec.model_id, classes=len(spec.classes), run_id=self.store.run_id
+        )
+        self._said_unknown = False
+
+    def _run_of(self, folder: Path, spec: ModelSpec) -> int | None:
+        """The run that began in this folder, if one did on this computer."""
+        run = join_run(self, folder, facts_of(spec))
+        return run.run_id if run is not None else None
 
     def activate(self) -> None:
         self._ack = self.publish_on(graph.BATCH_ACK)
+        self.listen_to(graph.LEDGER, self._on_ledger)
         self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, graph.GROUND)
 
     def cleanup(self) -> None:
@@ -55,17 +72,55 @@ class GroundNode(FlightNode):
             self.store.close()
             self.store = None
 
+    def _on_ledger(self, message: m.Ledger) -> None:
+        self._carry_out(self._protocol.on_run(message.run_id))
+        if message.run_id not in (0, self._protocol.run_id):
+            self.get_logger().warning(
+                f"sensing flies run {message.run_id:016x}, this ground keeps to run {self._protocol.run_id or 0:016x}"
+                " and refuses all else: give it a folder of its own for another run",
+                throttle_duration_sec=10.0,
+            )
+
     def _on_predictions(self, message: m.Predictions) -> None:
-        envelope = accepted(self, message, graph.GROUND, model_id=self._model_id, classes=self._classes)
-        if envelope is not None:
-            self._carry_out(self._protocol.on_predictions(envelope.batch, (message, envelope)))
+        envelope = accepted(self, message, graph.GROUND, self._refuse_malformed)
+        if envelope is None:
+            return
+        origin = Origin(envelope.run_id, envelope.model_id, message.classes)
+        self._carry_out(self._protocol.on_predictions(envelope.batch, origin, (message, envelope)))
+        if self._protocol.run_id is None and not self._said_unknown:
+            self._said_unknown = True
+            self.get_logger().warning(
+                "predictions have come, and neither the run's folder, nor the store, nor sensing's ledger has said"
+                " which run this is: they stay in the satellites' stores until sensing is heard"
+            )
+
+    def _refuse_malformed(self, batch: BatchId) -> None:
+        self._carry_out(self._protocol.on_malformed(batch))
 
     def _carry_out(self, actions: Sequence[GroundAction[Arrival]]) -> None:
         for action in actions:
-            if not isinstance(action, Write):
+            if isinstance(action, Write):
+                if self._write(*action.payload):
+                    self._carry_out(self._protocol.on_written(action.batch))
+            elif isinstance(action, AdoptRun):
+                self._adopt(action.run_id)
+            else:
                 self._ack.publish(convert.ack_to(action.ack, self.get_clock().now().to_msg()))
-            elif self._write(*action.payload):
-                self._carry_out(self._protocol.on_written(action.batch))
+                if action.ack.cause is Cause.FOREIGN:
+                    self.get_logger().error(
+                        f"{action.ack.batch} is of another model or run than this ground, and refused for good",
+                        throttle_duration_sec=1.0,
+                    )
+
+    def _adopt(self, run_id: int) -> None:
+        try:
+            self.store.adopt(run_id)
+        except sqlite3.Error as error:
+            # Kept to all the same; the next life of the ground asks anew.
+            self.counters.add("store_failed")
+            self.get_logger().error(f"run {run_id:016x} cannot be noted: {error}", throttle_duration_sec=1.0)
+        else:
+            self.get_logger().info(f"this ground is of run {run_id:016x}, as sensing says")
 
     def _write(self, message: m.Predictions, envelope: Envelope) -> bool:
         try:
@@ -78,6 +133,10 @@ class GroundNode(FlightNode):
         self.counters.add("delivered_tiles", new)
         self.counters.add("duplicate_tiles", envelope.tiles - new)
         return True
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
+        level, sentence, values = super().diagnose()
+        return level, sentence, {**values, **(self._protocol.causes if self._protocol is not None else {})}
 
 
 def main() -> int:

@@ -1,59 +1,66 @@
-"""Images in: a bag, a folder or a camera, as tiles that wait for a batch."""
+"""Images in: a bag, a folder or a camera, as tiles that wait for a batch.
+
+One thread reads and cuts, whatever the source: a bag or folder as fast as custody has room, never faster; a camera from
+the queue of what was heard. Nothing is heard, cut or dropped without a row in sensing's journal.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
+from sensor_msgs.msg import CompressedImage
+
+from satllm_ros.data.manifest import Manifest
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import (
     Frame,
+    Origin,
+    SourceKind,
     UnreadableFrame,
-    count_source_frames,
     encoded_tiles,
     frame_from,
     source_frames,
-    stamp_ns,
+    stamp_of,
 )
-from satllm_ros.runtime.source_buffer import SourceBuffer
-from satllm_ros.runtime.tiles import Tile, TileError
+from satllm_ros.runtime.acquisition import Acquisition
+from satllm_ros.runtime.frame_journal import FrameJournal, FrameRow
+from satllm_ros.runtime.source_buffer import FrameQueue, SourceBuffer
+from satllm_ros.runtime.source_identity import CameraIdentity
+from satllm_ros.runtime.tiles import Tile, TileError, grid, picture_size
 
 # Causes by which tiles are dropped before they are in custody.
-NEVER_SENT = ("unreadable_image", "frame_too_small", "source_damaged", "camera_overflow")
-# Far more than the frames that can arrive between the two versions of one.
-RECENT_STAMPS = 64
+NEVER_SENT = (
+    "unreadable_image",
+    "refused_pixels",
+    "frame_too_small",
+    "source_damaged",
+    "source_changed",
+    "camera_overflow",
+)
 # Frames looked at before the run, for the size of an upload that the planner needs.
 PEEKED_FRAMES = 20
-# How soon a reader that waits for room notices that there is some.
+# How often a search for the first usable frame of a large source is spoken of.
+SEARCH_PERIOD_S = 5.0
+# How soon a reader that waits, for room or for an image, notices that there is some.
 ROOM_PERIOD_S = 0.005
-
-
-@dataclass(frozen=True)
-class SourceKind:
-    """What to read: `kind` is topic, bag or folder; `rate` paces a bag against its recorded times, 0: not at all."""
-
-    kind: str
-    path: Path
-    image_topic: str
-    rate: float
-
-    @property
-    def is_live(self) -> bool:
-        return self.kind == "topic"
+# A frame that claims more tiles than this has a forged size.
+MAX_FRAME_TILES = 1_000_000
 
 
 @dataclass(frozen=True)
 class SourceCounts:
     """Tiles acquired so far, among them those that wait and those dropped by cause; mean size of an upload.
 
-    `ended`: a bag or folder was read to its end, and nothing of it waits here.
+    `ended`: a bag or folder was read to its end, and nothing of it waits here. `expected_tiles`: in all, as far as can
+    be told from what was read; 0 of a camera.
     """
 
     acquired_tiles: int
@@ -61,50 +68,77 @@ class SourceCounts:
     dropped: Counter[str]
     ended: bool
     tile_bytes: float
+    expected_tiles: int
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """An image of a camera that waits to be cut."""
+
+    origin: Origin
+    message: Any
+    arrival_ns: int
 
 
 class ImageSource:
     """Tiles of frames, in order, and counts of all that was acquired and dropped.
 
-    A bag or folder is read by a thread, as fast as custody has room, never faster. A camera's images come by
-    `on_image`; when more than the buffer holds wait, the oldest are dropped.
-
     Parameters
     ----------
+    journal
+        Takes a row of every frame before its tiles are given out, and knows the contents that earlier lives read: a
+        frame that has changed since is dropped.
+    manifest
+        What a folder or bag holds; None for a camera.
+    pixels
+        How samples become RGB where the images do not declare it.
+    camera_tiles
+        Tiles of a camera's frames that may wait to be cut; beyond, the oldest frames are dropped, whole.
     on_tiles
-        Called after tiles were added or the end was reached, from the thread that did so.
+        Called after tiles were added, or the end was reached, from the thread that did so.
     """
 
     def __init__(
         self,
         node: FlightNode,
         what: SourceKind,
-        name: str,
+        source_id: str,
         buffer: SourceBuffer[Tile],
         *,
         height: int,
         width: int,
         jpeg: bool,
         on_tiles: Callable[[], None],
+        journal: FrameJournal,
+        manifest: Manifest | None = None,
+        camera_tiles: int = 1,
+        pixels: PixelRules = AS_DECLARED,
     ) -> None:
         self._node = node
         self._what = what
-        self._name = name
+        self.source_id = source_id
+        self._manifest = manifest
         self._buffer = buffer
         self._height, self._width, self._jpeg = height, width, jpeg
         self._on_tiles = on_tiles
+        self._pixels = pixels
+        self._journal = journal
+        self._known_digests = {} if manifest is None else journal.digests(source_id)
         self._lock = threading.Lock()
+        self._queue: FrameQueue[_Heard] = FrameQueue(camera_tiles)
+        self._acquisition = Acquisition()
         self._reader: threading.Thread | None = None
         self._stop = threading.Event()
         self._frames_read = 0
-        self._recent_stamps: deque[int] = deque(maxlen=RECENT_STAMPS)
-        self._last_number = 0
-        self._acquired_tiles = 0
+        self._cut_tiles = 0
+        self._cut_frames = 0
         self._uploaded_bytes = 0
-        self._uploaded_tiles = 0
         self._peeked_tile_bytes = 0.0
+        self._peeked_frame_tiles = 0.0
+        # Of the camera's image that is being cut.
+        self._in_hand_tiles = 0
         self._drops: Counter[str] = Counter()
-        self.expected_tiles = 0
+        self._rows: list[FrameRow] = []
 
     def peek(self) -> None:
         """Look at the first frames of a bag or folder: how many tiles there will be, and how large an upload is.
@@ -112,27 +146,34 @@ class ImageSource:
         Raises
         ------
         TileError
-            If none of them can be used.
+            If no frame of the whole source can be used; the message has the first one's own reason.
         """
-        kind, path, topic = self._what.kind, self._what.path, self._what.image_topic
-        frames = count_source_frames(kind, path, topic)
         sizes: list[int] = []
-        for frame in islice(source_frames(kind, path, topic), PEEKED_FRAMES):
-            if isinstance(frame, Frame):
-                # Small frames are dropped in their turn.
-                with suppress(TileError):
-                    sizes += map(len, encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg))
+        usable = looked = 0
+        reason = ""
+        told_s = time.monotonic()
+        for looked, frame in enumerate(self._frames(), start=1):
+            pieces, why = self._pieces(frame)
+            reason = reason or why
+            usable += bool(pieces)
+            sizes += map(len, pieces)
+            if looked >= PEEKED_FRAMES and sizes:
+                break
+            if time.monotonic() - told_s > SEARCH_PERIOD_S:
+                told_s = time.monotonic()
+                self._node.get_logger().warning(
+                    f"none of the first {looked} images of {self._path} can be used: {reason}"
+                )
         if not sizes:
             raise TileError(
-                f"none of the first {min(frames, PEEKED_FRAMES)} frames of {path} can be read and is at least"
-                f" {self._width}x{self._height} pixels"
+                f"none of the {looked} images of {self._path} can be used; the first one: {reason or 'there is none'}"
             )
         self._peeked_tile_bytes = sum(sizes) / len(sizes)
-        self.expected_tiles = round(frames * len(sizes) / min(frames, PEEKED_FRAMES))
+        self._peeked_frame_tiles = len(sizes) / usable
 
     def start(self) -> None:
-        """Read on, where it stopped; a camera needs no reading."""
-        if self._reader is None and not self._what.is_live:
+        """Read on, where it stopped."""
+        if self._reader is None:
             self._stop.clear()
             self._reader = threading.Thread(target=self._read, name="reader", daemon=True)
             self._reader.start()
@@ -143,64 +184,133 @@ class ImageSource:
             self._reader.join()
             self._reader = None
 
-    def on_image(self, message: Any) -> None:
+    def on_image(self, message: Any, identity: CameraIdentity, topic: str) -> None:
         """A camera has published an image."""
-        stamp = stamp_ns(message)
-        # Camera drivers publish each image twice, raw and compressed, under one stamp.
-        if stamp and stamp in self._recent_stamps:
-            self._node.counters.add("same_stamp")
-            return
-        self._recent_stamps.append(stamp)
-        now_ns = self._node.get_clock().now().nanoseconds
-        # A camera without stamps: numbers that another life of this node does not give again, as long as time goes on.
-        self._last_number = max(self._last_number + 1, now_ns)
-        self._acquire(frame_from(message, self._last_number), stamp or now_ns)
+        arrival_ns = self._node.get_clock().now().nanoseconds
+        number = identity.next()
+        origin = Origin(number, topic, stamp_of(message))
+        tiles = self._claimed_tiles(message)
+        with self._lock:
+            dropped = self._queue.push(_Heard(origin, message, arrival_ns), tiles)
+        for lost, lost_tiles in dropped:
+            self._drop(lost.origin, "camera_overflow", lost.arrival_ns, lost_tiles)
+        if dropped:
+            # Said once in a while: at 30 images a second every line would be one too many.
+            self._node.get_logger().warning(
+                f"the camera is faster than the chain: images are dropped whole, oldest first, {self._drops_of_camera}"
+                " tiles so far",
+                throttle_duration_sec=10.0,
+            )
 
     def take(self, now_s: float) -> list[Tile]:
-        """Tiles of the next batch; empty while it is incomplete."""
+        """Tiles of the next batch, empty while it is incomplete; raises `sqlite3.Error` if the journal fails."""
         with self._lock:
+            self._write_rows()
             return self._buffer.take(now_s)
+
+    def note_frames(self) -> None:
+        """Write what is known of frames to the journal; raises `sqlite3.Error` if it cannot be written."""
+        with self._lock:
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        if self._rows:
+            self._journal.write(self._rows)
+            self._rows = []
 
     def counts(self) -> SourceCounts:
         """All counts of one moment: they add up."""
         with self._lock:
-            uploaded = self._uploaded_tiles
+            cut, dropped = self._cut_tiles, +self._drops
+            uncut = self._queue.tiles + self._in_hand_tiles
             return SourceCounts(
-                acquired_tiles=self._acquired_tiles,
-                waiting_tiles=len(self._buffer),
-                dropped=+self._drops,
+                acquired_tiles=cut + dropped.total() + uncut,
+                waiting_tiles=len(self._buffer) + uncut,
+                dropped=dropped,
                 ended=self._buffer.ended and not len(self._buffer),
-                tile_bytes=self._uploaded_bytes / uploaded if uploaded else self._peeked_tile_bytes,
+                tile_bytes=self._uploaded_bytes / cut if cut else self._peeked_tile_bytes,
+                expected_tiles=self._expected_tiles(),
             )
+
+    @property
+    def frames_total(self) -> int | None:
+        """Frames of a bag or folder, as its manifest has them; None of a camera."""
+        return None if self._manifest is None else max(self._manifest.frames, self._frames_read)
 
     # Reading
 
-    def _read(self) -> None:
-        what = self._what
+    def _expected_tiles(self) -> int:
+        if self._manifest is None:
+            return 0
+        per_frame = self._cut_tiles / self._cut_frames if self._cut_frames else self._peeked_frame_tiles
+        left = 0 if self._buffer.ended else max(0, self._manifest.frames - self._frames_read)
+        return self._cut_tiles + round(left * per_frame)
+
+    @property
+    def _path(self) -> str:
+        return str(self._what.path)
+
+    @property
+    def _drops_of_camera(self) -> int:
+        with self._lock:
+            return self._drops["camera_overflow"]
+
+    def _frames(self) -> Iterator[Frame | UnreadableFrame]:
+        assert self._manifest is not None
+        return source_frames(self._what, self._manifest, self._pixels)
+
+    def _pieces(self, frame: Frame | UnreadableFrame) -> tuple[list[bytes], str]:
+        """Tiles of a frame as they are sent; or none, and why."""
+        if isinstance(frame, UnreadableFrame):
+            return [], f"{frame.origin.name}: {frame.reason}"
         try:
-            frames = source_frames(what.kind, what.path, what.image_topic)
-            for frame in self._paced(islice(frames, self._frames_read, None)):
+            return encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg), ""
+        except TileError as error:
+            return [], f"{frame.origin.name}: {error}"
+
+    def _read(self) -> None:
+        try:
+            for frame, arrival_ns in self._arriving():
                 while not self._wants_more() and not self._stop.wait(ROOM_PERIOD_S):
                     pass
                 if self._stop.is_set():
                     return
                 self._frames_read += 1
-                self._acquire(frame, self._node.get_clock().now().nanoseconds)
+                self._acquire(frame, arrival_ns or self._node.get_clock().now().nanoseconds)
         except (ValueError, OSError) as error:
             self._node.get_logger().error(f"reading stops: {error}")
-            self._drop("source_damaged", 1)
+            self._drop(
+                Origin(self._frames_read + 1, self._path), "source_damaged", self._node.get_clock().now().nanoseconds, 1
+            )
         with self._lock:
-            self._buffer.ended = not self._stop.is_set()
+            self._buffer.ended = not self._stop.is_set() and not self._what.is_live
         self._on_tiles()
 
-    def _paced(self, frames: Iterable[Frame | UnreadableFrame]) -> Iterable[Frame | UnreadableFrame]:
+    def _arriving(self) -> Iterator[tuple[Frame | UnreadableFrame, int | None]]:
+        """Frames to cut, and when each arrived [ns]; None: now."""
+        if not self._what.is_live:
+            yield from ((frame, None) for frame in self._paced(islice(self._frames(), self._frames_read, None)))
+            return
+        while not self._stop.is_set():
+            # Taken only when there is room: what waits is dropped whole, before anybody has worked on it.
+            with self._lock:
+                waiting = self._queue.pop() if self._buffer.wants_more else None
+                self._in_hand_tiles = waiting[1] if waiting is not None else 0
+            if waiting is None:
+                self._stop.wait(ROOM_PERIOD_S)
+            else:
+                heard = waiting[0]
+                yield frame_from(heard.message, heard.origin, self._pixels), heard.arrival_ns
+
+    def _paced(self, frames: Iterable[Frame | UnreadableFrame]) -> Iterator[Frame | UnreadableFrame]:
         """The same frames, each not before its time: recorded times, `rate` times as fast, from the first one on."""
         first_ns = started_s = None
         for frame in frames:
-            if self._what.rate > 0.0 and frame.recorded_ns is not None:
+            recorded_ns = frame.origin.recorded_ns
+            if self._what.rate > 0.0 and recorded_ns is not None:
                 if first_ns is None or started_s is None:
-                    first_ns, started_s = frame.recorded_ns, time.monotonic()
-                due_s = started_s + (frame.recorded_ns - first_ns) * 1e-9 / self._what.rate
+                    first_ns, started_s = recorded_ns, time.monotonic()
+                due_s = started_s + (recorded_ns - first_ns) * 1e-9 / self._what.rate
                 self._stop.wait(max(0.0, due_s - time.monotonic()))
             yield frame
 
@@ -208,31 +318,73 @@ class ImageSource:
         with self._lock:
             return self._buffer.wants_more
 
-    def _acquire(self, frame: Frame | UnreadableFrame, acquired_ns: int) -> None:
+    def _claimed_tiles(self, message: Any) -> int:
+        """Tiles that a camera's image will be cut into, by what it says of its size; 1 if that makes no sense."""
+        with suppress(TileError):
+            if isinstance(message, CompressedImage):
+                height, width = picture_size(bytes(message.data))
+            else:
+                height, width = message.height, message.width
+                if height * width > len(message.data):
+                    return 1
+            return min(MAX_FRAME_TILES, len(grid(height, width, self._height, self._width)))
+        return 1
+
+    def _acquire(self, frame: Frame | UnreadableFrame, arrival_ns: int) -> None:
+        origin = frame.origin
         if isinstance(frame, UnreadableFrame):
-            self._drop("unreadable_image", 1)
-            self._node.get_logger().error(f"frame {frame.number} of {self._name} is unreadable: {frame.reason}")
+            self._lose(frame.origin, frame.cause, frame.reason, arrival_ns)
             return
+        known = self._known_digests.get(origin.number, origin.digest)
+        if known != origin.digest:
+            self._lose(
+                origin, "source_changed", "its content is not what it was when this run first read it", arrival_ns
+            )
+            return
+        height, width = frame.rgb.shape[:2]
         try:
             pieces = encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg)
         except TileError as error:
-            self._drop("frame_too_small", 1)
-            self._node.get_logger().error(f"frame {frame.number} of {self._name}: {error}")
+            self._lose(origin, "frame_too_small", str(error), arrival_ns, (height, width))
             return
-        tiles = [Tile(frame.number, i, acquired_ns, piece) for i, piece in enumerate(pieces)]
+        acquired_ns = self._acquisition.of(origin.stamp_ns, arrival_ns)
+        tiles = [Tile(self.source_id, origin.number, i, acquired_ns, piece) for i, piece in enumerate(pieces)]
+        row = self._row(origin, arrival_ns, len(tiles), (height, width), "")
         with self._lock:
-            overflow = self._buffer.push(tiles, time.monotonic())
-            self._acquired_tiles += len(tiles)
-            self._uploaded_tiles += len(tiles)
+            self._rows.append(row)
+            self._buffer.push(tiles, time.monotonic())
+            self._in_hand_tiles = 0
+            self._cut_tiles += len(tiles)
+            self._cut_frames += 1
             self._uploaded_bytes += sum(map(len, pieces))
-            self._drops["camera_overflow"] += len(overflow)
-        if overflow:
-            self._node.counters.add("camera_overflow", len(overflow))
         self._on_tiles()
 
-    def _drop(self, cause: str, tiles: int) -> None:
+    def _lose(
+        self, origin: Origin, cause: str, reason: str, arrival_ns: int, size: tuple[int, int] = (0, 0), tiles: int = 1
+    ) -> None:
+        self._node.get_logger().error(f"image {origin.name} of {self.source_id} is dropped ({cause}): {reason}")
+        self._drop(origin, cause, arrival_ns, tiles, size)
+
+    def _drop(self, origin: Origin, cause: str, arrival_ns: int, tiles: int, size: tuple[int, int] = (0, 0)) -> None:
         self._node.counters.add(cause, tiles)
+        row = self._row(origin, arrival_ns, tiles, size, cause)
         with self._lock:
+            self._rows.append(row)
             self._drops[cause] += tiles
-            self._acquired_tiles += tiles
+            if cause != "camera_overflow":
+                self._in_hand_tiles = 0
         self._on_tiles()
+
+    def _row(self, origin: Origin, arrival_ns: int, tiles: int, size: tuple[int, int], cause: str) -> FrameRow:
+        return FrameRow(
+            source_id=self.source_id,
+            frame=origin.number,
+            name=origin.name,
+            height=size[0],
+            width=size[1],
+            tiles=tiles,
+            stamp_ns=origin.stamp_ns,
+            arrival_ns=arrival_ns,
+            digest=origin.digest,
+            cause=cause,
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.runtime.frame_journal import Books
 from satllm_ros.runtime.sensing_protocol import SensingProtocol
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def ledger_message(
         lost_tiles=lost_tiles,
         sent_batches=tally.sent_batches,
         resent_batches=tally.resent_batches,
-        expected_batches=-(-source.expected_tiles // batch_tiles),
+        expected_batches=-(-counts.expected_tiles // batch_tiles),
         tile_bytes=counts.tile_bytes,
         places=[name for name, tiles in places.items() if tiles],
         place_tiles=[tiles for tiles in places.values() if tiles],
@@ -55,3 +57,27 @@ def ledger_message(
     if plan is not None:
         message.epoch, message.plan_hash = convert.epoch_to(plan.epoch), plan.plan_hash
     return message
+
+
+def books_of(
+    message: m.Ledger,
+    drop_causes: Collection[str],
+    *,
+    frames_total: int | None,
+    closed: bool,
+    restored_tiles: int = 0,
+) -> Books:
+    """The same as books for the journal; of its causes only those by which tiles were dropped."""
+    causes = dict(zip(message.causes, message.cause_counts, strict=True))
+    return Books(
+        boot_id=message.boot_id,
+        acquired_tiles=message.acquired_tiles,
+        delivered_tiles=message.delivered_tiles,
+        restored_tiles=restored_tiles,
+        in_custody=dict(zip(message.places, message.place_tiles, strict=True)),
+        causes={cause: tiles for cause, tiles in causes.items() if cause in drop_causes},
+        unheard_frames=message.unheard_frames,
+        frames_total=frames_total,
+        end_of_stream=message.end_of_stream,
+        closed=closed,
+    )

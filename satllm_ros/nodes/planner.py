@@ -21,6 +21,7 @@ from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
 from satllm_ros.nodes.process import run
+from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.runtime.flight_planner import FlightPlanner
 from satllm_ros.runtime.incarnation import read_incarnation, write_incarnation
@@ -55,7 +56,9 @@ class PlannerNode(FlightNode):
         given = {name: self.value(name) for name in ("satellites", "profiles", "calibration", "batch_tiles", "threads")}
         self._inputs = read_inputs(self._spec, artefacts, self.value("codecs"), **given)
         self._keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
-        self._state_file = Path(self.value("state_directory") or ".") / f"{self.get_name()}.incarnation"
+        state_directory = Path(self.value("state_directory") or ".")
+        join_run(self, state_directory, facts_of(self._spec, artefacts_id=artefacts.artefact_id))
+        self._state_file = state_directory / f"{self.get_name()}.incarnation"
         self._persisted = read_incarnation(self._state_file)
 
     def activate(self) -> None:

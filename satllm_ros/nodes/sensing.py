@@ -20,37 +20,51 @@ from std_msgs.msg import Header
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
-from satllm_ros.model.spec import read_spec
+from satllm_ros.data.manifest import CAMERA, Manifest
+from satllm_ros.data.folder import list_folder
+from satllm_ros.data.sources import take_manifest
+from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import qos
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.image_source import NEVER_SENT, ImageSource, SourceKind
-from satllm_ros.nodes.ledger import ledger_message
+from satllm_ros.nodes.camera import Camera
+from satllm_ros.nodes.frames import SourceKind
+from satllm_ros.nodes.image_source import NEVER_SENT, ImageSource
+from satllm_ros.nodes.ledger import books_of, ledger_message
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import (
     BATCH_TILES,
     CHECKPOINT,
     EMULATE_LINKS,
     PLAN_PUBLIC_KEY,
+    RECURSIVE,
     SATELLITES,
     STATE_DIRECTORY,
     Parameter,
 )
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import run
+from satllm_ros.nodes.runs import facts_of, join_run
+from satllm_ros.nodes.waits import Waits
 from satllm_ros.runtime import sensing_protocol as act
-from satllm_ros.runtime.custody import CustodyLimits, Verdict
+from satllm_ros.runtime.custody import FINAL, CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
-from satllm_ros.runtime.durable import read_if_there, write_durably
+from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
+from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
+from satllm_ros.runtime.parent import PLAN, tell_parent
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
+from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
 from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.source_buffer import SourceBuffer
+from satllm_ros.runtime.source_identity import CameraIdentity
 from satllm_ros.runtime.tiles import Tile
+from satllm_ros.runtime.waiting import PlanView
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
-DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted")
+DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted", "refused_by_ground")
 # Peers on this computer are discovered well within this, and a graph that lives publishes its ledger twice.
 DISCOVERY_S = 2.0
 TICK_PERIOD_S = 0.1
@@ -72,11 +86,16 @@ class SensingNode(FlightNode):
         STATE_DIRECTORY,
         Parameter("source", "topic", "Where images come from", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder to read; 'demo' is the bag shipped here"),
-        Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
+        RECURSIVE,
+        Parameter(
+            "image_topic",
+            "",
+            "Image topic: inside a bag, empty: the only one there is; of a camera, empty: image or image/compressed",
+        ),
         Parameter(
             "rate", 0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
         ),
-        Parameter("source_id", "", "Name that tiles carry as their source; empty: the path's or topic's own"),
+        *PIXEL_PARAMETERS,
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
         Parameter("window_batches", 6, "Batches W in flight, sent and not yet stored", "batch", 1, graph.MAX_CREDITS),
         Parameter(
@@ -88,7 +107,11 @@ class SensingNode(FlightNode):
         ),
         Parameter("durable", False, "Keep a camera's batches on disk too, so that they outlive this process"),
         Parameter(
-            "camera_tiles", 1024, "Tiles of a camera that may wait to be sent; the oldest are dropped", "tile", 1
+            "camera_tiles",
+            1024,
+            "Tiles of a camera that may wait to be cut; beyond, the oldest images are dropped, whole",
+            "tile",
+            1,
         ),
         Parameter("flush_s", 1.0, "A camera's incomplete batch is sent after so long", "s", 0.01, 3600.0),
         Parameter(
@@ -115,6 +138,8 @@ class SensingNode(FlightNode):
         self._rival_check: Any = None
         self._store: CustodyStore | None = None
         self._journal: LossJournal | None = None
+        self._frames: FrameJournal | None = None
+        self._camera: Camera | None = None
         self.every(TICK_PERIOD_S, self._tick)
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
@@ -122,10 +147,12 @@ class SensingNode(FlightNode):
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
         self._model_id, self._blocks = spec.model_id, spec.blocks
         self._height, self._width = spec.image_height, spec.image_width
+        self._pixels = rules_of(self, spec)
         self._satellites = self.value("satellites")
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
         self._state_directory = Path(self.value("state_directory") or ".")
+        manifest = self._join(spec)
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         self._boot_id = new_boot_id()
         custody = CustodyLimits(
@@ -144,11 +171,13 @@ class SensingNode(FlightNode):
         )
         self._started = False
         self._told_obstacles: dict[str, str] = {}
-        self._open_source()
+        self._waits = Waits(self)
+        self._frames = FrameJournal(self._state_directory / JOURNAL_NAME, run_id=self._run_id)
+        self._open_source(manifest)
         # A bag or folder is read again.
         self._restored_tiles = self._restore() if self.value("durable") and self._what.is_live else 0
         if self._what.is_live:
-            self._journal = LossJournal(self._state_directory / "sensing.journal")
+            self._journal = LossJournal(self._state_directory / "sensing.journal", self._run_id)
             if self._journal.lost_tiles:
                 self.get_logger().warning(f"{self._journal.lost_tiles} tiles were lost with earlier lives of this node")
         self._configured_s = time.monotonic()
@@ -157,27 +186,51 @@ class SensingNode(FlightNode):
             self, self.counters, graph.LEDGER, f"{self.root}/{graph.LEDGER.of()}", self._on_other_ledger
         )
 
-    def _open_source(self) -> None:
+    def _join(self, spec: ModelSpec) -> Manifest:
+        """Begin the run of the state directory, or go on with it; returns what its source holds.
+
+        A folder that was changed while it is flown is still flown, those of its images that the run began with; each
+        that is gone or changed is dropped by its cause.
+        """
         kind, path = self.value("source"), self.value("path")
         self._what = SourceKind(
             kind, bag_path(path) if kind == "bag" else Path(path), self.value("image_topic"), self.value("rate")
         )
-        self._source_id = self.value("source_id") or (
-            self.root + "/image" if self._what.is_live else self._what.path.resolve().name
-        )
-        live_tiles = self.value("camera_tiles") if self._what.is_live else None
+        recursive = self.value("recursive")
+        manifest = take_manifest(kind, self._what.path, self._what.image_topic, recursive=recursive)
+        if kind == "folder" and (left_out := list_folder(self._what.path, recursive=recursive).sentence):
+            self.get_logger().info(f"of folder {self._what.path} {left_out}")
+        before = read_run(self._state_directory)
+        began_with = before.facts.source if before is not None else None
+        if began_with is not None and began_with.is_carried_on_by(manifest):
+            if difference := began_with.difference(manifest):
+                self.get_logger().warning(f"the source has changed: the run {difference}; what came later is not flown")
+            manifest = began_with
+        run = join_run(self, self._state_directory, facts_of(spec, source=manifest, pixels=self._pixels), begin=True)
+        self._run_id = run.run_id if run is not None and run.run_id is not None else 0
+        return manifest
+
+    def _open_source(self, manifest: Manifest) -> None:
+        assert self._frames is not None
+        live = manifest.kind == CAMERA
+        self._identity = CameraIdentity(self._boot_id)
+        source_id = self._identity.source_id if live else manifest.source_id
         self._source = ImageSource(
             self,
             self._what,
-            self._source_id,
-            SourceBuffer(self.value("batch_tiles"), live_tiles=live_tiles, flush_s=self.value("flush_s")),
+            source_id,
+            SourceBuffer(self.value("batch_tiles"), flush_s=self.value("flush_s") if live else None),
             height=self._height,
             width=self._width,
             jpeg=self._jpeg,
             # A reader has a thread of its own; everything else happens on the executor's.
-            on_tiles=self._pump if self._what.is_live else self._pump_wanted.trigger,
+            on_tiles=self._pump_wanted.trigger,
+            journal=self._frames,
+            manifest=None if live else manifest,
+            camera_tiles=self.value("camera_tiles"),
+            pixels=self._pixels,
         )
-        if not self._what.is_live:
+        if not live:
             self._source.peek()
 
     def activate(self) -> None:
@@ -197,8 +250,7 @@ class SensingNode(FlightNode):
             self.listen_to(graph.HEARTBEAT, partial(self._on_heartbeat, satellite), satellite)
             self.listen_to(graph.TIMING, partial(self._on_timing, satellite), satellite)
         if self._what.is_live:
-            self.listen_to(graph.IMAGE, self._source.on_image)
-            self.listen_to(graph.IMAGE_COMPRESSED, self._source.on_image)
+            self._camera = Camera(self, self._what.image_topic, self._on_image)
         now_s = time.monotonic()
         if not self._started:
             self._started = True
@@ -227,22 +279,25 @@ class SensingNode(FlightNode):
 
     def deactivate(self) -> None:
         self._source.stop()
+        if self._camera is not None:
+            self._camera.close()
+        self._publish_ledger(closed=True)
         self._ledger = None
 
     def cleanup(self) -> None:
         if self._rival_check is not None:
             self.destroy_subscription(self._rival_check)
             self._rival_check = None
-        for kept in (self._store, self._journal):
-            if kept is not None:
-                kept.close()
-        self._store = self._journal = None
+        for opened in (self._store, self._journal, self._frames):
+            if opened is not None:
+                opened.close()
+        self._store = self._journal = self._frames = None
 
     # What the next life must know
 
     def _persisted_plan(self) -> Plan | None:
         """The plan that an earlier life committed; None if there is none that this one could fly."""
-        content = read_if_there(self._plan_file)
+        content = kept(self._plan_file, self._run_id)
         if content is None:
             return None
         try:
@@ -261,7 +316,7 @@ class SensingNode(FlightNode):
 
     def _restore(self) -> int:
         """Take up what the store holds; returns how many tiles."""
-        self._store = CustodyStore(self._state_directory / "sensing.custody.sqlite")
+        self._store = CustodyStore(self._state_directory / "sensing.custody.sqlite", run_id=self._run_id)
         batches = self._store.read()
         allowed = self.value("copies_batches")
         if len(batches) > allowed:
@@ -310,22 +365,29 @@ class SensingNode(FlightNode):
         except convert.WireError:
             self.counters.add("malformed_ack")
             return
-        # Delivered says the ground, or a store that heard it from the ground; all else only satellites say.
-        speakers = (*self._satellites, graph.GROUND) if ack.verdict is Verdict.DELIVERED else self._satellites
-        if ack.sender not in speakers:
+        # Delivered or refused for good says the ground, or a store that heard it from the ground; all else only
+        # satellites say.
+        of_ground = ack.verdict is Verdict.DELIVERED or (ack.verdict is Verdict.REFUSED and ack.cause in FINAL)
+        if ack.sender not in self._satellites and not (of_ground and ack.sender == graph.GROUND):
             self.counters.add("malformed_ack")
             return
         self._carry_out(self._protocol.on_ack(ack, time.monotonic()))
         self._pump()
 
+    def _on_image(self, message: Any, topic: str) -> None:
+        self._source.on_image(message, self._identity, topic)
+
     def _tick(self) -> None:
         if self.state != "active":
             return
+        if self._camera is not None:
+            self._camera.tick()
         now_s = time.monotonic()
         self._carry_out(self._protocol.on_connections(self._unconnected(), now_s))
         self._carry_out(self._protocol.on_tick(now_s))
         self._pump()
         self._tell_obstacles()
+        self._tell_waits(now_s)
         if self._ledger_dirty:
             self._publish_ledger()
 
@@ -352,7 +414,7 @@ class SensingNode(FlightNode):
     def _persist(self, plan: Plan) -> None:
         self.counters.add("plans_committed")
         try:
-            write_durably(self._plan_file, serialize_message(convert.plan_to(plan, Time().to_msg())))
+            keep(self._plan_file, self._run_id, serialize_message(convert.plan_to(plan, Time().to_msg())))
         except OSError as error:
             # This life can fly without; the next one will wait for a planner.
             self._complain("persist_failed", f"plan {plan.epoch} is not kept for the next life of this node: {error}")
@@ -368,6 +430,7 @@ class SensingNode(FlightNode):
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        tell_parent(PLAN)
         self._source.start()
 
     def _pump(self) -> None:
@@ -376,13 +439,21 @@ class SensingNode(FlightNode):
             return
         now_s = time.monotonic()
         custody = self._protocol.custody
-        while custody.has_room and not custody.waiting_batches and (tiles := self._source.take(now_s)):
+        while custody.has_room and not custody.waiting_batches and (tiles := self._taken(now_s)):
             batch = custody.accept(tiles, len(tiles))
             self._keep(batch, tiles)
             self._ledger_dirty = True
             self._carry_out(self._protocol.on_accepted(now_s))
         if self._journal is not None:
             self._journal.note(self._at_risk_tiles())
+
+    def _taken(self, now_s: float) -> list[Tile]:
+        try:
+            return self._source.take(now_s)
+        except sqlite3.Error as error:
+            # What the journal does not know of is not sent: the source waits, or a camera drops and counts.
+            self._complain("journal_failed", f"nothing new is sent until the journal can be written: {error}")
+            return []
 
     def _keep(self, batch: BatchId, tiles: list[Tile]) -> None:
         if self._store is None:
@@ -416,7 +487,8 @@ class SensingNode(FlightNode):
             plan_hash=plan.plan_hash,
             low_water=send.low_water,
             model_id=self._model_id,
-            source_id=self._source_id,
+            run_id=self._run_id,
+            source_id=tiles[0].source_id,
             frames=tuple(tile.frame for tile in tiles),
             tile_indices=tuple(tile.tile_index for tile in tiles),
         )
@@ -425,7 +497,7 @@ class SensingNode(FlightNode):
             data.frombytes(tile.data)
         message = m.ImageBatch(
             header=Header(
-                stamp=Time(nanoseconds=min(tile.acquired_ns for tile in tiles)).to_msg(), frame_id=self._source_id
+                stamp=Time(nanoseconds=min(tile.acquired_ns for tile in tiles)).to_msg(), frame_id=envelope.source_id
             ),
             envelope=convert.envelope_to(envelope),
             encoding=m.ImageBatch.ENCODING_JPEG if self._jpeg else m.ImageBatch.ENCODING_RGB8,
@@ -445,7 +517,7 @@ class SensingNode(FlightNode):
         if self.state == "active":
             self._forget_delivered()
 
-    def _publish_ledger(self) -> None:
+    def _publish_ledger(self, *, closed: bool = False) -> None:
         self._ledger_dirty = False
         if self._ledger is None:
             return
@@ -456,9 +528,23 @@ class SensingNode(FlightNode):
             lost_tiles=self._lost_tiles,
             batch_tiles=self.value("batch_tiles"),
         )
-        message.source = self._source_id
+        message.source, message.run_id = self._source.source_id, self._run_id
+        message.unheard_frames = self._camera.unheard_frames if self._camera is not None else 0
         message.header.stamp = self.get_clock().now().to_msg()
         self._ledger.publish(message)
+        try:
+            self._source.note_frames()
+            self._frames.keep_books(
+                books_of(
+                    message,
+                    DROP_CAUSES,
+                    frames_total=self._source.frames_total,
+                    closed=closed,
+                    restored_tiles=self._restored_tiles,
+                )
+            )
+        except sqlite3.Error as error:
+            self._complain("journal_failed", f"the books are not kept: {error}")
 
     @property
     def _lost_tiles(self) -> int:
@@ -469,6 +555,24 @@ class SensingNode(FlightNode):
         if obstacles != self._told_obstacles:
             self._told_obstacles = obstacles
             self.get_logger().info(f"the stream waits: {_sentence(obstacles)}" if obstacles else "the stream goes on")
+
+    def _tell_waits(self, now_s: float) -> None:
+        protocol = self._protocol
+        self._waits.look_at_plan(self._plan_view() if protocol.active is None else None, now_s)
+        self._waits.look_at_stream(protocol.obstacles, now_s)
+        camera = self._camera
+        if camera is not None:
+            self._waits.look_at_camera(camera.topics, camera.heard_images, now_s)
+
+    def _plan_view(self) -> PlanView:
+        protocol = self._protocol
+        return PlanView(
+            satellites=self._satellites,
+            silent=protocol.unreported,
+            has_planner=self.count_publishers(f"{self.root}/{graph.PLAN_PROPOSED.of()}") > 0,
+            has_proposal=protocol.proposal is not None,
+            unready=protocol.unready,
+        )
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         if self.state != "active":

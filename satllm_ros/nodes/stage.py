@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from satllm_ros import interfaces as graph
@@ -15,7 +16,8 @@ from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, STATE_DIRECTORY, Parameter
+from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.identity import new_boot_id
 from satllm_ros.runtime.onboard import Onboard
@@ -36,6 +38,7 @@ class StageNode(FlightNode):
         ARTEFACTS,
         SATELLITES,
         PLAN_PUBLIC_KEY,
+        STATE_DIRECTORY,
         Parameter(
             "memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False
         ),
@@ -68,6 +71,8 @@ class StageNode(FlightNode):
         self._spec = spec = read_spec(checkpoint)
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+        facts = facts_of(spec, artefacts_id=self._artefacts.artefact_id)
+        join_run(self, Path(self.value("state_directory") or "."), facts)
         satellites = self.value("satellites")
         if self._satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from satllm_ros.runtime.custody import Cause
 from satllm_ros.runtime.database import open_database
 from satllm_ros.runtime.delivery import REMEMBERED_DELIVERIES, Restored, batch_key
 from satllm_ros.runtime.identity import BatchId
@@ -18,7 +19,7 @@ MAX_UNDELIVERED_BATCHES = 16384
 ON_DISK = b""
 
 # Kind and version of the file, another one than that of the ground's store.
-_VERSION = 1001
+_VERSION = 1002
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
     place INTEGER PRIMARY KEY,
@@ -28,9 +29,11 @@ CREATE TABLE IF NOT EXISTS batches (
     message BLOB,
     crc32 INTEGER NOT NULL,
     delivery INTEGER,
+    refusal INTEGER,
+    cause INTEGER,
     UNIQUE (boot_id, sequence)
 );
-CREATE INDEX IF NOT EXISTS deliveries ON batches (delivery)
+CREATE INDEX IF NOT EXISTS deliveries ON batches (delivery, refusal)
 """
 
 
@@ -42,33 +45,42 @@ class BatchStore:
     """Serialized predictions that survive a power cut: `write` returns only after the file system has them.
 
     Bounds: at most `MAX_UNDELIVERED_BATCHES` batches wait for the ground; of delivered ones the identities of the
-    `REMEMBERED_DELIVERIES` newest are kept, their messages are freed. The file grows to what once waited at a time;
+    `REMEMBERED_DELIVERIES` newest are kept, their messages are freed; of those that the ground refused for good as
+    many are kept whole, for whoever wants to know what they were. The file grows to what once waited at a time;
     freed room is used again. In memory it keeps no batch. One caller at a time.
+
+    `run_id` is the run of this computer, None where none began on it: such a store takes whatever comes, and the ground
+    judges.
 
     Raises
     ------
     BadDatabaseError
-        If the file is damaged, or another program's.
+        If the file is damaged, of an older version, of another run, or another program's.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = open_database(path, _SCHEMA, _VERSION)
-        (self._deliveries,) = self._database.execute("SELECT COALESCE(MAX(delivery), 0) FROM batches").fetchone()
+    def __init__(self, path: Path, *, run_id: int | None = None) -> None:
+        self._database = open_database(path, _SCHEMA, _VERSION, run_id=run_id)
+        self._deliveries, self._refusals = self._database.execute(
+            "SELECT COALESCE(MAX(delivery), 0), COALESCE(MAX(refusal), 0) FROM batches"
+        ).fetchone()
 
     def restore(self) -> Iterator[Restored[bytes]]:
-        """All that earlier lives wrote, oldest first: the payload is `ON_DISK`, or None if the ground has the batch.
+        """All that earlier lives wrote, oldest first: the payload is `ON_DISK`, or None if the ground has the batch or
+        has refused it.
 
         A message that does not match its checksum is forgotten, as if it had never come: sensing sends it again.
         """
         rows = self._database.execute(
-            "SELECT boot_id, sequence, attempt, message, crc32, delivery FROM batches"
-            " ORDER BY delivery IS NULL, COALESCE(delivery, place)"
+            "SELECT boot_id, sequence, attempt, message, crc32, delivery, cause FROM batches"
+            " ORDER BY delivery IS NULL, COALESCE(delivery, refusal, place)"
         )
         spoilt = []
-        for boot_id, sequence, attempt, message, crc32, delivery in rows:
+        for boot_id, sequence, attempt, message, crc32, delivery, cause in rows:
             batch = BatchId(int(boot_id), int(sequence), attempt)
             if delivery is not None:
                 yield Restored(batch, None)
+            elif cause is not None:
+                yield Restored(batch, None, Cause(cause))
             elif message is not None and zlib.crc32(message) == crc32:
                 yield Restored(batch, ON_DISK)
             else:
@@ -107,7 +119,7 @@ class BatchStore:
         try:
             with self._database:
                 marked = self._database.execute(
-                    "UPDATE batches SET message = NULL, delivery = ?"
+                    "UPDATE batches SET message = NULL, delivery = ?, refusal = NULL, cause = NULL"
                     " WHERE boot_id = ? AND sequence = ? AND delivery IS NULL",
                     (self._deliveries + 1, *_key(batch)),
                 ).rowcount
@@ -118,14 +130,29 @@ class BatchStore:
             self._database.execute("PRAGMA synchronous=FULL")
         self._deliveries += marked
 
+    def set_aside(self, batch: BatchId, cause: Cause) -> None:
+        """Note durably that the ground refused a batch for good: it is kept, and not sent again."""
+        with self._database:
+            marked = self._database.execute(
+                "UPDATE batches SET refusal = ?, cause = ?"
+                " WHERE boot_id = ? AND sequence = ? AND delivery IS NULL AND refusal IS NULL",
+                (self._refusals + 1, int(cause), *_key(batch)),
+            ).rowcount
+            self._database.execute(
+                "DELETE FROM batches WHERE delivery IS NULL AND refusal <= ?",
+                (self._refusals + marked - REMEMBERED_DELIVERIES,),
+            )
+        self._refusals += marked
+
     def forget(self, batch: BatchId) -> None:
         """Delete a batch."""
         with self._database:
             self._database.execute("DELETE FROM batches WHERE boot_id = ? AND sequence = ?", _key(batch))
 
     def undelivered(self) -> int:
-        """Batches that the ground has not acknowledged."""
-        return self._database.execute("SELECT COUNT(*) FROM batches WHERE delivery IS NULL").fetchone()[0]
+        """Batches that the ground has neither acknowledged nor refused for good."""
+        found = self._database.execute("SELECT COUNT(*) FROM batches WHERE delivery IS NULL AND refusal IS NULL")
+        return found.fetchone()[0]
 
     def close(self) -> None:
         self._database.close()

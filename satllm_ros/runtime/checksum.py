@@ -10,12 +10,12 @@ from satllm_ros.runtime.identity import Envelope
 
 
 def seal(envelope: Envelope, cut: int, payload: Any) -> int:
-    """CRC-32 of the envelope's identity (batch, epochs, plan, model, tiles), the cut, and the payload's bytes.
+    """CRC-32 of the envelope's identity (batch, epochs, plan, model, run, tiles), the cut, and the payload's bytes.
 
     Sender and destination are left out: they change at every hop of a message that is passed on unread.
     """
     numbers = struct.pack(
-        "<QQIQQQQI",
+        "<QQIQQQQQI",
         envelope.batch.boot_id,
         envelope.batch.sequence,
         envelope.batch.attempt,
@@ -23,6 +23,7 @@ def seal(envelope: Envelope, cut: int, payload: Any) -> int:
         envelope.epoch.counter,
         envelope.low_water.incarnation,
         envelope.low_water.counter,
+        envelope.run_id,
         cut,
     )
     texts = "\0".join((envelope.plan_hash, envelope.model_id, envelope.source_id)).encode("utf-8", "surrogatepass")

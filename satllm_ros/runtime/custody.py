@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from satllm_ros.interfaces import GROUND
 from satllm_ros.runtime.identity import BatchId, Epoch
 
 Payload = TypeVar("Payload")
@@ -35,10 +36,15 @@ class Cause(IntEnum):
     MALFORMED = 4
     INTERNAL = 5
     NOT_HELD = 6
+    FOREIGN = 7
 
 
 # These say something of the satellite, nothing of the batch: they do not count as attempts of it.
 BLAMELESS = frozenset({Cause.UNKNOWN_EPOCH, Cause.FULL, Cause.NOT_HELD})
+# By these the ground refuses what came down whole: the store sets it aside.
+FINAL = frozenset({Cause.FOREIGN, Cause.MALFORMED})
+# Batches that were dropped and may yet turn up on the ground.
+REMEMBERED_DROPS = 4096
 
 
 class State(IntEnum):
@@ -131,10 +137,14 @@ class Tally:
 
 
 class Custody(Generic[Payload]):
-    """Answers for every batch it accepted until the ground has it."""
+    """Answers for every batch it accepted until the ground has it.
 
-    def __init__(self, boot_id: int, limits: CustodyLimits) -> None:
+    `ground` is the name by which the ground acknowledges.
+    """
+
+    def __init__(self, boot_id: int, limits: CustodyLimits, *, ground: str = GROUND) -> None:
         self._boot_id = boot_id
+        self._ground = ground
         self._limits = limits
         self._stall_s = limits.stall_s
         self._held: dict[int, Held[Payload]] = {}
@@ -145,6 +155,8 @@ class Custody(Generic[Payload]):
         self._tiles: Counter[str] = Counter()
         self._sent_batches = 0
         self._resent_batches = 0
+        # Of each its tiles, how often it was sent, and the cause it is counted under; the oldest first.
+        self._dropped: dict[int, tuple[int, int, str]] = {}
         self.causes: Counter[str] = Counter()
 
     @property
@@ -201,9 +213,16 @@ class Custody(Generic[Payload]):
             self.causes["foreign_ack"] += 1
             return
         if held is None:
-            self.causes["late_ack"] += 1
+            self._on_late_ack(batch, verdict)
             return
         if batch.attempt >= held.sends:
+            self.causes["foreign_ack"] += 1
+            return
+        if verdict is Verdict.REFUSED and self._is_final(held, cause, sender):
+            self._refuse_for_good(batch, held, cause, now_s)
+            return
+        if cause is Cause.FOREIGN:
+            # Not for this sender to say.
             self.causes["foreign_ack"] += 1
             return
         if verdict is Verdict.REFUSED:
@@ -211,11 +230,7 @@ class Custody(Generic[Payload]):
             expected = State.STORED if cause is Cause.NOT_HELD else State.IN_FLIGHT
             ours = cause is not Cause.NOT_HELD or sender == held.where
             if held.state is expected and ours and batch.attempt == held.sends - 1:
-                self.causes[f"refused_{cause.name.lower()}"] += 1
-                # What arrives whole and still cannot be read will not get better: three times are enough.
-                third = max(1, -(-self._limits.attempts // 3))
-                blame = 0 if cause in BLAMELESS else third if cause is Cause.MALFORMED else 1
-                self._give_back(batch.sequence, held, now_s, blame)
+                self._refuse(batch.sequence, held, cause, now_s)
             return
         if verdict is Verdict.STORED and held.state is State.STORED:
             # Only an answer to a question: a repeated acknowledgement may be old.
@@ -334,13 +349,53 @@ class Custody(Generic[Payload]):
         self.causes[cause] += 1
         self._give_back(sequence, held, now_s, int(blamed))
 
+    def _is_final(self, held: Held[Payload], cause: Cause, sender: str) -> bool:
+        """Whether it is the ground that will not have it, or the store that was told so and is asked."""
+        return cause in FINAL and (sender == self._ground or (held.state is State.STORED and sender == held.where))
+
+    def _refuse_for_good(self, batch: BatchId, held: Held[Payload], cause: Cause, now_s: float) -> None:
+        if held.state is State.WAITING or batch.attempt != held.sends - 1:
+            return
+        if cause is Cause.FOREIGN:
+            self._drop(batch.sequence, held, "refused_by_ground")
+        else:
+            # Computed anew, it may be right.
+            self._refuse(batch.sequence, held, cause, now_s)
+
+    def _refuse(self, sequence: int, held: Held[Payload], cause: Cause, now_s: float) -> None:
+        self.causes[f"refused_{cause.name.lower()}"] += 1
+        # What arrives whole and still cannot be read will not get better: three times are enough.
+        third = max(1, -(-self._limits.attempts // 3))
+        blame = 0 if cause in BLAMELESS else third if cause is Cause.MALFORMED else 1
+        self._give_back(sequence, held, now_s, blame)
+
+    def _drop(self, sequence: int, held: Held[Payload], cause: str) -> None:
+        # Drops are counted in tiles, refusals in batches.
+        self.causes[cause] += held.tiles
+        self._tiles["dropped"] += held.tiles
+        del self._held[sequence]
+        self._dropped[sequence] = (held.tiles, held.sends, cause)
+        if len(self._dropped) > REMEMBERED_DROPS:
+            del self._dropped[next(iter(self._dropped))]
+
+    def _on_late_ack(self, batch: BatchId, verdict: Verdict) -> None:
+        tiles, sends, cause = self._dropped.get(batch.sequence, (0, None, ""))
+        if sends is not None and batch.attempt >= sends:
+            self.causes["foreign_ack"] += 1
+            return
+        self.causes["late_ack"] += 1
+        if verdict is Verdict.DELIVERED and sends is not None:
+            # An earlier attempt was on its way all the time: what is on the ground is not lost.
+            del self._dropped[batch.sequence]
+            self.causes[cause] -= tiles
+            self.causes = +self.causes
+            self._tiles["dropped"] -= tiles
+            self._tiles["delivered"] += tiles
+
     def _give_back(self, sequence: int, held: Held[Payload], now_s: float, blame: int) -> None:
         held.failures += blame
         if held.failures >= self._limits.attempts:
-            # Drops are counted in tiles, refusals in batches.
-            self.causes["attempts_exhausted"] += held.tiles
-            self._tiles["dropped"] += held.tiles
-            del self._held[sequence]
+            self._drop(sequence, held, "attempts_exhausted")
             return
         held.state, held.where = State.WAITING, ""
         held.not_before_s = now_s + self._limits.backoff_s * min(16, 2 ** min(4, held.sends - 1))

@@ -16,11 +16,16 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     partial.replace(path)
     # The renaming itself is in the folder.
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in a folder are on disk."""
+    number = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(number)
     finally:
-        os.close(folder)
+        os.close(number)
 
 
 def read_if_there(path: Path) -> bytes | None:

@@ -43,7 +43,10 @@ class BatchId:
 
 
 class TileKey(NamedTuple):
-    """Identity of a tile; stays the same when a restarted sensing node reads the same bag again."""
+    """Identity of a tile: (source, frame, place in the frame), as `source_identity` gives it to the image.
+
+    Stays the same when a restarted sensing node reads the same bag or folder again.
+    """
 
     source_id: str
     frame: int
@@ -52,7 +55,15 @@ class TileKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Envelope:
-    """What travels with a batch through every hop (message `BatchEnvelope`)."""
+    """What travels with a batch through every hop (message `BatchEnvelope`).
+
+    Attributes
+    ----------
+    run_id
+        The run of the sensing node that made the batch; 0: none is known.
+    source_id, frames, tile_indices
+        Identities of the tiles.
+    """
 
     batch: BatchId
     sender: str
@@ -61,6 +72,7 @@ class Envelope:
     plan_hash: str
     low_water: Epoch
     model_id: str
+    run_id: int
     source_id: str
     frames: tuple[int, ...]
     tile_indices: tuple[int, ...]

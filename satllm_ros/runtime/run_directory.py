@@ -1,10 +1,58 @@
-"""Which folder a run is kept in."""
+"""Which folder a run is kept in, and what it is of."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from satllm_ros.graph import new_run_directory
+from satllm_ros.assets_path import artefacts_path, bag_path, checkpoint_path
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.data.folder import list_folder
+from satllm_ros.data.sources import take_manifest
+from satllm_ros.graph import Constellation, new_run_directory
+from satllm_ros.model.spec import read_spec
+from satllm_ros.runtime.flight_pixels import pixels_in_flight
+from satllm_ros.runtime.run_identity import Run, RunFacts, open_run
+from satllm_ros.share import software_version
+
+
+def open_run_directory(
+    constellation: Constellation, run: str, runs: Path, *, source_is_here: bool = True
+) -> tuple[Path, Run]:
+    """Folder of a run, and the run: begun, or compared with what would fly now.
+
+    Parameters
+    ----------
+    run, runs
+        As `run_directory_of`.
+    source_is_here
+        Whether sensing is on this computer; else the run begins elsewhere.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `run_directory_of` and `open_run`; nothing has been started then.
+    """
+    spec = read_spec(checkpoint_path(constellation.checkpoint))
+    artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
+    source = constellation.source
+    path = bag_path(source.path) if source.kind == "bag" else Path(source.path)
+    facts = RunFacts(
+        model_id=spec.model_id,
+        artefacts_id=artefacts.artefact_id,
+        classes=spec.classes,
+        tile=(spec.image_height, spec.image_width),
+        pixels=pixels_in_flight(source.pixels, spec).to_json(),
+        source=(
+            take_manifest(source.kind, path, source.image_topic, recursive=source.recursive) if source_is_here else None
+        ),
+    )
+    directory = run_directory_of(run, runs)
+    opened = open_run(directory, facts, software=software_version(), begin=source_is_here)
+    if source_is_here and source.kind == "folder":
+        left_out = list_folder(path, recursive=source.recursive).sentence
+        opened = replace(opened, notes=(*opened.notes, *([f"of folder {path} {left_out}"] if left_out else [])))
+    return directory, opened
 
 
 def run_directory_of(run: str, runs: Path) -> Path:

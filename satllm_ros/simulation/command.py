@@ -24,7 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=(
             "Run the protocol's own state machines under a virtual clock. A seed gives a run: its constellation, its"
             " network with losses, delays, duplicates and outages, its kills, stops, restarts and re-plans. In every"
-            " run no tile may be lost, doubled or served by a wrong sub-model, the ledger must add up at every step,"
+            " run no tile may be lost, doubled, served by a wrong sub-model or called by another image's name, none"
+            " of another run or model may be written, the ledger must add up at every step,"
             " and all must be delivered once faults stop. Exit code 0 if so; otherwise 1, with the story of the first"
             " run that broke a promise."
         ),
@@ -116,6 +117,7 @@ def _print_totals(totals: Totals, took_s: float) -> None:
         ("plans committed", f"{totals.commits:,}"),
         ("drains", f"{totals.drains:,}"),
         ("kills", f"{totals.kills:,}"),
+        ("predictions of another run or model refused", f"{totals.refusals:,}"),
         ("batches sent again", f"{totals.resent_batches:,}"),
         ("events", f"{totals.events:,}"),
         ("virtual time", f"{totals.virtual_s / 3600:.1f} h"),

@@ -9,28 +9,44 @@ from satllm_ros.runtime import delivery, planner_protocol
 from satllm_ros.runtime.delivery import GroundProtocol
 from satllm_ros.runtime.planner_protocol import PlannerLimits, PlannerProtocol
 from satllm_ros.runtime.signals import Report
-from satllm_ros.simulation.messages import Proposed, Result
-from satllm_ros.simulation.process import GROUND, SENSING, Host, Process, chain
+from satllm_ros.simulation.messages import Proposed, Result, RunSaid
+from satllm_ros.simulation.process import CLASSES, GROUND, SENSING, Host, Process, chain
 
 
 class Ground(Process):
-    """Writes results, then acknowledges them to all who may hold a copy."""
+    """Writes results, then acknowledges them to all who may hold a copy.
 
+    `model_id` is that of the checkpoint it is given, `known_run` what its computer has written down of the run, if the
+    run began there.
+    """
+
+    topics = ("ledger",)
     machine = GroundProtocol
 
-    def __init__(self, satellites: Sequence[str]) -> None:
+    def __init__(self, satellites: Sequence[str], *, model_id: str, known_run: int | None) -> None:
         super().__init__(GROUND)
         self._satellites = tuple(satellites)
+        self.model_id = model_id
+        self.known_run = known_run
+        self.wipe()
+
+    def wipe(self) -> None:
+        """Another run has another folder."""
         # As the durable store has it: one row a tile, the first prediction stays, copies are counted.
-        self.disk["rows"] = {}
-        self.disk["copies"] = 0
+        self.disk = {"rows": {}, "copies": 0, "run": None}
 
     def start(self, host: Host, boot_id: int) -> None:
         self.boot_id = boot_id
-        self.protocol: GroundProtocol[Result] = self.machine(self.name)
+        self.protocol: GroundProtocol[Result] = self.machine(
+            self.name, model_id=self.model_id, classes=CLASSES, run_id=self.known_run or self.disk["run"]
+        )
 
     def take(self, host: Host, message: Any) -> None:
-        self._carry_out(host, self.protocol.on_predictions(message.batch, message.result))
+        if isinstance(message, RunSaid):
+            actions = self.protocol.on_run(message.run_id)
+        else:
+            actions = self.protocol.on_predictions(message.batch, message.result.origin, message.result)
+        self._carry_out(host, actions)
 
     def done(self, host: Host, kind: str, *event: Any) -> None:
         batch, result = event
@@ -38,10 +54,10 @@ class Ground(Process):
             rows = self.disk["rows"]
             host.watcher.written(result)
             for tile in result.tiles:
-                if tile in rows:
+                if tile.key in rows:
                     self.disk["copies"] += 1
                 else:
-                    rows[tile] = result.steps
+                    rows[tile.key] = tile.content
             host.later(self, "written", 0.0, batch, result)
         else:
             self._carry_out(host, self.protocol.on_written(batch))
@@ -50,6 +66,8 @@ class Ground(Process):
         for action in actions:
             if isinstance(action, delivery.Write):
                 host.later(self, "write", 0.0, action.batch, action.payload)
+            elif isinstance(action, delivery.AdoptRun):
+                self.disk["run"] = action.run_id
             else:
                 host.watcher.acknowledged(action.ack)
                 for receiver in (SENSING, *self._satellites):

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from satllm_ros.runtime.delivery import Origin
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch, TileKey
 from satllm_ros.runtime.plan import Plan
+
+
+class Tile(NamedTuple):
+    """One tile; instead of pixels it carries which image it truly is of, whatever it is called."""
+
+    key: TileKey
+    content: str
 
 
 class Step(NamedTuple):
@@ -21,9 +29,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Images or an activation; instead of numbers it carries the steps that were run on it."""
+    """Images or an activation; instead of numbers it carries what it is of, and the steps that were run on it."""
 
     envelope: Envelope
+    contents: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     intact: bool = True
 
@@ -34,9 +43,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Result:
-    """What a store keeps and the ground gets: the tiles and the steps that led to their predictions."""
+    """What a store keeps and the ground gets: tiles, what made their predictions, and the steps that led to them."""
 
-    tiles: tuple[TileKey, ...]
+    tiles: tuple[Tile, ...]
+    origin: Origin
     steps: tuple[Step, ...]
 
 
@@ -46,6 +56,13 @@ class Predictions:
 
     batch: BatchId
     result: Result
+
+
+@dataclass(frozen=True)
+class RunSaid:
+    """Topic `ledger`, as far as the ground wants to know: which run sensing flies."""
+
+    run_id: int
 
 
 @dataclass(frozen=True)

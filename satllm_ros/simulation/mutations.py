@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from satllm_ros.runtime.custody import Cause, State, Verdict
-from satllm_ros.runtime.delivery import Acknowledge, GroundProtocol, StoreProtocol, Write
-from satllm_ros.runtime.identity import BatchId, Envelope
+from satllm_ros.runtime.custody import Cause, Custody, State, Verdict
+from satllm_ros.runtime.delivery import Acknowledge, GroundProtocol, Origin, StoreProtocol, Write
+from satllm_ros.runtime.identity import BatchId, Envelope, TileKey
 from satllm_ros.runtime.plan import Plan
 from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol, Serve, plan_key
 from satllm_ros.runtime.sensing_protocol import Persist, SensingProtocol
 from satllm_ros.runtime.signals import Ack
 from satllm_ros.simulation.end_processes import Ground
+from satllm_ros.simulation.images import Image
+from satllm_ros.simulation.messages import Tile
 from satllm_ros.simulation.process import Process
 from satllm_ros.simulation.run import Outcome, Parts, simulate
 from satllm_ros.simulation.satellite_process import Satellite
@@ -36,7 +38,7 @@ class Mutation:
 
 
 class _HastyGround(GroundProtocol):
-    def on_predictions(self, batch: BatchId, payload: Any) -> list[Any]:
+    def on_predictions(self, batch: BatchId, origin: Origin, payload: Any) -> list[Any]:
         return [*self.on_written(batch), Write(batch, payload)]
 
 
@@ -49,8 +51,8 @@ class _HastyStore(StoreProtocol):
 
 
 class _SilentGround(GroundProtocol):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, **known: Any) -> None:
+        super().__init__(name, **known)
         self._known: set[BatchId] = set()
 
     def on_written(self, batch: BatchId) -> list[Any]:
@@ -67,7 +69,70 @@ class _ForgetfulStore(StoreProtocol):
         self._delivered = dict.fromkeys((found.batch.boot_id, found.batch.sequence) for found in restored)
 
 
+class _ModelBlindGround(GroundProtocol):
+    def on_predictions(self, batch: BatchId, origin: Origin, payload: Any) -> list[Any]:
+        return super().on_predictions(batch, replace(origin, model_id=self._model_id), payload)
+
+
+class _RunBlindGround(GroundProtocol):
+    def on_predictions(self, batch: BatchId, origin: Origin, payload: Any) -> list[Any]:
+        return super().on_predictions(batch, replace(origin, run_id=self.run_id or 0), payload)
+
+
+class _MuteGround(GroundProtocol):
+    def _refuse(self, batch: BatchId, cause: Cause) -> list[Any]:
+        # As it was before refusals were answered.
+        return []
+
+
+class _StubbornStore(StoreProtocol):
+    def on_refused(self, batch: BatchId, cause: Cause, now_s: float) -> list[Any]:
+        return []
+
+
+class _RelapsingStore(StoreProtocol):
+    def __init__(self, satellite: str, *, restored: Iterable[Any] = (), **limits: Any) -> None:
+        # What was set aside is taken for undelivered by the next life.
+        super().__init__(
+            satellite,
+            restored=[replace(found, refused=None) for found in restored],
+            **limits,
+        )
+
+
 # In sensing
+
+
+class _StampSensing(Sensing):
+    def identify(self, image: Image, place: int) -> TileKey | None:
+        key = super().identify(image, place)
+        return key and key._replace(frame=image.stamp)
+
+
+class _PlaceSensing(Sensing):
+    def identify(self, image: Image, place: int) -> TileKey | None:
+        key = super().identify(image, place)
+        return key and (key._replace(frame=place + 1) if self.folder is not None else key)
+
+
+class _RenamingSensing(Sensing):
+    def restored(self, tiles: tuple[Tile, ...]) -> tuple[Tile, ...]:
+        # What an earlier life heard is taken for this one's.
+        source_id = self.identity.source_id
+        return tuple(tile._replace(key=tile.key._replace(source_id=source_id)) for tile in tiles)
+
+
+class _GlossingCustody(Custody):
+    def _drop(self, sequence: int, held: Any, cause: str) -> None:
+        self._tiles["delivered"] += held.tiles
+        del self._held[sequence]
+
+
+class _GlossingSensing(SensingProtocol):
+    def __init__(self, *arguments: Any, **known: Any) -> None:
+        super().__init__(*arguments, **known)
+        # What the ground refused is not counted as dropped.
+        self.custody = _GlossingCustody(self.boot_id, self._limits.custody)
 
 
 class _HastyCommitter(PlanCommitter):
@@ -193,6 +258,17 @@ MUTATIONS = (
     Mutation("tidy satellite", "sub-models are dropped ignoring low water", _satellite(_TidySatellite)),
     Mutation("eager satellite", "ready is said when the loading begins", _satellite(_EagerSatellite)),
     Mutation("greedy satellite", "sub-models are loaded beyond the memory budget", _satellite(_GreedySatellite)),
+    Mutation("identity by stamp", "an image is called by its stamp", Parts(sensing=_StampSensing)),
+    Mutation(
+        "identity by place", "an image is called by its place in a list sorted anew", Parts(sensing=_PlaceSensing)
+    ),
+    Mutation("renaming sensing", "restored tiles are given this life's source", Parts(sensing=_RenamingSensing)),
+    Mutation("model-blind ground", "the ground writes what another model made", _ground(_ModelBlindGround)),
+    Mutation("run-blind ground", "the ground writes what was made in another run", _ground(_RunBlindGround)),
+    Mutation("mute ground", "the ground refuses without a word", _ground(_MuteGround)),
+    Mutation("stubborn store", "a store sends on what the ground refused", _store(_StubbornStore)),
+    Mutation("relapsing store", "a store forgets at a restart what it had set aside", _store(_RelapsingStore)),
+    Mutation("glossing sensing", "what the ground refused is not counted as dropped", _sensing(_GlossingSensing)),
 )
 
 

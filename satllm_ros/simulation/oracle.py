@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from satllm_ros.runtime.custody import State, Verdict
+from satllm_ros.runtime.custody import Cause, State, Verdict
 from satllm_ros.runtime.delivery import BatchKey, batch_key
 from satllm_ros.runtime.identity import NO_EPOCH, BatchId, Epoch, TileKey
 from satllm_ros.runtime.plan import Plan
@@ -13,7 +14,8 @@ from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.satellite_protocol import Blocks, SatelliteProtocol, plan_key
 from satllm_ros.runtime.sensing_protocol import SensingProtocol
 from satllm_ros.runtime.signals import PlanKey, Report
-from satllm_ros.simulation.messages import Batch, Result, Step
+from satllm_ros.simulation.messages import Batch, Result, Step, Tile
+from satllm_ros.simulation.process import MODEL_ID, RUN_ID
 
 if TYPE_CHECKING:
     from satllm_ros.runtime.signals import Ack
@@ -37,11 +39,34 @@ class Oracle:
         self.committed_plans: dict[Epoch, Plan] = {}
         self._highest = NO_EPOCH
         self._ready: set[tuple[str, PlanKey]] = set()
-        self._sent: dict[BatchKey, tuple[TileKey, ...]] = {}
-        self.lost_with_sensing: set[TileKey] = set()
+        self._sent: dict[BatchKey, tuple[Tile, ...]] = {}
+        # What the run that is flown now is of.
+        self.run_id, self.model_id = RUN_ID, MODEL_ID
+        # What each tile truly is of, as sensing noted it when it gave the name.
+        self._images: dict[TileKey, str] = {}
+        self._aside: set[tuple[str, BatchId]] = set()
+        self._refused: set[BatchKey] = set()
+        self.lost_with_sensing: set[str] = set()
         self.drains = 0
+        self.refusals = 0
+
+    def begin_run(self, run_id: int, model_id: str) -> None:
+        """All that was promised of the run before is over: nothing of it may turn up in this one."""
+        self.run_id, self.model_id = run_id, model_id
+        self.committed_plans, self._highest, self._ready = {}, NO_EPOCH, set()
+        self._sent, self._refused, self.lost_with_sensing = {}, set(), set()
+        # A folder of the same names and sizes is the same source, whatever its files hold by then.
+        self._images = {}
 
     # Told by the processes
+
+    def acquired(self, tile: Tile) -> None:
+        """Sensing has read or heard an image and given it a name."""
+        known = self._images.setdefault(tile.key, tile.content)
+        if known != tile.content:
+            raise Violation(
+                f"{known} and {tile.content} are both called frame {tile.key.frame} of {tile.key.source_id}"
+            )
 
     def committed(self, plan: Plan) -> None:
         """Sensing persists a plan as the active one."""
@@ -67,7 +92,7 @@ class Oracle:
                     f"sensing says it is drained with {protocol.custody.in_flight_batches} batches in flight"
                 )
 
-    def sent(self, batch: BatchId, tiles: tuple[TileKey, ...]) -> None:
+    def sent(self, batch: BatchId, tiles: tuple[Tile, ...]) -> None:
         """Sensing sends a batch."""
         self._sent[batch_key(batch)] = tiles
 
@@ -82,8 +107,12 @@ class Oracle:
         """A satellite or the ground publishes an acknowledgement."""
         if ack.verdict is Verdict.DELIVERED and self.ground is not None:
             rows = self.ground.disk["rows"]
-            if any(tile not in rows for tile in self._sent[batch_key(ack.batch)]):
+            # Stores may still say it of a batch of the run before.
+            if any(tile.key not in rows for tile in self._sent.get(batch_key(ack.batch), ())):
                 raise Violation(f"{ack.sender} acknowledges {ack.batch} as delivered, the ground has not written it")
+        elif ack.cause is Cause.FOREIGN:
+            self.refusals += 1
+            self._refused.add(batch_key(ack.batch))
         elif ack.verdict is Verdict.STORED:
             if batch_key(ack.batch) not in self.satellites[ack.sender].disk["batches"]:
                 raise Violation(f"{ack.sender} acknowledges {ack.batch} as stored, its disk does not have it")
@@ -118,11 +147,33 @@ class Oracle:
     def sensing_died(self, process: Sensing) -> None:
         """A live source's tiles that only sensing had die with it; whatever can be read again does not."""
         if process.is_live:
-            self.lost_with_sensing |= process.held_tiles
+            self.lost_with_sensing |= process.held_images
+
+    def set_aside(self, satellite: str, batch: BatchId) -> None:
+        """A store keeps a batch that the ground refused."""
+        self._aside.add((satellite, batch))
+
+    def wiped(self, satellite: str) -> None:
+        """A disk is lost, and what was set aside on it."""
+        self._aside = {(name, batch) for name, batch in self._aside if name != satellite}
+
+    def sent_down(self, satellite: str, batch: BatchId) -> None:
+        """A store sends a batch to the ground."""
+        if (satellite, batch) in self._aside:
+            raise Violation(f"{satellite} sends {batch} again, which the ground refused for good")
 
     def written(self, result: Result) -> None:
         """The ground has written a result."""
+        origin = result.origin
+        # By mistake, the ground may have been given another model than the run's: it names labels after its own.
+        model_id = self.ground.model_id if self.ground is not None else self.model_id
+        if (origin.run_id, origin.model_id) != (self.run_id, model_id):
+            raise Violation(
+                f"the ground of run {self.run_id} and model {model_id} writes what model {origin.model_id} made in"
+                f" run {origin.run_id}"
+            )
         self.check_steps(result.steps)
+        self.check_names(result.tiles)
 
     def corrupt(self, message: Any) -> Any:
         """The message, damaged in a way its checksum tells; small messages are not damaged."""
@@ -139,6 +190,16 @@ class Oracle:
             served = ", ".join(f"{s.satellite} ({s.start}, {s.stop}] of plan {s.epoch}" for s in steps)
             raise Violation(f"a batch was served by the wrong sub-model: {served}")
 
+    def check_names(self, tiles: tuple[Tile, ...]) -> None:
+        """Each tile goes by the name that its own image was given."""
+        for tile in tiles:
+            named = self._images.get(tile.key, "no image")
+            if named != tile.content:
+                raise Violation(
+                    f"the label of {tile.content} is written as that of {named}, which is frame {tile.key.frame} of"
+                    f" {tile.key.source_id}"
+                )
+
     def check_ledger(self) -> None:
         """Every tile that sensing has acquired is in exactly one place."""
         sensing = self.sensing
@@ -146,21 +207,53 @@ class Oracle:
             return
         tally = sensing.protocol.custody.tally()
         placed = tally.waiting + tally.in_flight + tally.stored + tally.delivered + tally.dropped
-        if tally.accepted != placed or placed + len(sensing.buffer) != sensing.read_tiles:
+        if tally.accepted != placed or placed + sensing.waiting_tiles != sensing.read_tiles:
             raise Violation(f"the ledger does not add up: {sensing.read_tiles} tiles read, {tally}")
         if sensing.protocol.custody.in_flight_batches > self._window_batches:
             raise Violation(f"{sensing.protocol.custody.in_flight_batches} batches in flight: {tally}")
 
-    def check_end(self, tiles: set[TileKey]) -> None:
-        """Once all is quiet: every tile is on the ground once, or its loss is accounted for."""
-        rows = self.ground.disk["rows"]
-        excused = set(self.sensing.overflowed) | self.lost_with_sensing
-        missing = tiles - rows.keys() - excused
-        if missing:
-            raise Violation(f"{len(missing)} tiles are lost, among them frame {min(missing).frame}")
-        if both := rows.keys() & set(self.sensing.overflowed):
-            raise Violation(f"frame {min(both).frame} was counted as dropped and delivered")
-        if unknown := rows.keys() - tiles:
-            raise Violation(f"frame {min(unknown).frame} was never acquired")
-        if dropped := self.sensing.protocol.custody.tally().dropped:
-            raise Violation(f"{dropped} tiles were dropped: {dict(self.sensing.protocol.custody.causes)}")
+    def check_end(self) -> None:
+        """Once all is quiet: every image is on the ground once, or its loss is accounted for."""
+        sensing, rows = self.sensing, self.ground.disk["rows"]
+        if len(set(rows.values())) != len(rows):
+            twice = next(content for content, count in Counter(rows.values()).items() if count > 1)
+            raise Violation(f"{twice} is on the ground under two names")
+        if sensing.folder is not None:
+            owed = self._frames_of_the_run()
+            if unknown := rows.keys() - owed:
+                raise Violation(f"frame {min(unknown).frame} on the ground is none of the run's")
+            missing = owed - rows.keys() - sensing.dropped.keys()
+            excused = {tile.key for tile in self._refused_tiles()}
+            names = {key: f"frame {key.frame}" for key in missing - excused}
+        else:
+            down = set(rows.values())
+            if unknown := down - sensing.acquired:
+                raise Violation(f"{min(unknown)} was never acquired")
+            if both := down & sensing.overflowed:
+                raise Violation(f"{min(both)} was counted as dropped and delivered")
+            excused = {tile.content for tile in self._refused_tiles()} | sensing.overflowed | self.lost_with_sensing
+            names = {content: content for content in sensing.acquired - down - excused}
+        if names:
+            raise Violation(f"{len(names)} tiles are lost, among them {min(names.values())}")
+        self._check_books()
+
+    def _check_books(self) -> None:
+        """What this life of sensing says of its batches at the end, against the ground's own rows."""
+        sensing, rows = self.sensing, self.ground.disk["rows"]
+        tally = sensing.protocol.custody.tally()
+        ours = [t for (boot_id, _), tiles in self._sent.items() if boot_id == sensing.boot_id for t in tiles]
+        down = sum(tile.key in rows for tile in ours)
+        causes = dict(sensing.protocol.custody.causes)
+        if tally.delivered > down:
+            raise Violation(f"sensing counts {tally.delivered} tiles as delivered, the ground has {down}: {causes}")
+        if tally.delivered + tally.dropped != len(ours):
+            raise Violation(f"of {len(ours)} tiles sent, sensing counts {tally}")
+        if tally.dropped != causes.get("refused_by_ground", 0):
+            raise Violation(f"{tally.dropped} tiles were dropped: {causes}")
+
+    def _frames_of_the_run(self) -> set[TileKey]:
+        manifest = self.sensing.disk["manifest"]
+        return {TileKey(manifest.source_id, frame, 0) for frame in range(1, manifest.frames + 1)}
+
+    def _refused_tiles(self) -> list[Tile]:
+        return [tile for batch in self._refused for tile in self._sent.get(batch, ())]

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from satllm_ros.runtime.plan import Plan
 
 SENSING, GROUND = "sensing", "ground"
-MODEL_ID = "simulated"
-SOURCE_ID = "camera"
+# What is flown first: another run, or another model, may follow.
+MODEL_ID, RUN_ID = "simulated", 1
+CLASSES = 10
 
 
 class Host(Protocol):

@@ -16,9 +16,10 @@ from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.satellite_protocol import Blocks
 from satllm_ros.runtime.sensing_protocol import SensingLimits
 from satllm_ros.runtime.signals import Ack, Report
-from satllm_ros.simulation.messages import Active, Proposed
+from satllm_ros.simulation.images import Folder, make_image
+from satllm_ros.simulation.messages import Active, Proposed, Tile
 from satllm_ros.simulation.oracle import Oracle, Violation
-from satllm_ros.simulation.process import GROUND, MODEL_ID, SENSING, Process
+from satllm_ros.simulation.process import GROUND, MODEL_ID, RUN_ID, SENSING, Process
 from satllm_ros.simulation.run import Parts
 from satllm_ros.simulation.satellite_process import Satellite
 from satllm_ros.simulation.sensing_process import Sensing
@@ -149,6 +150,9 @@ class _LocalOracle(Oracle):
         if report.readiness is Readiness.READY:
             self.ready |= _ready_bit(report.satellite, report.about[0].counter)
 
+    def check_names(self, tiles: tuple[Tile, ...]) -> None:
+        """Needs to know what was read; the simulation judges it."""
+
     def unloaded(self, satellite: Satellite, blocks: Blocks) -> None:
         """Needs to know what is in flight; the simulation judges it."""
 
@@ -193,8 +197,11 @@ class Reactions:
             )
             for name in SATELLITES
         ]
-        sensing = parts.sensing(SATELLITES, LIMITS, blocks=BLOCKS, tiles=tiles, batch_tiles=_one)
-        self.blank = tuple(map(self._freeze, (*satellites, sensing, parts.ground(SATELLITES))))
+        folder = Folder([make_image(number, "equal") for number in range(tiles)])
+        sensing = parts.sensing(SATELLITES, LIMITS, blocks=BLOCKS, batch_tiles=_one, folder=folder)
+        sensing.begin(RUN_ID, MODEL_ID)
+        ground = parts.ground(SATELLITES, model_id=MODEL_ID, known_run=RUN_ID)
+        self.blank = tuple(map(self._freeze, (*satellites, sensing, ground)))
 
     # What is asked
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from satllm_ros.simulation.end_processes import Ground, Planner
+from satllm_ros.simulation.images import Folder, make_image
 from satllm_ros.simulation.oracle import Oracle, Violation
-from satllm_ros.simulation.process import SENSING, Process
+from satllm_ros.simulation.process import GROUND, MODEL_ID, RUN_ID, SENSING, Process
 from satllm_ros.simulation.satellite_process import Satellite
 from satllm_ros.simulation.scenario import BLOCKS, PLANNER, RESEND_S, Fault, Scenario, Splitter, make_scenario
 from satllm_ros.simulation.sensing_process import Sensing
@@ -16,6 +18,7 @@ from satllm_ros.simulation.world import Weather, World
 
 # Once faults stop, everything must be delivered within this much virtual time.
 PROGRESS_S = 400.0
+OTHER_MODEL_ID = "another model"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Outcome:
     commits: int = 0
     drains: int = 0
     kills: int = 0
+    refusals: int = 0
     causes: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
 
@@ -55,6 +59,7 @@ class Totals:
     commits: int = 0
     drains: int = 0
     kills: int = 0
+    refusals: int = 0
     resent_batches: int = 0
     events: int = 0
     virtual_s: float = 0.0
@@ -63,7 +68,7 @@ class Totals:
     def add(self, outcome: Outcome) -> None:
         """Count one more run."""
         self.runs += 1
-        for name in ("tiles", "commits", "drains", "kills", "resent_batches", "events", "virtual_s"):
+        for name in ("tiles", "commits", "drains", "kills", "refusals", "resent_batches", "events", "virtual_s"):
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
         self.longest_s = max(self.longest_s, outcome.settled_s)
 
@@ -95,6 +100,7 @@ def simulate(seed: int, *, parts: Parts = Parts(), tell: bool = False) -> Outcom
     tally = run.sensing.protocol.custody.tally()
     outcome.tiles, outcome.resent_batches = len(run.ground.disk["rows"]), tally.resent_batches
     outcome.commits, outcome.drains = len(oracle.committed_plans), oracle.drains
+    outcome.refusals = oracle.refusals
     outcome.kills = sum(fault.kind.startswith("kill") for fault in scenario.faults)
     outcome.causes = +run.sensing.protocol.custody.causes
     outcome.causes["withdrawn_drains"] = run.sensing.protocol.withdrawn_drains
@@ -110,16 +116,27 @@ class _Run:
         self._world = world
         self._oracle = oracle
         self._exposed = scenario.live_period_s is None
+        self._shown = 0
+        # Of what the camera sees and what becomes of files; the network draws from its own.
+        self._draw = random.Random(f"source {scenario.seed}")
+        images = [make_image(number, scenario.stamps) for number in range(scenario.tiles)]
         self.sensing = parts.sensing(
             scenario.satellites,
             scenario.limits,
             blocks=BLOCKS,
-            tiles=scenario.tiles,
             batch_tiles=lambda: world.random.choice(scenario.batch_tiles),
+            folder=Folder(images) if scenario.live_period_s is None else None,
             live_tiles=None if scenario.live_period_s is None else scenario.live_tiles,
+            durable=scenario.durable,
         )
-        self.ground = parts.ground(scenario.satellites)
-        satellites = [
+        self.sensing.begin(RUN_ID, MODEL_ID)
+        wrong = scenario.wrong_ground_s is not None
+        self.ground = parts.ground(
+            scenario.satellites,
+            model_id="given by mistake" if wrong else MODEL_ID,
+            known_run=None if scenario.ground_apart else RUN_ID,
+        )
+        self._satellites = [
             parts.satellite(
                 name,
                 scenario.satellites,
@@ -130,18 +147,22 @@ class _Run:
             for name in scenario.satellites
         ]
         self._splitters = {name: Splitter(scenario, salt) for salt, name in enumerate(scenario.planners)}
-        planners = [
+        self._planners = [
             parts.planner(name, scenario.satellites, self._splitters[name], PLANNER) for name in self._splitters
         ]
-        processes: list[Process] = [self.sensing, self.ground, *satellites, *planners]
+        processes: list[Process] = [self.sensing, self.ground, *self._satellites, *self._planners]
         for process in processes:
             world.add(process)
             # They come up in any order.
             world.at(world.random.uniform(0.0, 1.0), world.boot, process.name)
         oracle.sensing, oracle.ground = self.sensing, self.ground
-        oracle.satellites = {satellite.name: satellite for satellite in satellites}
+        oracle.satellites = {satellite.name: satellite for satellite in self._satellites}
         for fault in scenario.faults:
             world.at(fault.time_s, self._happen, fault)
+        if wrong and scenario.wrong_ground_s <= scenario.faults_end_s:
+            world.at(scenario.wrong_ground_s, self._right_the_ground)
+        if scenario.sequel_s is not None:
+            world.at(scenario.sequel_s, self._begin_sequel, scenario.sequel)
         world.at(scenario.faults_end_s, self._stop_faults)
         if scenario.live_period_s is not None:
             world.at(1.5, self._expose, 0)
@@ -150,7 +171,7 @@ class _Run:
         finished = self._world.run(self._scenario.faults_end_s + PROGRESS_S, self._is_finished)
         if not finished:
             raise Violation(self._why_not_finished())
-        self._oracle.check_end(self.sensing.acquired)
+        self._oracle.check_end()
         custody = self.sensing.protocol.custody
         # A network that reorders may let one batch overtake another; all else needs a fault.
         needless = {cause: n for cause, n in custody.causes.items() if cause not in ("late_ack", "overtaken")}
@@ -164,9 +185,16 @@ class _Run:
             and self._exposed
             and self.sensing.alive
             and self.sensing.finished
+            # Whatever a store holds comes down or is set aside: nothing is sent for ever.
+            and not any(satellite.alive and satellite.store.undelivered for satellite in self._satellites)
         )
 
     def _why_not_finished(self) -> str:
+        if self.sensing.finished:
+            held = {s.name: s.store.undelivered for s in self._satellites if s.alive and s.store.undelivered}
+            return (
+                f"no end: {PROGRESS_S:g} s after the last fault stores still send what nobody will acknowledge: {held}"
+            )
         tally, places = self.sensing.protocol.ledger()
         where = "; ".join(f"{place.batch} {words}" for place, words in places[:5])
         active, proposal = self.sensing.protocol.active, self.sensing.protocol.proposal
@@ -181,7 +209,11 @@ class _Run:
         last = frame + 1 == self._scenario.tiles
         # Nobody waits for a camera; but it goes on until someone has seen the end.
         if self.sensing.alive and not self._world.is_stopped(SENSING):
-            self._world.act(SENSING, lambda: self.sensing.expose(self._world, frame, last=last))
+            image = make_image(frame, self._scenario.stamps)
+            # Nobody knows that a camera repeats what it shows: each time it is another image.
+            self._shown += 1
+            image = replace(image, content=f"{image.content}, shown as {self._shown}")
+            self._world.act(SENSING, lambda: self.sensing.expose(self._world, image, last=last))
             self._exposed = self.sensing.source_ended = last
         if not self._exposed:
             self._world.at(self._world.now_s + self._scenario.live_period_s, self._expose, frame if last else frame + 1)
@@ -191,7 +223,10 @@ class _Run:
     def _happen(self, fault: Fault) -> None:
         world, name = self._world, fault.names[0]
         back_s = None if fault.lasts_s is None else world.now_s + fault.lasts_s
-        if fault.kind == "replan":
+        if fault.kind == "folder":
+            file = self.sensing.folder.change(name, self._draw)
+            world.tell(lambda: f"{file} of the folder: {name}")
+        elif fault.kind == "replan":
             self._splitters[name].variant += 1
             process = world.processes[name]
             if world.is_up(name) and not world.is_stopped(name):
@@ -211,8 +246,44 @@ class _Run:
             if fault.kind == "kill and wipe":
                 world.tell(lambda: f"the disk of {name} is lost")
                 world.processes[name].wipe()
+                self._oracle.wiped(name)
             if back_s is not None and name not in self._scenario.graves:
                 world.at(back_s, world.boot, name)
+
+    def _right_the_ground(self) -> None:
+        self._world.tell(lambda: "the ground is given the right model")
+        self.ground.model_id = self._oracle.model_id
+        self._world.kill(GROUND)
+        self._world.at(self._world.now_s + 0.5, self._world.boot, GROUND)
+
+    def _begin_sequel(self, kind: str) -> None:
+        """Everybody ends; then the same run is gone on with, or another one begins beside the stores of the old one."""
+        world = self._world
+        world.tell(lambda: f"all end, and are started again: {kind}")
+        starting = [name for name in world.processes if world.is_up(name) or name not in self._scenario.graves]
+        for name in world.processes:
+            world.kill(name)
+        if kind != "same run":
+            self._begin_run(kind)
+        for name in starting:
+            world.at(world.now_s + world.random.uniform(0.2, 2.0), world.boot, name)
+
+    def _begin_run(self, kind: str) -> None:
+        run_id, model_id = RUN_ID + 1, OTHER_MODEL_ID if kind == "other model" else MODEL_ID
+        if kind == "changed source" and self.sensing.folder is not None:
+            self.sensing.folder.change("add", self._draw)
+        self._oracle.begin_run(run_id, model_id)
+        self.sensing.begin(run_id, model_id)
+        self.ground.wipe()
+        self.ground.known_run = None if self._scenario.ground_apart else run_id
+        for process in (self.ground, *self._satellites, *self._splitters.values()):
+            process.model_id = model_id
+        for planner in self._planners:
+            planner.disk.clear()
+        if self._scenario.live_period_s is not None and self._exposed:
+            # The camera had shown its last image.
+            self._exposed = False
+            self._world.at(self._world.now_s + 1.0, self._expose, 0)
 
     def _stop_faults(self) -> None:
         world = self._world

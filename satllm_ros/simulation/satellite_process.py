@@ -9,13 +9,13 @@ from typing import Any
 
 from satllm_ros.runtime import delivery, satellite_protocol
 from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.delivery import Restored, StoreProtocol, batch_key
+from satllm_ros.runtime.delivery import Origin, Restored, StoreProtocol, batch_key
 from satllm_ros.runtime.identity import BatchId, Epoch
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol, Serve
 from satllm_ros.runtime.signals import Ack, CustodyQuery
-from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, Result, Step
-from satllm_ros.simulation.process import GROUND, MODEL_ID, SENSING, Host, Process
+from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, Result, Step, Tile
+from satllm_ros.simulation.process import CLASSES, GROUND, MODEL_ID, SENSING, Host, Process
 
 INBOX_BATCHES = 4
 
@@ -29,14 +29,22 @@ class Satellite(Process):
     store_machine = StoreProtocol
 
     def __init__(
-        self, name: str, satellites: Sequence[str], *, layer_bytes: Sequence[int], budget_bytes: int, resend_s: float
+        self,
+        name: str,
+        satellites: Sequence[str],
+        *,
+        layer_bytes: Sequence[int],
+        budget_bytes: int,
+        resend_s: float,
+        model_id: str = MODEL_ID,
     ) -> None:
         super().__init__(name)
+        self.model_id = model_id
         self._satellites = tuple(satellites)
         self._layer_bytes = tuple(layer_bytes)
         self._budget_bytes = budget_bytes
         self._resend_s = resend_s
-        # (boot id, sequence) to (batch, result, delivered).
+        # (boot id, sequence) to (batch, result, cause): None while it waits for the ground, `Cause.NONE` if it has it.
         self.disk = {"batches": {}}
 
     def start(self, host: Host, boot_id: int) -> None:
@@ -44,12 +52,15 @@ class Satellite(Process):
         self.protocol = self.machine(
             self.name,
             boot_id,
-            model_id=MODEL_ID,
+            model_id=self.model_id,
             layer_bytes=self._layer_bytes,
             known=self._satellites,
             budget_bytes=self._budget_bytes,
         )
-        restored = [Restored(b, None if delivered else r) for b, r, delivered in self.disk["batches"].values()]
+        restored = [
+            Restored(b, None if cause is Cause.NONE else r, cause or None)
+            for b, r, cause in self.disk["batches"].values()
+        ]
         self.store: StoreProtocol[Result] = self.store_machine(
             self.name, restored=restored, resend_s=self._resend_s, window_batches=INBOX_BATCHES
         )
@@ -68,6 +79,8 @@ class Satellite(Process):
         elif isinstance(message, Ack):
             if message.verdict is Verdict.DELIVERED:
                 self._keep(host, self.store.on_delivered(message.batch, host.now_s))
+            else:
+                self._keep(host, self.store.on_refused(message.batch, message.cause, host.now_s))
         elif isinstance(message, CustodyQuery):
             self._keep(host, self.store.on_query(message.batches))
         elif isinstance(message, Proposed):
@@ -105,7 +118,7 @@ class Satellite(Process):
             self._compute(host)
         elif kind == "write":
             batch, result = event
-            self.disk["batches"].setdefault(batch_key(batch), (batch, result, False))
+            self.disk["batches"][batch_key(batch)] = (batch, result, None)
             host.later(self, "written", 0.0, batch, result)
         else:
             batch, result = event
@@ -142,9 +155,10 @@ class Satellite(Process):
         next_hop = plan.next_hop(self.name)
         envelope = replace(message.envelope, sender=self.name, destination=next_hop or plan.downlink)
         if next_hop is not None:
-            host.send(self.name, next_hop, Batch(envelope, steps))
+            host.send(self.name, next_hop, Batch(envelope, message.contents, steps))
             return
-        result = Result(tuple(envelope.keys()), steps)
+        tiles = tuple(map(Tile, envelope.keys(), message.contents))
+        result = Result(tiles, Origin(envelope.run_id, envelope.model_id, CLASSES), steps)
         if plan.downlink == self.name:
             self._keep(host, self.store.on_predictions(envelope.batch, result, host.now_s))
         else:
@@ -173,9 +187,16 @@ class Satellite(Process):
             if isinstance(action, delivery.Write):
                 host.later(self, "write", 0.0, action.batch, action.payload)
             elif isinstance(action, delivery.MarkDelivered):
-                batch, result, _ = self.disk["batches"][batch_key(action.batch)]
-                self.disk["batches"][batch_key(action.batch)] = (batch, result, True)
+                self._mark(action.batch, Cause.NONE)
+            elif isinstance(action, delivery.SetAside):
+                self._mark(action.batch, action.cause)
+                host.watcher.set_aside(self.name, action.batch)
             elif isinstance(action, delivery.SendToGround):
+                host.watcher.sent_down(self.name, action.batch)
                 host.send(self.name, GROUND, Predictions(action.batch, action.payload))
             else:
                 self._acknowledge(host, action.ack)
+
+    def _mark(self, batch: BatchId, cause: Cause) -> None:
+        stored, result, _ = self.disk["batches"][batch_key(batch)]
+        self.disk["batches"][batch_key(batch)] = (stored, result, cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ from satllm_ros.runtime.liveness import LivenessLimits
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.planner_protocol import PlannerLimits
 from satllm_ros.runtime.sensing_protocol import SensingLimits
+from satllm_ros.simulation.images import STAMPS
 from satllm_ros.simulation.process import GROUND, MODEL_ID, SENSING
 from satllm_ros.simulation.world import Weather, pairs
 
@@ -20,6 +22,9 @@ LIVENESS = LivenessLimits(period_s=1.0, window=6, suspect_misses=3, dead_misses=
 PLANNER = PlannerLimits(start_s=4.0, retry_s=12.0, yield_s=20.0, liveness=LIVENESS)
 RESEND_S = 4.0
 RAW = CodecSetting(Codec.RAW)
+# The same run goes on; another run is flown, of the same, of a changed folder, of another model. Satellites keep their
+# stores whichever run it is.
+SEQUELS = ("same run", "same source", "changed source", "other model")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,16 @@ class Scenario:
     # Satellites that stay away once faults have ended.
     graves: frozenset[str] = frozenset()
     calm: bool = False
+    # What images are called, and what becomes of a run.
+    stamps: str = "rising"
+    durable: bool = False
+    # The ground is a computer of its own, which knows of the run only what sensing says.
+    ground_apart: bool = False
+    # The ground was given another model, and until when; None: it was not.
+    wrong_ground_s: float | None = None
+    # All processes end and are started again, as a run of this kind.
+    sequel_s: float | None = None
+    sequel: str = ""
 
     @property
     def limits(self) -> SensingLimits:
@@ -93,6 +108,7 @@ def make_scenario(seed: int) -> Scenario:
         calm=calm,
     )
     _add_faults(scenario, draw)
+    _add_identities(scenario, random.Random(f"identities {seed}"))
     return scenario
 
 
@@ -141,6 +157,27 @@ def _add_faults(scenario: Scenario, draw: random.Random) -> None:
         scenario.faults.append(Fault(draw.uniform(0.0, end_s), "stop", (planners[1],), draw.uniform(1.0, 20.0)))
 
 
+def _add_identities(scenario: Scenario, draw: random.Random) -> None:
+    scenario.stamps = draw.choice(STAMPS)
+    scenario.ground_apart = draw.random() < 0.5
+    if scenario.calm:
+        return
+    end_s = scenario.faults_end_s
+    scenario.durable = scenario.live_period_s is not None and draw.random() < 0.6
+    if draw.random() < 0.08:
+        scenario.wrong_ground_s = draw.choice((draw.uniform(2.0, end_s), math.inf))
+    if draw.random() < 0.25:
+        scenario.sequel_s = draw.uniform(3.0, end_s)
+        scenario.sequel = draw.choice(SEQUELS)
+    if scenario.live_period_s is None and draw.random() < 0.35:
+        for _ in range(draw.randint(1, 3)):
+            how = draw.choice(("add", "replace", "remove"))
+            scenario.faults.append(Fault(draw.uniform(1.0, end_s), "folder", (how,)))
+        if draw.random() < 0.5:
+            # Whoever lists it again sees the change.
+            scenario.faults.append(Fault(draw.uniform(1.0, end_s), "kill", (SENSING,), draw.uniform(0.2, 5.0)))
+
+
 class Splitter:
     """A planner's idea of a good split: any that fits; another one whenever `variant` changes."""
 
@@ -148,6 +185,7 @@ class Splitter:
         self._scenario = scenario
         self._salt = salt
         self.variant = 0
+        self.model_id = MODEL_ID
 
     def __call__(self, alive: tuple[str, ...]) -> Plan | None:
         key = f"{self._scenario.seed} {self._salt} {self.variant} {' '.join(alive)}"
@@ -168,7 +206,7 @@ class Splitter:
         return Plan(
             epoch=NO_EPOCH,
             planner_id="",
-            model_id=MODEL_ID,
+            model_id=self.model_id,
             source=SENSING,
             stages=tuple(stages),
             downlink=draw.choice([stages[-1].satellite, *alive]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from satllm_ros.runtime.signals import Ack, CustodyQuery, Report, SwitchState
-from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed
+from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, RunSaid
 
 
 def describe(message: Any) -> str:
@@ -33,4 +33,6 @@ def describe(message: Any) -> str:
     if isinstance(message, SwitchState):
         drained = f"drained for {message.drained[0]}" if message.drained[1] else "not drained"
         return f"sensing {drained}, withdrawn up to {message.withdrawn}, low water {message.low_water}"
+    if isinstance(message, RunSaid):
+        return f"sensing flies run {message.run_id}"
     return repr(message)

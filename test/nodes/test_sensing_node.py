@@ -11,7 +11,7 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -21,11 +21,12 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import sensing
 from satllm_ros.nodes.qos import message_class, profile
-from satllm_ros.nodes.sensing import SensingNode
+from satllm_ros.nodes.sensing import DROP_CAUSES, SensingNode
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.signals import NO_PLAN, Ack, Report
 from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
 
@@ -174,7 +175,7 @@ def rest(context: rclpy.Context, tmp_path: Path) -> Iterator[Rest]:
     made.node.destroy_node()
 
 
-def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest) -> None:
+def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest, tmp_path: Path) -> None:
     rest.start()
     first = plan(1)
     rest.propose(first)
@@ -188,11 +189,30 @@ def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest
     batch = rest.until(lambda: rest.batches, "a batch")[0]
 
     assert batch.envelope.plan_hash == first.plan_hash
-    assert list(batch.envelope.frames) == [1_001_000_000_000, 1_002_000_000_000]
+    assert list(batch.envelope.frames) == [1, 2]
+    assert batch.envelope.source_id == f"camera-{rest.sensing._boot_id:016x}"
+    assert batch.envelope.run_id == rest.ledger.run_id == read_run(tmp_path).run_id
     for verdict, sender in ((Verdict.STORED, "sat2"), (Verdict.DELIVERED, "ground")):
         rest.acknowledge(batch.envelope.batch, verdict, sender)
     rest.until(lambda: rest.ledger and rest.ledger.delivered_tiles == 2, "the delivery in the ledger")
     assert rest.ledger.acquired_tiles == 2
+
+
+def test_what_the_ground_refuses_for_good_is_dropped_and_counted_in_the_ledger(rest: Rest) -> None:
+    rest.start()
+    rest.fly(plan(1))
+    rest.photograph(1)
+    rest.photograph(2)
+    batch = rest.until(lambda: rest.batches, "a batch")[0].envelope.batch
+    rest.acknowledge(batch, Verdict.STORED, "sat2")
+    rest.acknowledge(batch, Verdict.REFUSED, "sat1", Cause.FOREIGN)
+    rest.until(lambda: "foreign_ack" in rest.ledger.causes, "the count of a word that is not sat1's to say")
+    assert (rest.ledger.stored_tiles, rest.ledger.dropped_tiles) == (2, 0)
+    rest.acknowledge(batch, Verdict.REFUSED, "ground", Cause.FOREIGN)
+    rest.until(lambda: rest.ledger.dropped_tiles == 2, "the drop in the ledger")
+    counts = dict(zip(rest.ledger.causes, rest.ledger.cause_counts, strict=True))
+    assert counts["refused_by_ground"] == 2 and "refused_by_ground" in DROP_CAUSES
+    assert (rest.ledger.acquired_tiles, rest.ledger.stored_tiles) == (2, 0)
 
 
 def test_it_drains_for_members_without_memory_for_two_sub_models(rest: Rest) -> None:
@@ -261,6 +281,9 @@ def test_with_a_durable_store_batches_outlive_it(rest: Rest) -> None:
     rest.until(lambda: rest.batches, "the batch of the last life")
 
     assert list(rest.batches[0].envelope.frames) == frames
+    rest.until(lambda: rest.ledger, "a ledger")
+    # Its images are still those of the life that heard them.
+    assert rest.batches[0].envelope.source_id == before.envelope.source_id != rest.ledger.source
     assert rest.batches[0].envelope.batch.boot_id != before.envelope.batch.boot_id
     assert bytes(rest.batches[0].data) == bytes(before.data)
     assert rest.until(lambda: rest.ledger, "a ledger").lost_tiles == 0
@@ -270,7 +293,7 @@ def test_a_disk_that_fails_does_not_stop_the_stream(rest: Rest, monkeypatch: pyt
     def fails(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(sensing, "write_durably", fails)
+    monkeypatch.setattr(sensing, "keep", fails)
     rest.start(durable=True)
     rest.sensing._store._database.execute("PRAGMA query_only = 1")
     rest.fly(plan(1))
@@ -321,6 +344,7 @@ def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
     for verdict in Verdict:
         refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(verdict), sender="nobody"))
     refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.STORED), sender="ground"))
+    refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.REFUSED), cause=3, sender="ground"))
     refused("malformed_heartbeat", graph.HEARTBEAT, m.Heartbeat(satellite="nobody", boot_id=2**64 - 1), "sat2")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", readiness=250), "sat1")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat2", readiness=2), "sat1")
@@ -332,3 +356,68 @@ def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
     rest.photograph(1)
     rest.photograph(2)
     rest.until(lambda: rest.batches, "a batch as if nothing had been said")
+
+
+def test_a_journal_that_cannot_be_written_pushes_back(rest: Rest) -> None:
+    rest.start()
+    rest.fly(plan(1))
+    rest.sensing._frames._database.execute("PRAGMA query_only = 1")
+    for number in range(4):
+        rest.photograph(number)
+    rest.until(lambda: rest.sensing.counters["journal_failed"], "the complaint")
+    assert not rest.batches
+    rest.sensing._frames._database.execute("PRAGMA query_only = 0")
+    rest.until(lambda: len(rest.batches) == 2, "what had waited")
+    assert [frame for batch in rest.batches for frame in batch.envelope.frames] == [1, 2, 3, 4]
+
+
+def test_a_plan_of_another_run_is_refused(rest: Rest, tmp_path: Path) -> None:
+    rest.start()
+    rest.fly(plan(1))
+    rest.kill()
+    (tmp_path / "run.json").unlink()
+    for name in ("sensing.frames.sqlite", "sensing.journal"):
+        (tmp_path / name).unlink()
+    # Nobody takes a plan for that of a run that it is not of.
+    rest.start()
+    assert rest.sensing.failed_to_start and "sensing.plan but no run.json" in rest.sensing._complaint
+
+
+def test_images_are_taken_from_one_topic_only(rest: Rest) -> None:
+    rest.start()
+    rest.fly(plan(1))
+    rest.photograph(1)
+    rest.until(lambda: rest.ledger and rest.ledger.acquired_tiles == 1, "the first image")
+    name = f"/{graph.IMAGE.of()}"
+    assert not [info for info in rest.node.get_subscriptions_info_by_topic(name) if info.node_name == "sensing"]
+    rest.photograph(2)
+    rest.until(lambda: rest.ledger.acquired_tiles == 2, "the second image")
+
+
+def test_a_camera_on_another_topic_is_heard_by_its_name(rest: Rest) -> None:
+    rest.start(image_topic="/front/image_raw")
+    rest.fly(plan(1))
+    publisher = rest.node.create_publisher(Image, "/front/image_raw", profile(graph.Qos.CAMERA))
+    rest.until(publisher.get_subscription_count, "sensing to find the topic's type")
+    side = SPEC.image_height
+    image = Image(height=side, width=side, encoding="rgb8", step=3 * side, data=bytes(3 * side * side))
+
+    def heard() -> bool:
+        publisher.publish(image)
+        return bool(rest.ledger and rest.ledger.acquired_tiles)
+
+    rest.until(heard, "an image")
+
+
+def test_images_that_were_not_heard_are_counted(rest: Rest) -> None:
+    rest.start()
+    rest.fly(plan(1))
+    camera = rest.sensing._camera
+    gid = {"data": b"1"}
+    for number in (4, 5, 9):
+        pixels = np.full((SPEC.image_height, SPEC.image_width, 3), number, dtype=np.uint8)
+        message = CompressedImage(format="jpeg", data=cv2.imencode(".jpg", pixels)[1].tobytes())
+        info = {"publication_sequence_number": number, "publisher_gid": gid}
+        camera._on_message(message, info, f"/{graph.IMAGE_COMPRESSED.of()}")
+    rest.until(lambda: rest.ledger and rest.ledger.acquired_tiles == 3, "the images")
+    assert rest.ledger.unheard_frames == 3
