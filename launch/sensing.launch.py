@@ -13,4 +13,4 @@ def start(arguments: Arguments) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the process."""
-    return description(("bag", "images", "camera", "image_topic"), start)
+    return description(("bag", "images", "recursive", "camera", "image_topic"), start)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
+
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z", re.ASCII)
 
 
 class ConstellationError(ValueError):
@@ -32,7 +35,7 @@ class Section:
     def text(self, key: str, default: str | None = None) -> str:
         value = self._get(key, default)
         if not isinstance(value, str):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a string is needed")
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a string is needed (in quotes)")
         return value
 
     def texts(self, key: str) -> list[str]:
@@ -55,6 +58,9 @@ class Section:
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
         value = self._get(key, default)
+        # PyYAML takes 1e9 for a text, as YAML 1.1 says; to everyone else it is a number.
+        if isinstance(value, str) and _EXPONENT.match(value):
+            value = float(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
         return float(value)

@@ -53,7 +53,7 @@ class SourceConfig:
     """Where images come from: `kind` is bag, folder or topic; `image_topic` is one of the bag's, or the camera's.
 
     `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
-    stated about the images.
+    stated about the images. With `recursive`, the folders in a folder are read too.
     """
 
     kind: str
@@ -61,6 +61,7 @@ class SourceConfig:
     image_topic: str = ""
     rate: float = 0.0
     pixels: PixelRules = AS_DECLARED
+    recursive: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         read_source.text("image_topic", ""),
         read_source.number("rate", 0.0, 1e6, 0.0),
         _pixels(read_source),
+        read_source.flag("recursive", False),
     )
     source = replace(source, pixels=own_source.pixels) if source is not None else own_source
     if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
@@ -235,6 +237,7 @@ def processes(
         "path": constellation.source.path,
         "image_topic": constellation.source.image_topic,
         **_pixel_parameters(constellation.source.pixels),
+        "recursive": constellation.source.recursive,
     }
     emulated = {"emulate_links": constellation.emulate_links}
     links = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from satllm_ros.assets_path import artefacts_path, bag_path, checkpoint_path
 from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.data.bag import count_messages, image_topic
-from satllm_ros.data.folder import read_folder
+from satllm_ros.data.folder import list_folder
 from satllm_ros.graph import Constellation
 from satllm_ros.model.spec import read_spec
 from satllm_ros.planning.crew import best_crew
@@ -65,4 +65,4 @@ def _check_source(constellation: Constellation) -> None:
         if count_messages(path, topic) == 0:
             raise ValueError(f"topic {topic} of bag {path} has no images")
     elif source.kind == "folder":
-        read_folder(Path(source.path))
+        list_folder(Path(source.path), recursive=source.recursive)

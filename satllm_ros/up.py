@@ -41,6 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="TOPIC",
         help="image topic inside the bag, if it has several, or the camera's topic, raw or compressed",
     )
+    parser.add_argument("--recursive", action="store_true", help="read the folders in the folder of --images too")
     parser.add_argument("--namespace", default="", metavar="NS", help="namespace the whole graph lives in")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument(
@@ -80,6 +81,8 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(
             f"--image-topic {args.image_topic} chooses a topic of a bag or a camera; give --bag or --camera as well"
         )
+    if args.recursive and not args.images:
+        raise ValueError("--recursive reads the folders in a folder of images; give --images as well")
     if not re.fullmatch(r"/?([A-Za-z]\w*(/[A-Za-z]\w*)*)?/?", args.namespace):
         raise ValueError(f"--namespace {args.namespace!r} is no ROS namespace; allowed are names like fleet/a")
     source = None
@@ -88,7 +91,7 @@ def _run(args: argparse.Namespace) -> int:
             "bag", args.bag if args.bag == "demo" else str(Path(args.bag).resolve()), args.image_topic
         )
     elif args.images:
-        source = SourceConfig("folder", str(Path(args.images).resolve()))
+        source = SourceConfig("folder", str(Path(args.images).resolve()), recursive=args.recursive)
     elif args.camera:
         source = SourceConfig("topic", image_topic=args.image_topic)
     constellation = load_constellation(args.config or share_directory() / "config" / DEFAULT_CONFIG, source=source)

@@ -144,8 +144,8 @@ def label_topic(path: Path | str) -> str | None:
 def count_messages(path: Path | str, topic: str) -> int:
     """Number of places on a topic: messages that are there, and those that are known to be lost.
 
-    The storage is asked, by its own index or framing, and message bodies are not read; metadata.yaml only tells how many
-    are missing where the storage was broken off, or is compressed as a whole.
+    The storage is asked, by its own index or framing, and message bodies are not read; metadata.yaml only tells how
+    many are missing where the storage was broken off, or is compressed as a whole.
 
     Raises
     ------

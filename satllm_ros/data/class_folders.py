@@ -1,11 +1,12 @@
 """A labelled data set as a folder of class folders, with or without split folders above them."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from satllm_ros.data.datasets import ALL_SPLITS, Dataset, DatasetError, check_split
-from satllm_ros.data.folder import IMAGE_EXTENSIONS, image_files
+from satllm_ros.data.folder import IMAGE_EXTENSIONS, image_files, left_out_sentence
 
 # Either name among the subfolders says that the subfolders are splits, not classes.
 _SPLIT_FOLDERS = ("train", "test")
@@ -27,15 +28,25 @@ def load_class_folders(path: Path, split: str) -> Dataset:
     wanted = list(roots.values()) if split == ALL_SPLITS else [roots[split]]
     files: list[Path] = []
     labels: list[int] = []
+    left_out: dict[str, list[str]] = {}
     for root in wanted:
         for folder in _subfolders(root):
             found = image_files(folder)
-            if not found:
-                raise DatasetError(f"class folder {folder} holds no image; allowed are {', '.join(IMAGE_EXTENSIONS)}")
-            files += found
-            labels += [classes.index(folder.name)] * len(found)
+            if not found.files:
+                raise DatasetError(
+                    f"class folder {folder} holds no image; allowed are {', '.join(IMAGE_EXTENSIONS)}"
+                    f"{'; ' + found.sentence if found.left_out else ''}"
+                )
+            # Not in the order of a flight: which images are held out goes by this one, for checkpoints of long ago.
+            files += sorted(folder / name for name in found.files)
+            labels += [classes.index(folder.name)] * len(found.files)
+            for reason, names in found.left_out.items():
+                left_out.setdefault(reason, []).extend(f"{folder.relative_to(path).as_posix()}/{n}" for n in names)
     if not files:
         raise DatasetError(f"split {split!r} of {path} holds no class folders")
+    if left_out:
+        said = left_out_sentence({reason: tuple(names) for reason, names in left_out.items()})
+        logging.getLogger(__name__).warning("of data set %s %s", path, said)
     return Dataset(
         labels=np.array(labels, dtype=np.int64),
         classes=classes,

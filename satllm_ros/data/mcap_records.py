@@ -179,7 +179,7 @@ def chunk_records(head: ChunkHead, payload: bytes) -> bytes:
 
 
 def unpacked(head: ChunkHead, stored: bytes) -> bytes:
-    """As much of a chunk's records as these bytes give, which may be cut off; raises RecordError if they are damaged."""
+    """As much of a chunk's records as these bytes give, which may be cut off; raises RecordError for damage."""
     if head.uncompressed_bytes > LARGEST_CHUNK_BYTES:
         raise RecordError(f"it claims {head.uncompressed_bytes} bytes")
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from satllm_ros.data.bag import bag_facts
-from satllm_ros.data.folder import read_folder
+from satllm_ros.data.folder import list_folder
 from satllm_ros.data.manifest import CAMERA, Manifest
 
 
-def take_manifest(kind: str, path: Path, topic: str) -> Manifest:
+def take_manifest(kind: str, path: Path, topic: str, *, recursive: bool = False) -> Manifest:
     """Manifest of a folder, a bag or a camera.
 
     Parameters
@@ -18,6 +18,8 @@ def take_manifest(kind: str, path: Path, topic: str) -> Manifest:
         folder, bag or topic.
     topic
         Image topic in a bag, empty if it has only one; of a camera, for people.
+    recursive
+        Whether the folders in a folder are read too.
 
     Raises
     ------
@@ -27,9 +29,8 @@ def take_manifest(kind: str, path: Path, topic: str) -> Manifest:
     if kind == "topic":
         return Manifest(CAMERA, topic, (), {})
     if kind == "folder":
-        files = read_folder(path)
-        entries = tuple((file.relative_to(path).as_posix(), file.stat().st_size) for file in files)
-        return Manifest(kind, str(path), entries, {})
+        files = list_folder(path, recursive=recursive).files
+        return Manifest(kind, str(path), tuple((file, (path / file).stat().st_size) for file in files), {})
     facts = bag_facts(path, topic or None)
     content = {
         "topic": facts.topic,

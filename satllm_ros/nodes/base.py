@@ -18,7 +18,7 @@ from rclpy.timer import Timer
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes import qos
 from satllm_ros.nodes.compat import after_parameters_set
-from satllm_ros.nodes.parameters import AUTOSTART, Parameter, declare
+from satllm_ros.nodes.parameters import AUTOSTART, Parameter, declare, unknown_names
 from satllm_ros.runtime.counters import Counters
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -46,7 +46,8 @@ class FlightNode(LifecycleNode):
         self._depth_below_root = depth_below_root
         self._table = {p.name: p for p in (*self.PARAMETERS, AUTOSTART)}
         declare(self, self._table.values())
-        self._check_all_parameters()
+        for sentence in unknown_names(self, self._table, _names_of_all_nodes):
+            self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._on_set)
         after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
         self._active_publishers: list[Publisher] = []
@@ -89,9 +90,10 @@ class FlightNode(LifecycleNode):
     # Used by subclasses
 
     def value(self, name: str) -> Any:
-        """Value of a parameter; an unset list is empty."""
-        value = self.get_parameter_or(name, RosParameter(name, value=self._table[name].default or None)).value
-        return list(value or []) if isinstance(self._table[name].default, list) else value
+        """Value of a parameter, of its own type; an unset list is empty."""
+        parameter = self._table[name]
+        value = self.get_parameter_or(name, RosParameter(name, value=parameter.default or None)).value
+        return parameter.taken(value)
 
     def every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """Call back periodically on the steady clock, whether or not simulated time stands still."""
@@ -214,20 +216,14 @@ class FlightNode(LifecycleNode):
 
     # Parameters
 
-    def _check_all_parameters(self) -> None:
-        for parameter in self._table.values():
-            complaint = parameter.complaint(self.value(parameter.name))
-            if complaint:
-                raise ValueError(f"{self.get_fully_qualified_name()}: {complaint}")
-
     def _on_set(self, parameters: list[RosParameter]) -> SetParametersResult:
         candidate = {name: self.value(name) for name in self._table}
         for parameter in parameters:
             if parameter.name in self._table:
-                complaint = self._table[parameter.name].complaint(parameter.value)
-                if complaint:
-                    return SetParametersResult(successful=False, reason=complaint)
-                candidate[parameter.name] = parameter.value
+                try:
+                    candidate[parameter.name] = self._table[parameter.name].taken(parameter.value)
+                except ValueError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
         try:
             complaint = self.parameter_complaint(candidate)
         except ValueError as error:
@@ -251,3 +247,10 @@ class FlightNode(LifecycleNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+
+def _names_of_all_nodes() -> set[str]:
+    # Imported where it is needed: it imports every node.
+    from satllm_ros.nodes.reference import NODES
+
+    return {parameter.name for node in NODES.values() for parameter in node.PARAMETERS}

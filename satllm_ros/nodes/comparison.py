@@ -161,7 +161,7 @@ def compare(job: Job, tell: Tell) -> None:
         run = read_run(Path(job.run_directory))
         manifest = run.facts.source if run is not None else None
         if manifest is None:
-            manifest = take_manifest(job.kind, path, job.image_topic)
+            manifest = take_manifest(job.kind, path, job.image_topic, recursive=job.recursive)
         if manifest.source_id != job.source_id:
             raise ValueError(f"{path} is not the source that was flown")
         if job.kind == "bag" and job.wants_truth:

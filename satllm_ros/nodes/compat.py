@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -13,7 +14,16 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-__all__ = ["PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_set"]
+__all__ = [
+    *("PublisherEventCallbacks", "SubscriptionEventCallbacks"),
+    *("after_parameters_set", "given_parameters"),
+]
+
+
+def given_parameters(node: Node) -> dict[str, Any]:
+    """Values by name that a node was given when it started, on the command line, by files or in code."""
+    # No distribution has a public way to them but to declare them all, unknown ones too.
+    return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
 def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

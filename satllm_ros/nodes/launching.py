@@ -45,6 +45,7 @@ ARGUMENTS = {
     "runs": "Where runs are kept",
     "bag": "rosbag2 bag to replay instead of the file's source",
     "images": "Folder of images to read instead of the file's source",
+    "recursive": "true: read the folders in the folder of images too",
     "camera": "true: listen to a camera instead of the file's source: topic image or image/compressed",
     "image_topic": "Image topic inside the bag, if it has several, or the camera's topic, raw or compressed",
     "reference": "On how many tiles the unsplit model is run for comparison: a number, all or none",
@@ -57,7 +58,7 @@ ARGUMENTS = {
 }
 _COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
 _DEFAULTS = {"runs": "runs", "reference": str(DEFAULT), "respawn": "false", "use_sim_time": "false", "play": "false"}
-_SWITCHES = ("camera", "respawn", "use_sim_time", "play")
+_SWITCHES = ("recursive", "camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
 RESPAWN_DELAY_S = 2.0
 CLOCK_HZ = "100"
@@ -112,7 +113,9 @@ def constellation_of(
     if source is None and arguments.get("bag"):
         source = SourceConfig("bag", resolved_bag(arguments["bag"]), arguments["image_topic"])
     elif source is None and arguments.get("images"):
-        source = SourceConfig("folder", str(Path(arguments["images"]).resolve()))
+        source = SourceConfig(
+            "folder", str(Path(arguments["images"]).resolve()), recursive=is_on(arguments, "recursive")
+        )
     elif source is None and is_on(arguments, "camera"):
         source = SourceConfig("topic", image_topic=arguments["image_topic"])
     elif source is None and arguments.get("image_topic"):

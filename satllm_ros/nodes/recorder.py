@@ -18,7 +18,7 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import records
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
 from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
 from satllm_ros.nodes.sensing import NEVER_SENT
@@ -72,6 +72,7 @@ class RecorderNode(FlightNode):
         Parameter("run_directory", "", "Folder the report is written to; empty: the working directory"),
         Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
+        RECURSIVE,
         Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
         *PIXEL_PARAMETERS,
         Parameter(
@@ -444,6 +445,7 @@ class RecorderNode(FlightNode):
             tuple(tiles),
             pixels=self._pixels.to_json(),
             wants_truth=kind == "bag",
+            recursive=self.value("recursive"),
             digests={row.frame: row.digest for row in self._rows if row.source_id == source_id and row.frame in frames},
         )
         try:

@@ -21,6 +21,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
 from satllm_ros.data.manifest import CAMERA, Manifest
+from satllm_ros.data.folder import list_folder
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
@@ -36,6 +37,7 @@ from satllm_ros.nodes.parameters import (
     CHECKPOINT,
     EMULATE_LINKS,
     PLAN_PUBLIC_KEY,
+    RECURSIVE,
     SATELLITES,
     STATE_DIRECTORY,
     Parameter,
@@ -84,6 +86,7 @@ class SensingNode(FlightNode):
         STATE_DIRECTORY,
         Parameter("source", "topic", "Where images come from", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder to read; 'demo' is the bag shipped here"),
+        RECURSIVE,
         Parameter(
             "image_topic",
             "",
@@ -193,7 +196,10 @@ class SensingNode(FlightNode):
         self._what = SourceKind(
             kind, bag_path(path) if kind == "bag" else Path(path), self.value("image_topic"), self.value("rate")
         )
-        manifest = take_manifest(kind, self._what.path, self._what.image_topic)
+        recursive = self.value("recursive")
+        manifest = take_manifest(kind, self._what.path, self._what.image_topic, recursive=recursive)
+        if kind == "folder" and (left_out := list_folder(self._what.path, recursive=recursive).sentence):
+            self.get_logger().info(f"of folder {self._what.path} {left_out}")
         before = read_run(self._state_directory)
         began_with = before.facts.source if before is not None else None
         if began_with is not None and began_with.is_carried_on_by(manifest):

@@ -43,6 +43,8 @@ class Job:
         Whether true classes are looked for.
     digests
         What frames were when they were flown, by frame, as far as known.
+    recursive
+        Whether the folders in a folder were flown too.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Job:
     pixels: Mapping[str, Any] = field(default_factory=dict)
     wants_truth: bool = True
     digests: Mapping[int, str] = field(default_factory=dict)
+    recursive: bool = False
 
     def tiles_by_frame(self) -> dict[int, set[int]]:
         """Tiles asked for, by frame."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from satllm_ros.assets_path import artefacts_path, bag_path, checkpoint_path
 from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.data.folder import list_folder
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.graph import Constellation, new_run_directory
 from satllm_ros.model.spec import read_spec
@@ -41,10 +43,16 @@ def open_run_directory(
         classes=spec.classes,
         tile=(spec.image_height, spec.image_width),
         pixels=pixels_in_flight(source.pixels, spec).to_json(),
-        source=take_manifest(source.kind, path, source.image_topic) if source_is_here else None,
+        source=(
+            take_manifest(source.kind, path, source.image_topic, recursive=source.recursive) if source_is_here else None
+        ),
     )
     directory = run_directory_of(run, runs)
-    return directory, open_run(directory, facts, software=software_version(), begin=source_is_here)
+    opened = open_run(directory, facts, software=software_version(), begin=source_is_here)
+    if source_is_here and source.kind == "folder":
+        left_out = list_folder(path, recursive=source.recursive).sentence
+        opened = replace(opened, notes=(*opened.notes, *([f"of folder {path} {left_out}"] if left_out else [])))
+    return directory, opened
 
 
 def run_directory_of(run: str, runs: Path) -> Path:

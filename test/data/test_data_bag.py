@@ -154,7 +154,8 @@ def test_an_absent_topic_is_refused_before_the_first_message(bag: Path) -> None:
 
 def test_what_is_no_bag_is_said_to_be_none(tmp_path: Path, bag: Path) -> None:
     (tmp_path / "image.jpg").touch()
-    (bag / "metadata.yaml").unlink()
+    for file in bag.iterdir():
+        file.unlink()
     for path, message in (
         (tmp_path / "nothing", "does not exist"),
         (tmp_path / "image.jpg", "not a rosbag2 bag; allowed are"),
