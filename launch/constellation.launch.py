@@ -13,4 +13,4 @@ def start(arguments: Arguments) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the processes."""
-    return description(("bag", "images", "camera", "image_topic"), start)
+    return description(("bag", "images", "camera", "image_topic", "reference"), start)

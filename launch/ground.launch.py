@@ -15,4 +15,4 @@ def start(arguments: Arguments) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the processes."""
-    return description((), start)
+    return description(("reference",), start)

@@ -29,4 +29,4 @@ def start(arguments: Arguments) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the processes."""
-    return description(("topic", "rate", "play"), start, required=("bag",))
+    return description(("topic", "rate", "play", "reference"), start, required=("bag",))

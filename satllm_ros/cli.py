@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import satllm_ros.checks.command
 import satllm_ros.compression.bench_command
 import satllm_ros.compression.command
 import satllm_ros.compression.files_command
@@ -22,6 +23,7 @@ from satllm_ros import up
 
 _SUBCOMMANDS = (
     up,
+    satllm_ros.checks.command,
     satllm_ros.report.command,
     satllm_ros.planning.command,
     satllm_ros.runtime.command,

@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
+from satllm_ros.report.sample import DEFAULT
 
 __all__ = [
     *("Constellation", "ConstellationError", "LinkConfig", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
@@ -20,6 +22,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
 LINK_KINDS = ("upload", "isl", "s2g")
 
@@ -47,15 +50,17 @@ class LinkConfig:
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """Where images come from: `kind` is bag, folder or topic; `image_topic` chooses inside a bag.
+    """Where images come from: `kind` is bag, folder or topic; `image_topic` is one of the bag's, or the camera's.
 
-    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it.
+    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
+    stated about the images.
     """
 
     kind: str
     path: str = ""
     image_topic: str = ""
     rate: float = 0.0
+    pixels: PixelRules = AS_DECLARED
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class ProcessSpec:
         Whether the graph ends with it.
     without
         How the graph goes on when it has died, in words; empty if it cannot.
+    needs_plan
+        Whether that is true only once a plan is active.
     """
 
     name: str
@@ -121,6 +128,7 @@ class ProcessSpec:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     required: bool = False
     without: str = ""
+    needs_plan: bool = False
 
     def write_parameters(self, run_directory: Path, root: str) -> Path:
         """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
@@ -148,7 +156,7 @@ _PlainDumper.add_representer(
 
 
 def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Constellation:
-    """Read and check a constellation file; `source` replaces the file's own.
+    """Read and check a constellation file; `source` replaces the file's own, but for what is stated of its pixels.
 
     Raises
     ------
@@ -169,8 +177,13 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         read_source.text("path", ""),
         read_source.text("image_topic", ""),
         read_source.number("rate", 0.0, 1e6, 0.0),
+        _pixels(read_source),
     )
-    source = source or own_source
+    source = replace(source, pixels=own_source.pixels) if source is not None else own_source
+    if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
+        raise ConstellationError(
+            f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
+        )
     if source.kind != "topic" and not source.path:
         raise ConstellationError(f"{read_source.where}: path is empty; a {source.kind} needs one")
     constellation = Constellation(
@@ -200,11 +213,17 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
 
 
 def processes(
-    constellation: Constellation, run_directory: Path, *, exit_when_done: bool, use_sim_time: bool = False
+    constellation: Constellation,
+    run_directory: Path,
+    *,
+    exit_when_done: bool,
+    use_sim_time: bool = False,
+    reference: int = DEFAULT,
 ) -> list[ProcessSpec]:
     """The processes of a graph, in starting order: satellites first, since importing torch takes longest.
 
-    With `use_sim_time`, ROS time is what somebody publishes on /clock.
+    With `use_sim_time`, ROS time is what somebody publishes on /clock. `reference` is on how many tiles the unsplit
+    model is run for comparison, as `report.sample.parse_reference` gives it.
     """
     names = constellation.names
     model = {"checkpoint": constellation.checkpoint}
@@ -215,6 +234,7 @@ def processes(
         "source": constellation.source.kind,
         "path": constellation.source.path,
         "image_topic": constellation.source.image_topic,
+        **_pixel_parameters(constellation.source.pixels),
     }
     emulated = {"emulate_links": constellation.emulate_links}
     links = {
@@ -261,9 +281,17 @@ def processes(
     if constellation.profiles:
         # An empty list has no type in a ROS parameter file.
         planner |= {"profiles": constellation.profiles}
-    recorder = model | chain | tiles | source | signed | directory | {"exit_when_done": exit_when_done}
+    recorder = model | chain | tiles | source | signed | directory
+    recorder |= {"exit_when_done": exit_when_done, "reference": reference}
     specs += [
-        ProcessSpec("planner", "planner", "", {"planner": planner}, without="the graph flies on under the active plan"),
+        ProcessSpec(
+            "planner",
+            "planner",
+            "",
+            {"planner": planner},
+            without="the graph flies on under the active plan",
+            needs_plan=True,
+        ),
         ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]
@@ -310,6 +338,22 @@ def _satellite(section: Section) -> SatelliteConfig:
         raise ConstellationError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
     section.refuse_unknown()
     return made
+
+
+def _pixels(section: Section) -> PixelRules:
+    bands, scale, resize = (section.value(key) for key in ("bands", "pixel_scale", "resize"))
+    try:
+        return PixelRules(tuple(bands) if isinstance(bands, list) else bands, scale, resize)
+    except PixelRulesError as error:
+        raise ConstellationError(f"{section.where}: {error}") from None
+
+
+def _pixel_parameters(rules: PixelRules) -> dict[str, Any]:
+    return {
+        "bands": ",".join(map(str, rules.bands or ())),
+        "pixel_scale": float(rules.pixel_scale or 0.0),
+        "resize": rules.resize or 0,
+    }
 
 
 def _link(section: Section) -> LinkConfig:

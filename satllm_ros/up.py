@@ -6,6 +6,12 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from satllm_ros.report.sample import DEFAULT, parse_reference
+
+if TYPE_CHECKING:
+    from satllm_ros.graph import Constellation
 
 DEFAULT_CONFIG = "constellation.yaml"
 EXIT_INFEASIBLE = 3
@@ -28,9 +34,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--bag", metavar="BAG", help="rosbag2 bag to replay instead of the file's source")
     source.add_argument("--images", metavar="DIR", help="folder of images to read instead of the file's source")
-    source.add_argument("--camera", action="store_true", help="listen to the topics image and image/compressed instead")
+    source.add_argument("--camera", action="store_true", help="listen to a camera: topic image or image/compressed")
     parser.add_argument(
-        "--image-topic", default="", metavar="TOPIC", help="image topic inside the bag, if it has several"
+        "--image-topic",
+        default="",
+        metavar="TOPIC",
+        help="image topic inside the bag, if it has several, or the camera's topic, raw or compressed",
     )
     parser.add_argument("--namespace", default="", metavar="NS", help="namespace the whole graph lives in")
     kept = parser.add_mutually_exclusive_group()
@@ -48,18 +57,29 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--use-sim-time", action="store_true", help="take the time from the topic /clock, as a bag player publishes it"
     )
+    parser.add_argument(
+        "--reference",
+        default=str(DEFAULT),
+        metavar="N",
+        help="on how many of the tiles that came down the unsplit model is run for comparison: a number, all or none "
+        "(default: %(default)s, evenly over all)",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     from satllm_ros import preflight
+    from satllm_ros.checks.gate import check_run_folder
     from satllm_ros.graph import SourceConfig, load_constellation, processes
     from satllm_ros.runtime.run_directory import open_run_directory
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
-    if args.image_topic and not args.bag:
-        raise ValueError(f"--image-topic {args.image_topic} chooses a topic of a bag; give --bag as well")
+    reference = parse_reference(args.reference)
+    if args.image_topic and not (args.bag or args.camera):
+        raise ValueError(
+            f"--image-topic {args.image_topic} chooses a topic of a bag or a camera; give --bag or --camera as well"
+        )
     if not re.fullmatch(r"/?([A-Za-z]\w*(/[A-Za-z]\w*)*)?/?", args.namespace):
         raise ValueError(f"--namespace {args.namespace!r} is no ROS namespace; allowed are names like fleet/a")
     source = None
@@ -70,20 +90,39 @@ def _run(args: argparse.Namespace) -> int:
     elif args.images:
         source = SourceConfig("folder", str(Path(args.images).resolve()))
     elif args.camera:
-        source = SourceConfig("topic")
+        source = SourceConfig("topic", image_topic=args.image_topic)
     constellation = load_constellation(args.config or share_directory() / "config" / DEFAULT_CONFIG, source=source)
     try:
         preflight.check(constellation)
     except preflight.NoPlanError as error:
         print(f"satllm: no plan: {error}", file=sys.stderr)
         return EXIT_INFEASIBLE
+    notes = [*_check_computer(constellation), *check_run_folder(args.run_directory, args.runs)]
     run_directory, opened = open_run_directory(constellation, args.run_directory, args.runs)
-    for note in opened.notes:
-        print(f"satllm: {note}", file=sys.stderr)
     endless = constellation.source.kind == "topic"
-    specs = processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time)
+    specs = processes(
+        constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time, reference=reference
+    )
     print(
         f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
         flush=True,
     )
+    for note in (*notes, *opened.notes):
+        print(f"satllm: {note}", file=sys.stderr, flush=True)
     return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn)
+
+
+def _check_computer(constellation: Constellation) -> list[str]:
+    """Warnings about this computer, for all processes of the constellation on it; raises what cannot fly."""
+    from satllm_ros.checks.check import Surroundings
+    from satllm_ros.checks.gate import check_computer
+    from satllm_ros.graph import processes
+    from satllm_ros.runtime.child import child_environment
+
+    return check_computer(
+        Surroundings(
+            child_environment(),
+            processes=len(processes(constellation, Path(), exit_when_done=True)),
+            runs_model=any(not satellite.external for satellite in constellation.satellites),
+        )
+    )

@@ -104,6 +104,11 @@ class FlightNode(LifecycleNode):
         kept = [p for p in parts if p][: len([p for p in parts if p]) - self._depth_below_root]
         return "/" + "/".join(kept) if kept else ""
 
+    @property
+    def waits_for(self) -> str:
+        """What keeps it from being active, in words; it may be a transition that somebody has to ask for."""
+        return self._waiting_for or self._complaint or f"is {self.state}"
+
     def now_s(self) -> float:
         """ROS time [s]."""
         return self.get_clock().now().nanoseconds * 1e-9

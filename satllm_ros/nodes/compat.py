@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from rclpy.clock import Clock, ClockType
@@ -14,14 +13,7 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-__all__ = ["PROFILE_VARIABLE", "PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_set"]
-
-# rmw_fastrtps reads the new name from Kilted on, and warns of the old one.
-PROFILE_VARIABLE = (
-    "FASTRTPS_DEFAULT_PROFILES_FILE"
-    if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    else "FASTDDS_DEFAULT_PROFILES_FILE"
-)
+__all__ = ["PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_set"]
 
 
 def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +28,16 @@ from launch_ros.substitutions import FindPackageShare
 
 from satllm_ros import preflight
 from satllm_ros.assets_path import DEMO, bag_path
+from satllm_ros.checks.check import Surroundings
+from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.data.bag import bag_topics, image_topic
 from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
+from satllm_ros.report.sample import DEFAULT, parse_reference
+from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
 from satllm_ros.runtime.run_directory import open_run_directory
+from satllm_ros.runtime.transports import transports
+from satllm_ros.share import PACKAGE, share_directory
 
 ARGUMENTS = {
     "namespace": "Namespace the whole graph lives in",
@@ -37,8 +45,9 @@ ARGUMENTS = {
     "runs": "Where runs are kept",
     "bag": "rosbag2 bag to replay instead of the file's source",
     "images": "Folder of images to read instead of the file's source",
-    "camera": "true: listen to the topics image and image/compressed instead of the file's source",
-    "image_topic": "Image topic inside the bag, if it has several",
+    "camera": "true: listen to a camera instead of the file's source: topic image or image/compressed",
+    "image_topic": "Image topic inside the bag, if it has several, or the camera's topic, raw or compressed",
+    "reference": "On how many tiles the unsplit model is run for comparison: a number, all or none",
     "satellite": "Name of the satellite that this computer is",
     "respawn": "true: start a process again that dies",
     "use_sim_time": "true: take the time from the topic /clock",
@@ -47,7 +56,7 @@ ARGUMENTS = {
     "play": "true: let `ros2 bag play` publish the bag and /clock; false: sensing reads it, which loses no image",
 }
 _COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
-_DEFAULTS = {"runs": "runs", "respawn": "false", "use_sim_time": "false", "play": "false"}
+_DEFAULTS = {"runs": "runs", "reference": str(DEFAULT), "respawn": "false", "use_sim_time": "false", "play": "false"}
 _SWITCHES = ("camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
 RESPAWN_DELAY_S = 2.0
@@ -105,7 +114,12 @@ def constellation_of(
     elif source is None and arguments.get("images"):
         source = SourceConfig("folder", str(Path(arguments["images"]).resolve()))
     elif source is None and is_on(arguments, "camera"):
-        source = SourceConfig("topic")
+        source = SourceConfig("topic", image_topic=arguments["image_topic"])
+    elif source is None and arguments.get("image_topic"):
+        raise ValueError(
+            f"image_topic is {arguments['image_topic']!r}, which chooses a topic of a bag or a camera: give bag or"
+            " camera as well"
+        )
     constellation = load_constellation(Path(arguments["config"]), source=source)
     preflight.check(
         constellation, source_is_here="bag" in arguments, planner_is_here=on_one_computer or planner_is_here
@@ -145,16 +159,23 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
     endless, respawn = constellation.source.kind == "topic", is_on(arguments, "respawn")
     use_sim_time = is_on(arguments, "use_sim_time")
-    run_directory, opened = open_run_directory(
-        constellation,
-        arguments["run"],
-        Path(arguments["runs"]),
-        source_is_here="bag" in arguments,
-    )
-    made: list[Action] = [LogInfo(msg=note) for note in opened.notes]
-    for spec in processes(constellation, run_directory, exit_when_done=not endless, use_sim_time=use_sim_time):
-        if not wanted(spec):
-            continue
+    reference = parse_reference(arguments.get("reference") or str(DEFAULT))
+
+    def wanted_specs(directory: Path) -> list[ProcessSpec]:
+        specs = processes(
+            constellation, directory, exit_when_done=not endless, use_sim_time=use_sim_time, reference=reference
+        )
+        return [spec for spec in specs if wanted(spec)]
+
+    run, runs = arguments["run"], Path(arguments["runs"])
+    environment, notes = _checked(constellation, wanted_specs(Path()))
+    notes += check_run_folder(run, runs)
+    run_directory, opened = open_run_directory(constellation, run, runs, source_is_here="bag" in arguments)
+    log_directory = ros_log_directory(os.environ)
+    if log_directory is None or not can_be_written(log_directory):
+        environment |= log_variables(os.environ, run_directory / "logs")
+    made: list[Action] = [LogInfo(msg=note) for note in (*notes, *opened.notes)]
+    for spec in wanted_specs(run_directory):
         # Without `name`, which would rename every node of a process that holds several.
         node = Node(
             package="satllm_ros",
@@ -162,6 +183,7 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             namespace="/".join(part for part in (arguments["namespace"].strip("/"), spec.namespace) if part),
             parameters=[str(spec.write_parameters(run_directory, arguments["namespace"]))],
             output="screen",
+            additional_env=environment,
             # Time to finish the batch under way and close what torch holds.
             sigterm_timeout="15",
             respawn=respawn,
@@ -171,6 +193,22 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
         if spec.required:
             made.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=partial(_end, respawn))))
     return made
+
+
+def _checked(constellation: Constellation, specs: Sequence[ProcessSpec]) -> tuple[dict[str, str], list[str]]:
+    """Variables that processes on this computer shall have, and warnings; raises what cannot fly."""
+    share = share_directory()
+    # `ros2 launch` runs in the distribution's Python, the nodes perhaps in that of a virtual environment.
+    own = python_of(share.parents[1] / "lib" / PACKAGE / specs[0].executable)
+    externals = {satellite.name: satellite.external for satellite in constellation.satellites}
+    around = Surroundings(
+        os.environ,
+        processes=len(specs),
+        runs_model=any(not externals.get(spec.name, True) for spec in specs),
+        python=own or sys.executable,
+    )
+    warnings = check_computer(around, same_python=own == sys.executable)
+    return transports(os.environ, share, processes=len(specs)), warnings
 
 
 def player(arguments: Arguments, rate: float) -> list[Action]:

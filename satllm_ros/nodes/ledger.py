@@ -59,13 +59,21 @@ def ledger_message(
     return message
 
 
-def books_of(message: m.Ledger, drop_causes: Collection[str], *, frames_total: int | None, closed: bool) -> Books:
+def books_of(
+    message: m.Ledger,
+    drop_causes: Collection[str],
+    *,
+    frames_total: int | None,
+    closed: bool,
+    restored_tiles: int = 0,
+) -> Books:
     """The same as books for the journal; of its causes only those by which tiles were dropped."""
     causes = dict(zip(message.causes, message.cause_counts, strict=True))
     return Books(
         boot_id=message.boot_id,
         acquired_tiles=message.acquired_tiles,
         delivered_tiles=message.delivered_tiles,
+        restored_tiles=restored_tiles,
         in_custody=dict(zip(message.places, message.place_tiles, strict=True)),
         causes={cause: tiles for cause, tiles in causes.items() if cause in drop_causes},
         unheard_frames=message.unheard_frames,

@@ -13,10 +13,12 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from satllm_ros.checks.gate import check_process
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.compat import PROFILE_VARIABLE
+from satllm_ros.runtime.log_directory import LOG_VARIABLE, rescue_variables
 from satllm_ros.runtime.memory import keep_pages
-from satllm_ros.runtime.parent import EXIT_BAD_INPUT, end_with_parent
+from satllm_ros.runtime.parent import EXIT_BAD_INPUT, READY, end_with_parent, tell_parent
+from satllm_ros.runtime.transports import transports
 from satllm_ros.share import share_directory
 
 # How long a signal may go unnoticed: the executor waits in C, where Python's handlers do not run.
@@ -45,26 +47,30 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         could not be configured or activated at start.
     """
     keep_pages()
-    use_shared_memory_profile()
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.request())
     end_with_parent()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        check_process(os.environ)
+        set_up_environment()
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         nodes = make_nodes(stop)
-    except (ValueError, OSError) as error:
+    # What rcl and the middleware refuse are RuntimeErrors.
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         return EXIT_BAD_INPUT
     executor = SingleThreadedExecutor()
     for node in nodes:
         executor.add_node(node)
+    said = ""
     try:
         while not stop.requested:
             executor.spin_once(timeout_sec=SPIN_PERIOD_S)
             if any(node.failed_to_start for node in nodes):
                 stop.request(EXIT_BAD_INPUT)
+            said = _tell_readiness(nodes, said)
     except ExternalShutdownException:
         pass
     finally:
@@ -88,10 +94,19 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     return stop.exit_code
 
 
-def use_shared_memory_profile() -> None:
-    # Must be in the environment before the first participant exists; a profile of the user's own wins.
-    if PROFILE_VARIABLE in os.environ or "FASTDDS_BUILTIN_TRANSPORTS" in os.environ:
-        return
-    profile = share_directory() / "config" / "fastdds.xml"
-    if profile.is_file():
-        os.environ[PROFILE_VARIABLE] = str(profile)
+def _tell_readiness(nodes: Sequence[FlightNode], said: str) -> str:
+    """Tell whoever started this process, when it changes, what keeps its nodes from being active; "" once they are."""
+    waiting = "; ".join(f"{node.get_name()}: {node.waits_for}" for node in nodes if node.state != "active")
+    word = waiting or READY
+    if word != said:
+        tell_parent(word)
+    return word
+
+
+def set_up_environment() -> None:
+    """Set what must be in the environment before ROS starts: transports, and a folder for logs where ROS finds none."""
+    os.environ.update(transports(os.environ, share_directory()))
+    rescued = rescue_variables(os.environ)
+    if rescued:
+        os.environ.update(rescued)
+        print(f"ROS finds no folder for its logs: they go to {os.environ[LOG_VARIABLE]}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +13,29 @@ from typing import TYPE_CHECKING, TypeVar
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
-from satllm_ros.data.sources import take_manifest
+from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import records
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.comparison import bag_truth, unsplit_labels
-from satllm_ros.nodes.frames import SourceKind, source_frames
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
+from satllm_ros.nodes.sensing import NEVER_SENT
+from satllm_ros.report.audit import audit_journal, audit_ledger
 from satllm_ros.report.lives import Lives
-from satllm_ros.report.progress import Progress
-from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord, TileRecord
+from satllm_ros.report.progress import Progress, total_batches
+from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord
+from satllm_ros.report.sample import ALL, DEFAULT, even_sample
+from satllm_ros.report.steps import StepProgress, told
 from satllm_ros.report.tables import print_report, report_console
 from satllm_ros.report.write import write_run
+from satllm_ros.runtime.acquisition import clock_of_run
+from satllm_ros.runtime.comparing import EXECUTABLE, ComparisonProcess, Job
+from satllm_ros.runtime.database import BadDatabaseError
+from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameRow, Journal, read_books, read_journal
 from satllm_ros.runtime.plan import PlanError, check_plan
+from satllm_ros.runtime.run_identity import RunMismatchError, read_run
 from satllm_ros.runtime.signing import check_signature, parse_public_key
 
 if TYPE_CHECKING:
@@ -41,15 +49,19 @@ SETTLE_S = 1.0
 # A camera flies for days: the report then covers its last records and tiles.
 MAX_RECORDS = 100_000
 MAX_TILES = 500_000
-# Different places that tiles can be at are a few per satellite.
-MAX_PLACES = 100
+# When all end, sensing writes its last word within this, and a bag's true classes are read; a longer wait might cost
+# the report, since whoever ends all kills what takes too long.
+LAST_WORD_S = 4.0
+TRUTH_S = 5.0
+POLL_PERIOD_S = 0.1
 
 
 class RecorderNode(FlightNode):
     """Observes; nothing in the graph depends on it.
 
-    Started again with the ground's process, it knows the tiles in the ground's store and what it hears from then on;
-    its report says what it missed. In memory it keeps `MAX_RECORDS` records of a kind, and reports `MAX_TILES` tiles.
+    It reports once every tile is accounted for, and when it ends, whatever has come by then. Started again with the
+    ground's process, it knows the tiles in the ground's store and what it hears from then on; its report says what it
+    missed. In memory it keeps `MAX_RECORDS` records of a kind, and reports `MAX_TILES` tiles.
     """
 
     PARAMETERS = (
@@ -61,7 +73,16 @@ class RecorderNode(FlightNode):
         Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
         Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
-        Parameter("reference", True, "Run the unsplit, uncompressed model on the same images for comparison"),
+        *PIXEL_PARAMETERS,
+        Parameter(
+            "reference",
+            DEFAULT,
+            "On how many of the tiles that came down the unsplit, uncompressed model is run for comparison, evenly over"
+            " all; 0: none, -1: all",
+            "tile",
+            ALL,
+            2**31 - 1,
+        ),
         Parameter(
             "exit_when_done", False, "End the process once a bag or folder is through, with 1 if a tile is missing"
         ),
@@ -71,14 +92,17 @@ class RecorderNode(FlightNode):
         super().__init__("recorder")
         self._ground = ground
         self._stop = stop
-        self._reported = False
+        self._reported = self._gathered = False
         self._ledger: m.Ledger | None = None
         self._settled_s = 0.0
         self._progress: Progress | None = None
+        self._comparison: ComparisonProcess | None = None
+        self._compared: StepProgress | None = None
         self.every(CHECK_PERIOD_S, self._check)
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
+        self._pixels = rules_of(self, self._spec)
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._run = RunRecord(
             source=graph.SENSING,
@@ -90,8 +114,10 @@ class RecorderNode(FlightNode):
         self._satellites: dict[str, SatelliteRecord] = {}
         self._links: dict[tuple[str, str], LinkRecord] = {}
         self._missed_batches: int | None = None
+        self._notes: list[str] = []
 
     def activate(self) -> None:
+        self._reported = self._gathered = False
         for satellite in self.value("satellites"):
             self.listen_to(graph.STATUS, self._on_status, satellite)
             self.listen_to(graph.TIMING, self._on_timing, satellite)
@@ -103,9 +129,12 @@ class RecorderNode(FlightNode):
             self._progress = Progress(report_console()).__enter__()
 
     def deactivate(self) -> None:
-        self._end_progress()
-        if not self._reported and (self._run.stages or self._stored_tiles()):
-            self._report()
+        if not self._reported:
+            # Whoever stops a run wants to know what became of it, all the more if nothing did.
+            self._finish(at_once=True)
+            audit = self._run.audit
+            if audit is not None and not audit.adds_up:
+                self._stop.request(1)
 
     # What is heard
 
@@ -169,9 +198,20 @@ class RecorderNode(FlightNode):
                 self._progress.update(
                     now_s=time.monotonic(),
                     batches_done=-(-message.delivered_tiles // tiles_per_batch),
-                    batches_total=message.expected_batches or None,
+                    batches_total=self._total_batches(message) or None,
                     tiles_done=message.delivered_tiles,
                 )
+
+    def _total_batches(self, message: m.Ledger) -> int:
+        tiles_per_batch = self.value("batch_tiles")
+        return total_batches(
+            expected=message.expected_batches,
+            done=-(-message.delivered_tiles // tiles_per_batch),
+            sent=message.sent_batches,
+            sendable_tiles=max(0, message.acquired_tiles - message.dropped_tiles),
+            batch_tiles=tiles_per_batch,
+            ended=message.end_of_stream,
+        )
 
     def _is_known(self, *names: str) -> bool:
         """Whether all are of this graph; records of others would only fill the memory."""
@@ -189,19 +229,49 @@ class RecorderNode(FlightNode):
     # What is told
 
     def _check(self) -> None:
+        if self.state != "active" or self._reported:
+            return
+        if self._comparison is not None:
+            self._follow_comparison()
+        elif self._is_settled():
+            self._finish()
+
+    def _is_settled(self) -> bool:
+        """Whether the source is at its end and every tile of it delivered or dropped, for a while."""
         ledger = self._ledger
-        if self.state != "active" or self._reported or ledger is None or not ledger.end_of_stream:
+        if (
+            ledger is None
+            or not ledger.end_of_stream
+            or ledger.delivered_tiles + ledger.dropped_tiles < ledger.acquired_tiles
+        ):
             self._settled_s = 0.0
-            return
-        if ledger.delivered_tiles + ledger.dropped_tiles < ledger.acquired_tiles:
-            self._settled_s = 0.0
-            return
+            return False
         self._settled_s = self._settled_s or time.monotonic()
-        if time.monotonic() - self._settled_s < SETTLE_S:
-            return
+        return time.monotonic() - self._settled_s >= SETTLE_S
+
+    def _finish(self, *, at_once: bool = False) -> None:
+        """Work out what became of the run, compare it with its source, and report; `at_once`: this process ends."""
         self._end_progress()
+        try:
+            if not self._gathered:
+                if at_once and self._stop.requested:
+                    self._await_last_word()
+                self._gather()
+                self._gathered = True
+                self._start_comparison(with_reference=not at_once)
+            if self._comparison is not None and not at_once:
+                return
+            if self._comparison is not None:
+                self._end_comparison()
+        # Rich ends the process when its pipe breaks.
+        except (Exception, SystemExit):
+            self._fail()
+            return
+        self._conclude()
+
+    def _conclude(self) -> None:
         exit_code = self._report()
-        if self.value("exit_when_done"):
+        if self.value("exit_when_done") and not self._stop.requested:
             self._stop.request(exit_code)
 
     def _report(self) -> int:
@@ -209,37 +279,71 @@ class RecorderNode(FlightNode):
         self._reported = True
         try:
             return self._write_report()
-        # Rich ends the process when its pipe breaks.
         except (Exception, SystemExit):
-            # The ground is in this process, and a flight is worth more than its report.
-            self.counters.add("report_failed")
-            self.get_logger().error(f"no report: {traceback.format_exc()}")
+            self._fail()
             return 1
 
+    def _fail(self) -> None:
+        # The ground is in this process, and a flight is worth more than its report.
+        self._reported = True
+        self.counters.add("report_failed")
+        self.get_logger().error(f"no report: {traceback.format_exc()}")
+        if self.value("exit_when_done"):
+            self._stop.request(1)
+
     def _write_report(self) -> int:
-        run, ledger = self._run, self._ledger
-        run.satellites = [self._satellites[name] for name in self.value("satellites") if name in self._satellites]
-        run.links = list(self._links.values())
-        self._add_tiles()
-        run.dropped, run.sent_tiles = self._lives.dropped(), self._lives.sent()
-        if self._lives.restarted and self.value("source") == "topic":
-            # A life that died may have sent more than it last said.
-            run.sent_tiles = max(run.sent_tiles, len(run.tiles) + run.older_tiles)
-        if ledger is not None:
-            run.in_custody = dict(zip(ledger.places[:MAX_PLACES], ledger.place_tiles[:MAX_PLACES], strict=False))
-            if not ledger.end_of_stream:
-                # Predictions are for a whole bag or folder: a camera, or a run that was interrupted, is not one.
-                run.plans = [replace(p, predicted_exact_s=None, predicted_paper_s=None) for p in run.plans]
-        run.gaps = tuple(self._gaps())
-        self._add_truth()
-        summary, files, failures = write_run(run, Path(self.value("run_directory") or "."))
+        run = self._run
+        run.notes = tuple(self._notes)
+        summary, files, failures = write_run(run, self._run_directory, self._around)
         print_report(summary, report_console(), files)
         for failure in failures:
             self.get_logger().error(failure)
         return 0 if summary.exit_ok and not failures else 1
 
+    @property
+    def _run_directory(self) -> Path:
+        return Path(self.value("run_directory") or ".")
+
+    @contextmanager
+    def _around(self, step: str) -> Iterator[None]:
+        with told(step, lambda line: report_console().print(line, markup=False, soft_wrap=True)):
+            yield
+
+    # What became of the run
+
+    def _await_last_word(self) -> None:
+        """When all end, sensing's books are written a little later than we are told to end."""
+        path = self._run_directory / JOURNAL_NAME
+        deadline_s = time.monotonic() + LAST_WORD_S
+        while time.monotonic() < deadline_s:
+            try:
+                books = read_books(path)
+            except (OSError, BadDatabaseError):
+                return
+            if books and books[-1].closed and self._ledger_boot_id in (None, books[-1].boot_id):
+                return
+            time.sleep(POLL_PERIOD_S)
+
+    @property
+    def _ledger_boot_id(self) -> int | None:
+        return self._ledger.boot_id if self._ledger is not None else None
+
+    def _gather(self) -> None:
+        run = self._run
+        run.satellites = [self._satellites[name] for name in self.value("satellites") if name in self._satellites]
+        run.links = list(self._links.values())
+        run.tile_height, run.tile_width = self._spec.image_height, self._spec.image_width
+        with self._around("reading the ground's store"):
+            self._add_tiles()
+        with self._around("accounting for every tile"):
+            self._add_audit()
+        if self._ledger is not None and not self._ledger.end_of_stream:
+            # Predictions are for a whole bag or folder: a camera, or a run that was interrupted, is not one.
+            run.plans = [replace(p, predicted_exact_s=None, predicted_paper_s=None) for p in run.plans]
+        run.gaps = tuple(self._gaps())
+
     def _gaps(self) -> Iterator[str]:
-        if self._ledger is None:
+        if not self._lives.accounts:
             yield "sensing was never heard: what it sent and dropped is not known"
         if self._missed_batches:
             yield f"the recorder started after {self._missed_batches} batches were sent: it knows no times of these"
@@ -255,39 +359,127 @@ class RecorderNode(FlightNode):
         """What the ground has, of earlier lives of its process too."""
         if self._ground.store is None:
             return
-        self._run.tiles = [
-            TileRecord(*tile.key, tile.label, tile.acquired_s, tile.written_s, tile.copies)
-            for tile in self._ground.store.read(MAX_TILES)
-        ]
+        self._run.tiles = [records.tile_record(tile) for tile in self._ground.store.read(MAX_TILES)]
         self._run.older_tiles = max(0, self._stored_tiles() - len(self._run.tiles))
 
-    def _add_truth(self) -> None:
-        kind, path = self.value("source"), self._source_path()
-        if kind == "topic" or not path.exists():
+    def _add_audit(self) -> None:
+        run, lives, rereads = self._run, self._lives, self.value("source") != "topic"
+        journal = self._journal()
+        self._rows: Sequence[FrameRow] = journal.rows if journal is not None else ()
+        self._source = self._manifest()
+        if journal is not None:
+            lives.add_books([records.account_of_books(books) for books in journal.books])
+            run.frames = [records.frame_record(row) for row in journal.rows]
+            run.acquisition, run.acquisition_reason = clock_of_run(journal.rows)
+            run.audit = audit_journal(
+                run.frames,
+                (tile.key for tile in run.tiles),
+                lives.accounts,
+                rereads=rereads,
+                older_tiles=run.older_tiles,
+                frames_total=self._source.frames if self._source is not None else None,
+            )
+            run.sent_tiles = run.audit.acquired - sum(run.audit.dropped.get(cause, 0) for cause in NEVER_SENT)
+        else:
+            run.acquisition = "wire"
+            run.acquisition_reason = "acquired is as each batch says it: sensing's journal is not on this computer"
+            received = len(run.tiles) + run.older_tiles
+            run.sent_tiles = lives.sent()
+            if lives.restarted and not rereads:
+                # A life that died may have sent more than it last said.
+                run.sent_tiles = max(run.sent_tiles, received)
+            if lives.accounts:
+                run.audit = audit_ledger(
+                    sent=run.sent_tiles,
+                    received=received,
+                    dropped_before=lives.dropped_before(),
+                    accounts=lives.accounts,
+                    rereads=rereads,
+                )
+        if run.audit is not None:
+            run.dropped, run.in_custody = dict(run.audit.dropped), dict(run.audit.in_custody)
+
+    def _journal(self) -> Journal | None:
+        """Sensing's journal, if it is on this computer."""
+        try:
+            return read_journal(self._run_directory / JOURNAL_NAME)
+        except FileNotFoundError:
+            return None
+        except (OSError, BadDatabaseError) as error:
+            self._notes.append(str(error))
+            return None
+
+    def _manifest(self) -> Manifest | None:
+        """What the bag or folder held when the run began, if it began on this computer."""
+        try:
+            run = read_run(self._run_directory)
+        except (OSError, RunMismatchError) as error:
+            self._notes.append(str(error))
+            return None
+        source = run.facts.source if run is not None else None
+        return source if source is not None and source.kind != CAMERA else None
+
+    # Comparison with the source
+
+    def _start_comparison(self, *, with_reference: bool) -> None:
+        kind = self.value("source")
+        path = bag_path(self.value("path")) if kind == "bag" else Path(self.value("path"))
+        if kind == "topic" or not path.exists() or not self._run.tiles:
             # A camera, or a bag on the computer that senses: nothing to compare with here.
             return
+        source_id = self._source.source_id if self._source is not None else self._run.tiles[-1].source_id
+        wanted = self.value("reference") if with_reference else 0
+        flown = sorted({(t.frame, t.tile_index) for t in self._run.tiles if t.source_id == source_id})
+        tiles = even_sample(flown, wanted) if wanted else []
+        frames = {frame for frame, _ in tiles}
+        if kind == "folder" and not tiles:
+            return
+        job = Job(
+            kind,
+            str(path.resolve()),
+            self.value("image_topic"),
+            source_id,
+            str(Path(checkpoint_path(self.value("checkpoint"))).resolve()),
+            str(self._run_directory.resolve()),
+            tuple(tiles),
+            pixels=self._pixels.to_json(),
+            wants_truth=kind == "bag",
+            digests={row.frame: row.digest for row in self._rows if row.source_id == source_id and row.frame in frames},
+        )
         try:
-            if kind == "bag":
-                self._judge(path)
-            if self.value("reference") and not self._stop.requested:
-                self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
-                what = SourceKind(kind, path, self.value("image_topic"))
-                frames = source_frames(what, take_manifest(kind, path, what.image_topic))
-                checkpoint = checkpoint_path(self.value("checkpoint"))
-                self._run.reference = unsplit_labels(checkpoint, self._spec, frames, lambda: self._stop.requested)
-        except (ValueError, OSError) as error:
-            # A source that breaks off is no reason to go without a report of what flew.
-            self.get_logger().error(f"no comparison with the source: {error}")
+            self._comparison = ComparisonProcess(job, self._run_directory / "logs" / f"{EXECUTABLE}.log")
+        except OSError as error:
+            self._notes.append(f"no comparison with the source: {error}")
 
-    def _judge(self, bag: Path) -> None:
-        try:
-            self._run.truth = bag_truth(bag, self._spec.classes)
-        except ValueError as error:
-            self.get_logger().error(f"accuracy is not reported: {error}")
+    def _follow_comparison(self) -> None:
+        comparison = self._comparison
+        is_over = comparison.poll()
+        progress = comparison.progress
+        if progress is not None:
+            with self._shown():
+                if self._compared is None or not self._compared.is_of(progress.step):
+                    self._compared = StepProgress(report_console(), progress.step, progress.unit)
+                self._compared.update(time.monotonic(), progress.done, progress.total)
+        if is_over:
+            self._end_comparison()
+            self._conclude()
 
-    def _source_path(self) -> Path:
-        path = self.value("path")
-        return bag_path(path) if self.value("source") == "bag" else Path(path)
+    def _end_comparison(self) -> None:
+        """Take what has been found; what is not over when this process ends is not waited for long."""
+        comparison, self._comparison = self._comparison, None
+        # The unsplit model may take long, a few labels should not.
+        if not comparison.wait(0.0 if comparison.job.tiles else TRUTH_S):
+            comparison.stop()
+            self._notes.append("the comparison with the source was interrupted")
+        if self._compared is not None:
+            with self._shown():
+                self._compared.end()
+        source_id = comparison.job.source_id
+        self._run.truth = {(source_id, *key): label for key, label in comparison.truth.items()}
+        self._run.reference = {(source_id, *key): label for key, label in comparison.reference.items()}
+        for complaint in comparison.complaints:
+            self.get_logger().error(complaint)
+            self._notes.append(complaint)
 
     def _end_progress(self) -> None:
         progress, self._progress = self._progress, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -10,13 +11,25 @@ from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.sensing import DROP_CAUSES, NEVER_SENT
 from satllm_ros.report.lives import Account
-from satllm_ros.report.record import LinkRecord, PlanRecord, SatelliteRecord, StageRecord, TransferRecord
+from satllm_ros.report.record import (
+    FrameRecord,
+    LinkRecord,
+    PlanRecord,
+    SatelliteRecord,
+    StageRecord,
+    TileRecord,
+    TransferRecord,
+)
+from satllm_ros.runtime.frame_journal import Books, FrameRow
 from satllm_ros.runtime.plan import Plan
+from satllm_ros.runtime.store import StoredTile
 
 Record = TypeVar("Record", LinkRecord, SatelliteRecord)
 
 # Thirty years: longer than a steady clock has run anywhere.
 MAX_STEADY_S = 1e9
+# Different places that tiles can be at are a few per satellite.
+MAX_PLACES = 100
 # What is left of a duration that was made by subtraction may be a little below 0.
 ROUNDING_S = 1e-3
 
@@ -104,17 +117,71 @@ def plan_record(plan: Plan) -> PlanRecord:
     )
 
 
+def tile_record(tile: StoredTile) -> TileRecord:
+    return TileRecord(
+        *tile.key,
+        label=tile.label,
+        acquired_s=tile.acquired_s,
+        grounded_s=tile.written_s,
+        copies=tile.copies,
+        model_id=tile.model_id,
+        epoch=(tile.epoch.incarnation, tile.epoch.counter),
+        plan_hash=tile.plan_hash,
+    )
+
+
+def frame_record(row: FrameRow) -> FrameRecord:
+    return FrameRecord(
+        row.source_id,
+        row.frame,
+        row.name,
+        row.height,
+        row.width,
+        row.tiles,
+        row.stamp_ns,
+        row.arrival_ns,
+        row.cause,
+    )
+
+
 def account(message: m.Ledger) -> Account:
     """Books of the life of sensing that published a ledger."""
-    counts = dict(zip(message.causes, message.cause_counts, strict=False))
+    before, after = _drops(dict(zip(message.causes, message.cause_counts, strict=False)))
     return Account(
         boot_id=message.boot_id,
         acquired=message.acquired_tiles,
         delivered=message.delivered_tiles,
-        dropped_before={cause: counts[cause] for cause in NEVER_SENT if cause in counts},
-        dropped_after={cause: counts[cause] for cause in DROP_CAUSES if cause in counts and cause not in NEVER_SENT},
+        dropped_before=before,
+        dropped_after=after,
         lost=message.lost_tiles,
+        in_custody=dict(zip(message.places[:MAX_PLACES], message.place_tiles[:MAX_PLACES], strict=False)),
+        unheard_frames=message.unheard_frames,
+        ended=message.end_of_stream,
     )
+
+
+def account_of_books(books: Books) -> Account:
+    """The same, as that life wrote it to its journal."""
+    before, after = _drops(books.causes)
+    return Account(
+        boot_id=books.boot_id,
+        acquired=books.acquired_tiles,
+        delivered=books.delivered_tiles,
+        dropped_before=before,
+        dropped_after=after,
+        restored=books.restored_tiles,
+        in_custody=dict(books.in_custody),
+        unheard_frames=books.unheard_frames,
+        ended=books.end_of_stream,
+        closed=books.closed,
+    )
+
+
+def _drops(causes: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Tiles dropped before they were sent, and after, by cause; the other causes are of batches sent again."""
+    before = {cause: causes[cause] for cause in NEVER_SENT if cause in causes}
+    after = {cause: causes[cause] for cause in DROP_CAUSES if cause in causes and cause not in NEVER_SENT}
+    return before, after
 
 
 def _check_order(record: StageRecord | TransferRecord, *names: str) -> None:

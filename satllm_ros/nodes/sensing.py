@@ -40,8 +40,10 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
+from satllm_ros.nodes.waits import Waits
 from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import FINAL, CustodyLimits, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
@@ -49,6 +51,7 @@ from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
 from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
+from satllm_ros.runtime.parent import PLAN, tell_parent
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
@@ -56,6 +59,7 @@ from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.source_buffer import SourceBuffer
 from satllm_ros.runtime.source_identity import CameraIdentity
 from satllm_ros.runtime.tiles import Tile
+from satllm_ros.runtime.waiting import PlanView
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
 DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted", "refused_by_ground")
@@ -88,6 +92,7 @@ class SensingNode(FlightNode):
         Parameter(
             "rate", 0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
         ),
+        *PIXEL_PARAMETERS,
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
         Parameter("window_batches", 6, "Batches W in flight, sent and not yet stored", "batch", 1, graph.MAX_CREDITS),
         Parameter(
@@ -139,6 +144,7 @@ class SensingNode(FlightNode):
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
         self._model_id, self._blocks = spec.model_id, spec.blocks
         self._height, self._width = spec.image_height, spec.image_width
+        self._pixels = rules_of(self, spec)
         self._satellites = self.value("satellites")
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
@@ -162,6 +168,7 @@ class SensingNode(FlightNode):
         )
         self._started = False
         self._told_obstacles: dict[str, str] = {}
+        self._waits = Waits(self)
         self._frames = FrameJournal(self._state_directory / JOURNAL_NAME, run_id=self._run_id)
         self._open_source(manifest)
         # A bag or folder is read again.
@@ -193,7 +200,7 @@ class SensingNode(FlightNode):
             if difference := began_with.difference(manifest):
                 self.get_logger().warning(f"the source has changed: the run {difference}; what came later is not flown")
             manifest = began_with
-        run = join_run(self, self._state_directory, facts_of(spec, source=manifest), begin=True)
+        run = join_run(self, self._state_directory, facts_of(spec, source=manifest, pixels=self._pixels), begin=True)
         self._run_id = run.run_id if run is not None and run.run_id is not None else 0
         return manifest
 
@@ -215,6 +222,7 @@ class SensingNode(FlightNode):
             journal=self._frames,
             manifest=None if live else manifest,
             camera_tiles=self.value("camera_tiles"),
+            pixels=self._pixels,
         )
         if not live:
             self._source.peek()
@@ -373,6 +381,7 @@ class SensingNode(FlightNode):
         self._carry_out(self._protocol.on_tick(now_s))
         self._pump()
         self._tell_obstacles()
+        self._tell_waits(now_s)
         if self._ledger_dirty:
             self._publish_ledger()
 
@@ -415,6 +424,7 @@ class SensingNode(FlightNode):
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        tell_parent(PLAN)
         self._source.start()
 
     def _pump(self) -> None:
@@ -519,7 +529,13 @@ class SensingNode(FlightNode):
         try:
             self._source.note_frames()
             self._frames.keep_books(
-                books_of(message, DROP_CAUSES, frames_total=self._source.frames_total, closed=closed)
+                books_of(
+                    message,
+                    DROP_CAUSES,
+                    frames_total=self._source.frames_total,
+                    closed=closed,
+                    restored_tiles=self._restored_tiles,
+                )
             )
         except sqlite3.Error as error:
             self._complain("journal_failed", f"the books are not kept: {error}")
@@ -533,6 +549,24 @@ class SensingNode(FlightNode):
         if obstacles != self._told_obstacles:
             self._told_obstacles = obstacles
             self.get_logger().info(f"the stream waits: {_sentence(obstacles)}" if obstacles else "the stream goes on")
+
+    def _tell_waits(self, now_s: float) -> None:
+        protocol = self._protocol
+        self._waits.look_at_plan(self._plan_view() if protocol.active is None else None, now_s)
+        self._waits.look_at_stream(protocol.obstacles, now_s)
+        camera = self._camera
+        if camera is not None:
+            self._waits.look_at_camera(camera.topics, camera.heard_images, now_s)
+
+    def _plan_view(self) -> PlanView:
+        protocol = self._protocol
+        return PlanView(
+            satellites=self._satellites,
+            silent=protocol.unreported,
+            has_planner=self.count_publishers(f"{self.root}/{graph.PLAN_PROPOSED.of()}") > 0,
+            has_proposal=protocol.proposal is not None,
+            unready=protocol.unready,
+        )
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         if self.state != "active":

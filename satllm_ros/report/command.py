@@ -24,13 +24,24 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="directory of the run (default: %(default)s)",
     )
+    parser.add_argument(
+        "--csv",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="only write the results, as this version does (columns an older run did not record stay empty), to FILE"
+        " (default: results.csv of DIR); give DIR first",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     from satllm_ros.report.tables import print_report, report_console
-    from satllm_ros.report.write import rewrite_report
+    from satllm_ros.report.write import rewrite_report, rewrite_results
 
+    if args.csv is not None:
+        print(rewrite_results(args.directory, Path(args.csv) if args.csv else None))
+        return 0
     summary, files, failures = rewrite_report(args.directory)
     print_report(summary, report_console(), files)
     for failure in failures:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from satllm_ros.report.audit import Audit
 from satllm_ros.report.satellites import SatelliteUse
 
 COUNTING_RULE = (
@@ -13,7 +14,10 @@ COUNTING_RULE = (
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles by fate; `received` counts identities, `duplicates` copies of them that the ground's store suppressed."""
+    """Tiles by fate; `received` counts identities, `duplicates` copies of them that the ground's store suppressed.
+
+    `lost` are those in no place: neither received, nor dropped for a cause, nor in custody.
+    """
 
     sent: int
     received: int
@@ -26,13 +30,27 @@ class Tiles:
 class Accuracy:
     """Shares of 1 over the tiles that came down; None when unknown.
 
-    `reference` is that of the unsplit, uncompressed model on the same tiles; `agreement` the share of tiles
-    where both say the same class, right or wrong.
+    Attributes
+    ----------
+    flown
+        Share of right answers.
+    reference, flown_on_reference
+        Share of right answers of the unsplit, uncompressed model on the tiles it was run on, and of what was flown on
+        the same ones.
+    agreement
+        Share of the tiles it was run on where both say the same class, right or wrong.
+    compared_tiles
+        On how many of the tiles that came down it was run.
+    agreement_interval
+        Of 95 % (Wilson), for the agreement on all tiles that came down; None if it was run on all, or on none.
     """
 
     flown: float | None
     reference: float | None
     agreement: float | None
+    flown_on_reference: float | None = None
+    compared_tiles: int = 0
+    agreement_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +116,17 @@ class Summary:
     """The figures of one run.
 
     `in_custody` says where the tiles were that were neither delivered nor dropped when the run ended, `gaps` what was
-    not recorded: totals that it would have been needed for are None.
+    not recorded: totals that it would have been needed for are None. `notes` say what else is worth a sentence.
+    `audit` is None where nobody could tell. `acquisition` names the clock of all times: see `RunRecord`.
     """
 
     tiles: Tiles
     in_custody: dict[str, int]
+    audit: Audit | None
     gaps: list[str]
+    notes: list[str]
+    acquisition: str | None
+    acquisition_reason: str
     accuracy: Accuracy
     hops: list[Hop]
     satellites: list[SatelliteUse]
@@ -119,12 +142,13 @@ class Summary:
 
     @property
     def exit_ok(self) -> bool:
-        """True only if tiles were sent, each is on the ground exactly once, and nothing was dropped.
+        """True only if tiles were sent, each is on the ground exactly once, nothing was dropped, and the audit adds up.
 
         Copies that the ground's store suppressed are no fault: after a failure, tiles are sent again.
         """
         tiles = self.tiles
-        return tiles.received == tiles.sent > 0 and not any(tiles.dropped.values())
+        is_whole = tiles.received == tiles.sent > 0 and not any(tiles.dropped.values())
+        return is_whole and (self.audit is None or self.audit.adds_up)
 
     def to_json(self) -> dict[str, Any]:
         """The content of `summary.json`: attributes under their own names, a hop's ends as from and to."""
@@ -132,4 +156,8 @@ class Summary:
         for hop in content["hops"]:
             ends = {"from": hop.pop("sender"), "to": hop.pop("receiver")}
             hop |= ends
+        if self.audit is not None:
+            content["audit"] = {"adds_up": self.audit.adds_up, "complaints": list(self.audit.complaints)} | content[
+                "audit"
+            ]
         return content

@@ -1,11 +1,17 @@
 """Tiles of a run in which sensing may have died and come back: every life keeps its books anew."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 LOST_WITH_SENSING = "lost_with_sensing"
 # More than a run has.
 MAX_LIVES = 64
+
+
+def camera_source(boot_id: int) -> str:
+    """Source of the images that one life of sensing heard from a camera."""
+    return f"camera-{boot_id:016x}"
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,16 @@ class Account:
         Drops by cause, of tiles that were never sent and of tiles that were.
     lost
         Tiles of a camera that died with earlier lives; not among the acquired ones.
+    restored
+        Tiles of a camera among the acquired ones that an earlier life had acquired, and kept on disk for this one.
+    in_custody
+        Tiles neither delivered nor dropped, by where they were, in words.
+    unheard_frames
+        Images that a camera published and sensing did not hear, as far as the middleware tells.
+    ended
+        Whether the bag or folder was read to its end.
+    closed
+        Whether this is the last word of a life that ended in order.
     """
 
     boot_id: int
@@ -26,6 +42,11 @@ class Account:
     dropped_before: dict[str, int] = field(default_factory=dict)
     dropped_after: dict[str, int] = field(default_factory=dict)
     lost: int = 0
+    restored: int = 0
+    in_custody: dict[str, int] = field(default_factory=dict)
+    unheard_frames: int = 0
+    ended: bool = False
+    closed: bool = False
 
     @property
     def sent(self) -> int:
@@ -54,6 +75,23 @@ class Lives:
         if len(self._accounts) > MAX_LIVES:
             del self._accounts[next(iter(self._accounts))]
 
+    def add_books(self, books: Sequence[Account]) -> None:
+        """Take what the lives wrote down on this computer, in their order; of each life, what was said last counts.
+
+        A life that was heard and wrote nothing here is the current one if it was heard last.
+        """
+        heard = self._accounts
+        newest = next(reversed(heard), None)
+        written = {account.boot_id: _later(heard.get(account.boot_id), account) for account in books}
+        unwritten = {boot_id: account for boot_id, account in heard.items() if boot_id not in written}
+        current = {newest: unwritten.pop(newest)} if newest in unwritten else {}
+        self._accounts = unwritten | written | current
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Books of all lives, that of the current one last."""
+        return tuple(self._accounts.values())
+
     @property
     def restarted(self) -> bool:
         """Whether more than one life was heard."""
@@ -70,6 +108,13 @@ class Lives:
         settled = sum(account.delivered + sum(account.dropped_after.values()) for account in former)
         return settled + current.lost + current.sent
 
+    def dropped_before(self) -> dict[str, int]:
+        """Drops by cause of tiles that were never sent, of all lives."""
+        drops: Counter[str] = Counter()
+        for account in self.accounts[-1:] if self._rereads else self.accounts:
+            drops += Counter(account.dropped_before)
+        return dict(drops)
+
     def dropped(self) -> dict[str, int]:
         """Drops by cause, with the tiles that were lost with sensing among them."""
         if not self._accounts:
@@ -81,3 +126,15 @@ class Lives:
         if current.lost:
             drops[LOST_WITH_SENSING] = current.lost
         return dict(drops)
+
+
+def _later(heard: Account | None, written: Account) -> Account:
+    if heard is None:
+        return written
+    # What died with earlier lives only the ledger says.
+    written = replace(written, lost=max(heard.lost, written.lost))
+    return written if written.closed or _told(written) >= _told(heard) else heard
+
+
+def _told(account: Account) -> tuple[int, int]:
+    return account.acquired, account.delivered + sum(account.dropped_after.values())

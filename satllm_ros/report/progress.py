@@ -45,6 +45,23 @@ class RateMeter:
         return (last - first) / span_s if span_s > 0 else None
 
 
+def total_batches(*, expected: int, done: int, sent: int, sendable_tiles: int, batch_tiles: int, ended: bool) -> int:
+    """Batches of the whole run as far as they are known; 0 while nobody knows.
+
+    Parameters
+    ----------
+    expected
+        What sensing expects of a bag or folder; 0 when unknown. What it has met may be more.
+    done, sent
+        Batches delivered, and sent for the first time.
+    sendable_tiles
+        Tiles acquired and not dropped: once the source is read to its end, these and no others make the batches.
+    """
+    if ended:
+        return max(-(-sendable_tiles // batch_tiles), done)
+    return max(expected, sent, done) if expected else 0
+
+
 class Progress:
     """Shows how far a run is; a context manager.
 

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from satllm_ros.report.audit import Audit
+
+# Identity of a tile: (source_id, frame, tile_index).
+Key = tuple[str, int, int]
+
 
 @dataclass(frozen=True)
 class StageRecord:
@@ -50,7 +55,11 @@ class TransferRecord:
 
 @dataclass(frozen=True)
 class TileRecord:
-    """One prediction written at the ground; `copies` counts arrivals, 1 if none had to be suppressed."""
+    """One prediction written at the ground; `copies` counts arrivals, 1 if none had to be suppressed.
+
+    `acquired_s` is what its batch said on the wire. `model_id`, `epoch` and `plan_hash` say what made it; empty and
+    None in records of versions that did not ask.
+    """
 
     source_id: str
     frame: int
@@ -59,6 +68,43 @@ class TileRecord:
     acquired_s: float
     grounded_s: float
     copies: int
+    model_id: str = ""
+    epoch: tuple[int, int] | None = None
+    plan_hash: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Its identity."""
+        return self.source_id, self.frame, self.tile_index
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One image that sensing acquired, or dropped before it was sent, as its journal says.
+
+    Attributes
+    ----------
+    name
+        File relative to its folder, `topic#position` of a bag, topic of a camera.
+    height, width
+        Size as it was cut [pixel]; 0 where nobody knows it.
+    tiles
+        Tiles it was cut into, or would have been.
+    stamp_ns, arrival_ns
+        Its own stamp, None without one, and when sensing had it [ns since 1970].
+    cause
+        Why it was dropped; empty if its tiles went to custody.
+    """
+
+    source_id: str
+    frame: int
+    name: str
+    height: int
+    width: int
+    tiles: int
+    stamp_ns: int | None
+    arrival_ns: int
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -112,12 +158,23 @@ class RunRecord:
         Tiles that were neither delivered nor dropped when the record ended, by where they were, in words.
     gaps
         What this record does not hold, in sentences; empty if it holds the whole run.
+    notes
+        What else is worth a sentence, such as a comparison that was not made; costs no total.
     older_tiles
         Tiles at the ground of which only the number is known, beside those in `tiles`.
+    tile_height, tile_width
+        Size of a tile [pixel]; 0 when unknown.
+    acquisition, acquisition_reason
+        By which clock images count as acquired: "stamp", their own; "arrival", sensing's; "wire", as each batch said,
+        where sensing's journal is on another computer; and why, in words. Empty in records of older versions.
+    audit
+        Whether every tile is accounted for; None in records of older versions, and when nobody could tell.
+    frames
+        What is known of the images.
     truth
-        True class of (frame, tile_index), empty when unknown.
+        True class of a tile, empty when unknown.
     reference
-        Class the unsplit, uncompressed model gives (frame, tile_index); empty when it was not run.
+        Class the unsplit, uncompressed model gives a tile; empty when it was not run.
     """
 
     source: str = "sensing"
@@ -128,12 +185,19 @@ class RunRecord:
     dropped: dict[str, int] = field(default_factory=dict)
     in_custody: dict[str, int] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     older_tiles: int = 0
+    tile_height: int = 0
+    tile_width: int = 0
+    acquisition: str = ""
+    acquisition_reason: str = ""
+    audit: Audit | None = None
     plans: list[PlanRecord] = field(default_factory=list)
     satellites: list[SatelliteRecord] = field(default_factory=list)
     links: list[LinkRecord] = field(default_factory=list)
     stages: list[StageRecord] = field(default_factory=list)
     transfers: list[TransferRecord] = field(default_factory=list)
     tiles: list[TileRecord] = field(default_factory=list)
-    truth: dict[tuple[int, int], int] = field(default_factory=dict)
-    reference: dict[tuple[int, int], int] = field(default_factory=dict)
+    frames: list[FrameRecord] = field(default_factory=list)
+    truth: dict[Key, int] = field(default_factory=dict)
+    reference: dict[Key, int] = field(default_factory=dict)

@@ -6,7 +6,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from satllm_ros.report.audit import Audit
 from satllm_ros.report.record import (
+    FrameRecord,
+    Key,
     LinkRecord,
     PlanRecord,
     RunRecord,
@@ -16,7 +19,9 @@ from satllm_ros.report.record import (
     TransferRecord,
 )
 
-FORMAT = 2
+FORMAT = 3
+# Before images had an identity of their own: labels name frame and tile only, and there are no frames.
+_WITHOUT_SOURCES = 2
 _LISTS: dict[str, type] = {
     "plans": PlanRecord,
     "satellites": SatelliteRecord,
@@ -24,6 +29,7 @@ _LISTS: dict[str, type] = {
     "stages": StageRecord,
     "transfers": TransferRecord,
     "tiles": TileRecord,
+    "frames": FrameRecord,
 }
 _LABELS = ("truth", "reference")
 _Record = TypeVar("_Record")
@@ -38,6 +44,7 @@ def save_run(run: RunRecord, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     plain = [f.name for f in fields(run) if f.name not in _LISTS and f.name not in _LABELS]
     header = {"format": FORMAT} | {name: getattr(run, name) for name in plain}
+    header["audit"] = asdict(run.audit) if run.audit is not None else None
     (directory / "run.json").write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
     for name in _LISTS:
         _write_lines(directory / f"{name}.jsonl", (asdict(record) for record in getattr(run, name)))
@@ -45,7 +52,7 @@ def save_run(run: RunRecord, directory: Path) -> None:
 
 
 def load_run(directory: Path) -> RunRecord:
-    """Read what `save_run` wrote.
+    """Read what `save_run` wrote, also that of the version before; what it did not know is then unknown.
 
     Raises
     ------
@@ -57,27 +64,47 @@ def load_run(directory: Path) -> RunRecord:
         raise StoreError(f"{directory} holds no recorded run: {path.name} is missing")
     header = _parse(path.read_text(encoding="utf-8"), str(path))
     written_as = header.pop("format", None)
-    if written_as != FORMAT:
-        raise StoreError(f"{path}: format is {written_as!r}, this version reads {FORMAT}")
+    if written_as not in (_WITHOUT_SOURCES, FORMAT):
+        raise StoreError(f"{path}: format is {written_as!r}, this version reads {_WITHOUT_SOURCES} and {FORMAT}")
+    audited = header.pop("audit", None)
+    if not isinstance(audited, dict | None):
+        raise StoreError(f"{path}: field 'audit' is {audited!r}, expected an object")
     run = _build(RunRecord, header, str(path))
+    run.audit = _build(Audit, audited, str(path)) if audited is not None else None
     for name, kind in _LISTS.items():
+        if written_as == _WITHOUT_SOURCES and kind is FrameRecord:
+            continue
         lines = _read_lines(directory / f"{name}.jsonl")
         setattr(run, name, [_build(kind, row, where) for row, where in lines])
+    sources = _sources(run)
     for row, where in _read_lines(directory / "labels.jsonl"):
         try:
-            key = (row["frame"], row["tile_index"])
+            place = (row["frame"], row["tile_index"])
+            named = [row["source_id"]] if written_as == FORMAT else sources.get(place, [])
             for name in _LABELS:
                 if row[name] is not None:
-                    getattr(run, name)[key] = row[name]
-        except KeyError as error:
-            raise StoreError(f"{where}: field {error} is missing") from error
+                    getattr(run, name).update(((source, *place), row[name]) for source in named)
+        except (KeyError, TypeError) as error:
+            missing = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
+            raise StoreError(f"{where}: {missing}") from error
     return run
 
 
+def _sources(run: RunRecord) -> dict[tuple[int, int], list[str]]:
+    """Sources of the tiles that came down, by frame and tile."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for tile in run.tiles:
+        sources = found.setdefault((tile.frame, tile.tile_index), [])
+        if tile.source_id not in sources:
+            sources.append(tile.source_id)
+    return found
+
+
 def _label_rows(run: RunRecord) -> Iterator[dict[str, Any]]:
-    for key in sorted(run.truth.keys() | run.reference.keys()):
+    keys: set[Key] = run.truth.keys() | run.reference.keys()
+    for key in sorted(keys):
         labels = {name: getattr(run, name).get(key) for name in _LABELS}
-        yield {"frame": key[0], "tile_index": key[1]} | labels
+        yield {"source_id": key[0], "frame": key[1], "tile_index": key[2]} | labels
 
 
 def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:

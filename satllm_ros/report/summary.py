@@ -8,18 +8,24 @@ import numpy as np
 from satllm_ros.report.crossings import Crossing, crossings
 from satllm_ros.report.figures import Accuracy, Delay, Hop, Makespan, Summary, Throughput, Tiles, Traffic
 from satllm_ros.report.flowline import ideal_makespan_s
-from satllm_ros.report.record import RunRecord, TileRecord
+from satllm_ros.report.lives import LOST_WITH_SENSING
+from satllm_ros.report.record import Key, RunRecord, TileRecord
+from satllm_ros.report.sample import wilson_interval
 from satllm_ros.report.satellites import satellite_uses
-from satllm_ros.report.tiles import share_right, unique_tiles
+from satllm_ros.report.tiles import Acquisitions, share_right, unique_tiles
+
+# Drops of tiles that had been sent; the record of an older version does not tell them from the others.
+_DROPPED_AFTER = ("attempts_exhausted", LOST_WITH_SENSING)
 
 
 def summarise(run: RunRecord) -> Summary:
     """Compute the figures of a run, complete or broken off; what is unknown is None, never a guess."""
     tiles = unique_tiles(run)
     received = len(tiles) + run.older_tiles
+    times = _times(run, tiles)
     measured_s = None
-    if tiles and not run.older_tiles:
-        measured_s = max(t.grounded_s for t in tiles) - min(t.acquired_s for t in tiles)
+    if times and not run.older_tiles:
+        measured_s = max(t.grounded_s for t in tiles) - min(acquired_s for acquired_s, _ in times)
     ideal_s = None if run.gaps else ideal_makespan_s(run)
     messages = list(crossings(run))
     return Summary(
@@ -27,15 +33,19 @@ def summarise(run: RunRecord) -> Summary:
             sent=run.sent_tiles,
             received=received,
             duplicates=sum(t.copies - 1 for t in tiles),
-            lost=max(0, run.sent_tiles - received),
+            lost=_lost(run, received),
             dropped=dict(run.dropped),
         ),
         in_custody=dict(run.in_custody),
+        audit=run.audit,
         gaps=list(run.gaps),
+        notes=list(run.notes),
+        acquisition=run.acquisition or None,
+        acquisition_reason=run.acquisition_reason,
         accuracy=_accuracy(run, tiles),
         hops=_hops(messages),
         satellites=satellite_uses(run, None if run.gaps else measured_s),
-        delay_s=_delay(tiles),
+        delay_s=_delay(times),
         makespan_s=Makespan(measured_s, ideal_s, *_predictions(run)),
         throughput=Throughput(
             tiles_per_s=received / measured_s if measured_s else None,
@@ -45,16 +55,36 @@ def summarise(run: RunRecord) -> Summary:
     )
 
 
+def _lost(run: RunRecord, received: int) -> int:
+    if run.audit is not None:
+        return run.audit.lost
+    elsewhere = sum(run.in_custody.values()) + sum(run.dropped.get(cause, 0) for cause in _DROPPED_AFTER)
+    return max(0, run.sent_tiles - received - elsewhere)
+
+
+def _times(run: RunRecord, tiles: list[TileRecord]) -> list[tuple[float, float]]:
+    """Acquisition and write at the ground of each tile that has both on one clock [s]."""
+    acquisitions = Acquisitions(run)
+    pairs = ((acquisitions.of(tile), tile.grounded_s) for tile in tiles)
+    return [(acquired_s, grounded_s) for acquired_s, grounded_s in pairs if acquired_s is not None]
+
+
 def _accuracy(run: RunRecord, tiles: list[TileRecord]) -> Accuracy:
-    flown = {(t.frame, t.tile_index): t.label for t in tiles}
+    flown = {tile.key: tile.label for tile in tiles}
+    compared = [key for key in flown if key in run.reference]
+    agreeing = sum(flown[key] == run.reference[key] for key in compared)
 
-    def against(ours: dict[tuple[int, int], int], theirs: dict[tuple[int, int], int]) -> float | None:
-        return share_right([(ours[key], theirs[key]) for key in flown if key in ours and key in theirs])
+    def against_truth(ours: dict[Key, int], keys: Iterable[Key]) -> float | None:
+        return share_right([(ours[key], run.truth[key]) for key in keys if key in run.truth])
 
+    is_sample = 0 < len(compared) < len(tiles) + run.older_tiles
     return Accuracy(
-        flown=against(flown, run.truth),
-        reference=against(run.reference, run.truth),
-        agreement=against(flown, run.reference),
+        flown=against_truth(flown, flown),
+        reference=against_truth(run.reference, compared),
+        agreement=agreeing / len(compared) if compared else None,
+        flown_on_reference=against_truth(flown, compared),
+        compared_tiles=len(compared),
+        agreement_interval=wilson_interval(agreeing, len(compared)) if is_sample else None,
     )
 
 
@@ -85,10 +115,10 @@ def _hops(messages: Iterable[Crossing]) -> list[Hop]:
     return hops
 
 
-def _delay(tiles: list[TileRecord]) -> Delay:
-    if not tiles:
+def _delay(times: list[tuple[float, float]]) -> Delay:
+    if not times:
         return Delay(None, None)
-    p50, p95 = np.percentile([t.grounded_s - t.acquired_s for t in tiles], [50, 95])
+    p50, p95 = np.percentile([grounded_s - acquired_s for acquired_s, grounded_s in times], [50, 95])
     return Delay(float(p50), float(p95))
 
 

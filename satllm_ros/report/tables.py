@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from satllm_ros.report import units
+from satllm_ros.report.audit import JOURNAL
 from satllm_ros.report.figures import Summary
 from satllm_ros.report.satellites import SatelliteUse
 
@@ -26,13 +27,14 @@ def print_report(summary: Summary, console: Console, files: tuple[Path, ...] = (
     console.print()
     console.rule(_verdict(summary), style="dim", align="left")
     console.print(Padding(_facts(_outcome(summary)), (0, 0, 0, 1), expand=False))
-    _section(console, "Between satellites", _hops(summary))
-    _section(console, _satellites_title(summary), _satellites(summary))
-    if summary.emulated:
-        _section(console, None, Text(_EMULATION_NOTE, style="italic yellow"))
-    follows = " (follows the emulated compute times)" if summary.emulated else ""
-    _section(console, f"Time{follows}", _facts(_timing(summary)))
-    _section(console, "Traffic", _facts(_traffic(summary)))
+    if not _nothing_flew(summary):
+        _section(console, "Between satellites", _hops(summary))
+        _section(console, _satellites_title(summary), _satellites(summary))
+        if summary.emulated:
+            _section(console, None, Text(_EMULATION_NOTE, style="italic yellow"))
+        follows = " (follows the emulated compute times)" if summary.emulated else ""
+        _section(console, f"Time{follows}", _facts(_timing(summary)))
+        _section(console, "Traffic", _facts(_traffic(summary)))
     if files:
         console.print()
     for file in files:
@@ -49,26 +51,37 @@ def _section(console: Console, title: str | None, content: RenderableType) -> No
     console.print(Padding(content, (0, 0, 0, 1), expand=False))
 
 
+_BEGINNING = {None: "acquisition", "wire": "acquisition", "stamp": "the image's stamp", "arrival": "its arrival"}
 _EMULATION_NOTE = (
     "Emulated compute is a satellite's planned time, waited for; it is not this computer's performance. "
     "'real' is what the processor took."
 )
 
 
+def _nothing_flew(summary: Summary) -> bool:
+    return not (summary.tiles.sent or summary.tiles.received or summary.hops)
+
+
 def _verdict(summary: Summary) -> Text:
     tiles = summary.tiles
     if summary.exit_ok:
         return Text(f"COMPLETE: all {tiles.sent} tiles came down exactly once", style="bold green")
+    if _nothing_flew(summary):
+        dropped = sum(tiles.dropped.values())
+        why = f"all {dropped} tiles were dropped before they were sent" if dropped else "no image came to be flown"
+        return Text(f"NOTHING FLEW: {why}", style="bold red")
     words = f"INCOMPLETE: {tiles.received} of {tiles.sent} tiles came down"
     if tiles.received > tiles.sent:
         words += ", more than were sent"
     elif any(tiles.dropped.values()):
         words += ", others were dropped"
+    elif tiles.received == tiles.sent:
+        words += ", but the run does not add up"
     return Text(words, style="bold red")
 
 
 def _outcome(summary: Summary) -> list[tuple[str, Text]]:
-    tiles, accuracy = summary.tiles, summary.accuracy
+    tiles = summary.tiles
     counts = Text(f"{tiles.sent} sent   {tiles.received} received")
     counts.append(f"   {tiles.lost} lost", style="bold red" if tiles.lost else "")
     if tiles.duplicates:
@@ -79,16 +92,48 @@ def _outcome(summary: Summary) -> list[tuple[str, Text]]:
     if summary.in_custody:
         places = ", ".join(f"{count} {place}" for place, count in summary.in_custody.items())
         rows.append(("in custody", Text(places)))
+    rows += _audit(summary)
     if summary.gaps:
         rows.append(("unknown", Text("; ".join(summary.gaps), style="yellow")))
+    rows += _comparison(summary)
+    if summary.notes:
+        rows.append(("note", Text("; ".join(summary.notes), style="yellow")))
+    return rows
+
+
+def _audit(summary: Summary) -> list[tuple[str, Text]]:
+    audit = summary.audit
+    if audit is None:
+        return []
+    if audit.adds_up:
+        parts = f"{audit.delivered} delivered + {sum(audit.dropped.values())} dropped"
+        custody = f"{sum(audit.in_custody.values())} in custody"
+        by = "" if audit.basis == JOURNAL else " (by sensing's count: its journal is on another computer)"
+        rows = [("audit", Text(f"{audit.acquired} acquired = {parts} + {custody}{by}"))]
+    else:
+        rows = [("audit", Text(f"DOES NOT ADD UP: {'; '.join(audit.complaints)}", style="bold red"))]
+    if audit.unheard_frames:
+        words = f"{audit.unheard_frames} images that the camera published; they are in no other count"
+        rows.append(("not heard", Text(words, style="bold red")))
+    if audit.unread_frames and not audit.ended:
+        rows.append(("not read", Text(f"{audit.unread_frames} images of the source, as the run ended before")))
+    return rows
+
+
+def _comparison(summary: Summary) -> list[tuple[str, Text]]:
+    accuracy, rows = summary.accuracy, []
     flown = Text("flown ").append(units.percent(accuracy.flown, 2), style="bold")
     flown.append(f"   unsplit and uncompressed {units.percent(accuracy.reference, 2)}")
-    if accuracy.flown is not None and accuracy.reference is not None:
-        flown.append(f"   difference {100 * (accuracy.flown - accuracy.reference):+.2f} points")
+    if accuracy.flown_on_reference is not None and accuracy.reference is not None:
+        # Of the same tiles: that of different ones would be chance.
+        flown.append(f"   difference {100 * (accuracy.flown_on_reference - accuracy.reference):+.2f} points")
     if (accuracy.flown, accuracy.reference) != (None, None):
         rows.append(("accuracy", flown))
     if accuracy.agreement is not None:
         same = f"{units.percent(accuracy.agreement, 2)} of the tiles got the class the unsplit model gives"
+        if accuracy.agreement_interval is not None:
+            low, high = (f"{100 * share:.2f}" for share in accuracy.agreement_interval)
+            same += f" ({low} to {high} %, of a sample of {accuracy.compared_tiles} of {summary.tiles.received} tiles)"
         rows.append(("agreement", Text(same)))
     return rows
 
@@ -96,7 +141,11 @@ def _outcome(summary: Summary) -> list[tuple[str, Text]]:
 def _timing(summary: Summary) -> list[tuple[str, Text]]:
     delay, makespan, throughput = summary.delay_s, summary.makespan_s, summary.throughput
     if not makespan.measured:
-        reason = "only the newest tiles are listed" if summary.tiles.received else "no tile came down"
+        reason = "of no tile the acquisition is known"
+        if not summary.tiles.received:
+            reason = "no tile came down"
+        elif summary.delay_s.p50 is not None:
+            reason = "only the newest tiles are listed"
         return [("makespan", Text(f"unknown: {reason}", style="red"))]
     spent = Text("measured ").append(f"{makespan.measured:.2f} s", style="bold")
     for word, predicted_s in (
@@ -112,9 +161,10 @@ def _timing(summary: Summary) -> list[tuple[str, Text]]:
         flow.append(f" of the ideal flow line ({makespan.ideal:.2f} s from this run's median times)")
     times = f"p50 {units.seconds(delay.p50)} s   p95 {units.seconds(delay.p95)} s"
     return [
-        ("delay", Text(f"{times}   from acquisition to the ground's write")),
+        ("delay", Text(f"{times}   from {_BEGINNING[summary.acquisition]} to the ground's write")),
         ("makespan", spent),
         ("throughput", flow),
+        *([("clock", Text(summary.acquisition_reason, style="dim"))] if summary.acquisition_reason else []),
     ]
 
 

@@ -1,25 +1,52 @@
-"""Which tiles came down, how often, and whether they were right."""
+"""Which tiles came down, how often, when they were acquired, and whether they were right."""
 
 from dataclasses import replace
 
-from satllm_ros.report.record import RunRecord, TileRecord
+from satllm_ros.report.record import FrameRecord, Key, RunRecord, TileRecord
+
+# By which clock images count as acquired.
+STAMP, ARRIVAL, WIRE = "stamp", "arrival", "wire"
 
 
 def unique_tiles(run: RunRecord) -> list[TileRecord]:
-    """One record per tile identity (source_id, frame, tile_index), in order of acquisition.
+    """One record per tile identity (source_id, frame, tile_index), in order of acquisition as it was on the wire.
 
     Records that share an identity become the one that was written first, with all their copies.
     """
-    merged: dict[tuple[str, int, int], TileRecord] = {}
+    merged: dict[Key, TileRecord] = {}
     for tile in run.tiles:
-        identity = (tile.source_id, tile.frame, tile.tile_index)
-        known = merged.get(identity)
+        known = merged.get(tile.key)
         if known is None:
-            merged[identity] = tile
+            merged[tile.key] = tile
         else:
             first = min(known, tile, key=lambda t: t.grounded_s)
-            merged[identity] = replace(first, copies=known.copies + tile.copies)
-    return sorted(merged.values(), key=lambda t: (t.acquired_s, t.source_id, t.frame, t.tile_index))
+            merged[tile.key] = replace(first, copies=known.copies + tile.copies)
+    return sorted(merged.values(), key=lambda t: (t.acquired_s, *t.key))
+
+
+class Acquisitions:
+    """When each tile was acquired, all by the one clock that the run was found to have."""
+
+    def __init__(self, run: RunRecord) -> None:
+        self._kind = run.acquisition
+        self._frames = {(f.source_id, f.frame): f for f in run.frames}
+
+    def frame(self, tile: TileRecord) -> FrameRecord | None:
+        """The image a tile was cut from, if the journal knows it."""
+        return self._frames.get((tile.source_id, tile.frame))
+
+    def of(self, tile: TileRecord) -> float | None:
+        """Time of acquisition [s since 1970]; None if unknown.
+
+        An image that was read again after its tile had come down, by a later life of sensing, has none that fits.
+        """
+        if self._kind not in (STAMP, ARRIVAL):
+            return tile.acquired_s
+        frame = self.frame(tile)
+        acquired_ns = None if frame is None else frame.stamp_ns if self._kind == STAMP else frame.arrival_ns
+        if acquired_ns is None or acquired_ns * 1e-9 > tile.grounded_s:
+            return None
+        return acquired_ns * 1e-9
 
 
 def share_right(pairs: list[tuple[int, int]]) -> float | None:

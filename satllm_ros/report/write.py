@@ -3,6 +3,7 @@
 import json
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,15 @@ SUMMARY = "summary.json"
 TIMELINE = "timeline.png"
 
 Written = tuple[Summary, tuple[Path, ...], tuple[str, ...]]
+# What surrounds every step that may take long, given its name in words.
+Around = Callable[[str], AbstractContextManager[None]]
 
 
-def write_run(run: RunRecord, directory: Path) -> Written:
+def _quietly(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def write_run(run: RunRecord, directory: Path, around: Around = _quietly) -> Written:
     """Write record, results, summary and picture of a run into `directory`, made if absent.
 
     Returns
@@ -29,8 +36,9 @@ def write_run(run: RunRecord, directory: Path) -> Written:
         The figures, the files that a user wants to know of, and a sentence on each that could not be written: on a
         full disk the figures are still there to be printed.
     """
-    failures = _failure(directory / RECORD, partial(save_run, run))
-    summary, files, more = write_report(run, directory)
+    with around("writing the record"):
+        failures = _failure(directory / RECORD, partial(save_run, run))
+    summary, files, more = write_report(run, directory, around)
     return summary, files, (*failures, *more)
 
 
@@ -39,9 +47,17 @@ def rewrite_report(directory: Path) -> Written:
     return write_report(load_run(directory / RECORD), directory)
 
 
-def write_report(run: RunRecord, directory: Path) -> Written:
+def rewrite_results(directory: Path, path: Path | None) -> Path:
+    """Write the results of the run in `directory` anew, to `path` or in their place; returns where they are."""
+    path = path or directory / RESULTS
+    write_results_csv(load_run(directory / RECORD), path)
+    return path
+
+
+def write_report(run: RunRecord, directory: Path, around: Around = _quietly) -> Written:
     """Write results, summary and, last, the picture, not the record; as `write_run` otherwise."""
-    summary = summarise(run)
+    with around("working out the figures"):
+        summary = summarise(run)
 
     def write_summary(path: Path) -> None:
         path.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")
@@ -60,7 +76,8 @@ def write_report(run: RunRecord, directory: Path) -> Written:
         (TIMELINE, write_picture),
     ):
         path = directory / name
-        failed = _failure(path, write)
+        with around(f"writing {name}"):
+            failed = _failure(path, write)
         failures += failed
         if not failed:
             files.append(path)

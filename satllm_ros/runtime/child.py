@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from satllm_ros.graph import ProcessSpec
-from satllm_ros.runtime.parent import PARENT_VARIABLE
+from satllm_ros.runtime.echo import Echo
+from satllm_ros.runtime.parent import PARENT_VARIABLE, READY, WORDS_VARIABLE
+from satllm_ros.runtime.words import Words
 from satllm_ros.share import PACKAGE, share_directory
 
 LAST_LINES = 12
@@ -27,11 +30,17 @@ class Child:
     since a process that shall end with its parent ends with the thread that started it.
 
     Output goes to `<run_directory>/logs/<name>.log`, appended life after life; the required one's to the terminal,
-    and so do the errors of all others.
+    and so do the warnings and errors of all others.
+
+    Parameters
+    ----------
+    environment
+        Variables it has beside those of this process.
     """
 
-    def __init__(self, spec: ProcessSpec, root: str, run_directory: Path) -> None:
+    def __init__(self, spec: ProcessSpec, root: str, run_directory: Path, environment: Mapping[str, str]) -> None:
         self.spec = spec
+        self._environment = environment
         self.log = run_directory / "logs" / f"{spec.name}.log"
         self.lives = 0
         self.gone = False
@@ -41,6 +50,8 @@ class Child:
         self._started_s = 0.0
         self._log_start = 0
         self._reader: threading.Thread | None = None
+        self._words = Words()
+        self._echo, self._echo_lock = Echo(), threading.Lock()
         namespace = "/" + "/".join(part for part in (root.strip("/"), spec.namespace) if part)
         executable = share_directory().parents[1] / "lib" / PACKAGE / spec.executable
         parameters = spec.write_parameters(run_directory, root)
@@ -51,21 +62,27 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         # Their own session: Ctrl-C reaches them through us, in order, not all at once from the terminal.
-        self._process = subprocess.Popen(
+        with self._words.opened() as words:
+            self._process = self._popen(words)
+        self._started_s, self._due_s = time.monotonic(), None
+        self.lives += 1
+        if not self.spec.required:
+            self._reader = threading.Thread(target=self._copy_output, args=(self._process,), daemon=True)
+            self._reader.start()
+
+    def _popen(self, words: int) -> subprocess.Popen[str]:
+        own = {PARENT_VARIABLE: str(os.getpid()), WORDS_VARIABLE: str(words)}
+        return subprocess.Popen(
             self._command,
             stdout=None if self.spec.required else subprocess.PIPE,
             stderr=None if self.spec.required else subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
             errors="replace",
-            env=child_environment() | {PARENT_VARIABLE: str(os.getpid())},
+            env={**child_environment(), **self._environment, **own},
+            pass_fds=[words],
             start_new_session=True,
         )
-        self._started_s, self._due_s = time.monotonic(), None
-        self.lives += 1
-        if not self.spec.required:
-            self._reader = threading.Thread(target=self._copy_output, args=(self._process,), daemon=True)
-            self._reader.start()
 
     @property
     def is_running(self) -> bool:
@@ -81,6 +98,18 @@ class Child:
         if self._process is None or self._due_s is not None or self.gone:
             return None
         return self._process.poll()
+
+    def waits_for(self) -> str:
+        """What keeps a living process from being ready, in its own words; empty if it is ready, or not alive."""
+        self._words.read()
+        if not self.is_running or self._words.last == READY:
+            return ""
+        return self._words.last or "still starting"
+
+    def has_committed(self) -> bool:
+        """Whether it has said, in any of its lives, that a plan is active."""
+        self._words.read()
+        return self._words.plan
 
     def start_later(self) -> float:
         """Begin the next life after a pause; gives its length [s]."""
@@ -100,6 +129,17 @@ class Child:
         if self._process is not None:
             self._process.wait()
         self._join_reader()
+        self._words.close()
+
+    def reason(self) -> str:
+        """The last line it wrote in this life that is no mere information; empty if there is none."""
+        lines = [line for line in self.last_lines() if not any(level in line for level in _CHATTER)]
+        return lines[-1].strip() if lines else ""
+
+    def tell_what_is_due(self) -> None:
+        """Show again, with their number, lines that came again."""
+        with self._echo_lock:
+            self._show(self._echo.due(time.monotonic()))
 
     def last_lines(self) -> list[str]:
         """The end of its log in this life; mere information only if there is nothing else."""
@@ -133,8 +173,14 @@ class Child:
                     if not is_lost:
                         _tell(f"satllm: output of {self.spec.name} is lost: {self.log} cannot be written: {error}")
                     is_lost = True
-                if "[ERROR]" in line or "[FATAL]" in line:
-                    _tell(f"{self.spec.name}: {line.rstrip()}")
+                with self._echo_lock:
+                    self._show(self._echo.hear(line.rstrip(), time.monotonic()))
+        with self._echo_lock:
+            self._show(self._echo.rest())
+
+    def _show(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            _tell(f"{self.spec.name}: {line}")
 
 
 def _tell(sentence: str) -> None:

@@ -85,6 +85,8 @@ class Books:
         Frames that the source will have had in the end, as far as known; None of a camera.
     closed
         The life has ended in order: nothing will follow.
+    restored_tiles
+        Tiles of a camera among the acquired ones that an earlier life had acquired, and kept on disk for this one.
     """
 
     boot_id: int
@@ -96,6 +98,7 @@ class Books:
     frames_total: int | None = None
     end_of_stream: bool = False
     closed: bool = False
+    restored_tiles: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,11 +170,20 @@ def read_journal(path: Path) -> Journal:
     BadDatabaseError
         If it cannot be read, or is of another kind or version.
     """
+    return _read(path, with_rows=True)
+
+
+def read_books(path: Path) -> tuple[Books, ...]:
+    """The books alone, which takes no time; raises as `read_journal`."""
+    return _read(path, with_rows=False).books
+
+
+def _read(path: Path, *, with_rows: bool) -> Journal:
     database = open_read_only(path, _VERSION)
     try:
         # One transaction, so that rows and books are of one moment.
         database.execute("BEGIN")
-        rows = tuple(_rows(database))
+        rows = tuple(_rows(database)) if with_rows else ()
         books = tuple(
             Books(boot_id=int(boot_id), **json.loads(content))
             for boot_id, content in database.execute("SELECT boot_id, content FROM books ORDER BY place")

@@ -6,11 +6,17 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
 
 PARENT_VARIABLE = "SATLLM_PARENT_PID"
 # Exit code of a process whose parameters or files are not acceptable: starting it again would not mend it.
 EXIT_BAD_INPUT = 2
 _PR_SET_PDEATHSIG = 1
+# Number of a pipe on which a process tells what it is waiting for, a line each time that changes.
+WORDS_VARIABLE = "SATLLM_WORDS_FD"
+# All nodes of the process are active; this process has committed to a plan.
+READY, PLAN = "ready", "plan"
+_pipe: list[int] = []
 
 
 def end_with_parent() -> None:
@@ -27,3 +33,19 @@ def end_with_parent() -> None:
     # It may have died before the call.
     if str(os.getppid()) != parent:
         signal.raise_signal(signal.SIGTERM)
+
+
+def tell_parent(word: str) -> None:
+    """Say a line to the process that started this one and asked for it; nothing happens where none did.
+
+    Never waits: a word that the parent does not read in time is lost.
+    """
+    number = os.environ.pop(WORDS_VARIABLE, "")
+    if number.isdecimal():
+        # The processes that this one starts have words of their own.
+        os.set_inheritable(int(number), False)
+        os.set_blocking(int(number), False)
+        _pipe[:] = [int(number)]
+    if _pipe:
+        with suppress(OSError):
+            os.write(_pipe[0], f"{' '.join(word.split())}\n".encode())

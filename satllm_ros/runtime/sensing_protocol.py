@@ -192,6 +192,27 @@ class SensingProtocol(Generic[Payload]):
         return self._committer.waiting_for
 
     @property
+    def unreported(self) -> list[str]:
+        """Satellites that have not said yet what they can do."""
+        return sorted(self.liveness.in_state(*Life) - self._reports.keys())
+
+    @property
+    def unready(self) -> dict[str, str]:
+        """Members that are not yet ready for the proposal, and what each is doing instead."""
+        proposal, found = self._committer.proposal, {}
+        for name in sorted(self.waiting_for):
+            report = self._reports.get(name)
+            if self.liveness.life(name) is Life.DEAD:
+                found[name] = "is dead"
+            elif proposal is None or report is None or report.about != plan_key(proposal):
+                found[name] = "has not answered it"
+            elif report.readiness is Readiness.REFUSED:
+                found[name] = f"refuses it: {report.reason}"
+            else:
+                found[name] = "is loading its blocks"
+        return found
+
+    @property
     def draining(self) -> bool:
         """Whether the stream is paused for members that cannot hold two sub-models."""
         return self._drain_since_s is not None

@@ -6,6 +6,7 @@ started again.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -15,12 +16,17 @@ from pathlib import Path
 
 from satllm_ros.graph import ProcessSpec
 from satllm_ros.runtime.child import Child, how_it_ended
+from satllm_ros.runtime.log_directory import log_variables
 from satllm_ros.runtime.parent import EXIT_BAD_INPUT
 from satllm_ros.runtime.shared_memory import domain_of_environment, remove_orphans
+from satllm_ros.runtime.transports import transports
+from satllm_ros.runtime.waiting import Reminder
+from satllm_ros.share import share_directory
 
 POLL_PERIOD_S = 0.05
-# Pauses after SIGINT and after SIGTERM before the next stronger signal.
+# Pauses after SIGINT and after SIGTERM before the next stronger signal; the required process has a report to write.
 PATIENCE_S = (15.0, 5.0)
+REQUIRED_PATIENCE_S = (120.0, 10.0)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,9 +51,12 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
     previous = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
     children: list[Child] = []
     _free_shared_memory()
+    # Transports are one choice for all, made here, where their number is known.
+    environment = log_variables(os.environ, run_directory / "logs")
+    environment |= transports(os.environ, share_directory(), processes=len(specs))
     try:
         for spec in specs:
-            child = Child(spec, root, run_directory)
+            child = Child(spec, root, run_directory, environment)
             child.start()
             children.append(child)
         return _watch(children, stop, signals, respawn)
@@ -60,40 +69,61 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
 
 def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[int], respawn: bool) -> int:
     satellites = [child for child in children if child.spec.executable == "satellite"]
+    unready = Reminder()
     while not stop.wait(POLL_PERIOD_S):
         for child in children:
             if child.is_due:
                 child.start()
+            child.tell_what_is_due()
             code = child.death()
             if code is None:
                 continue
             if child.spec.required and code >= 0:
                 return code
-            if not _goes_on_after(child, code, respawn):
+            if not _goes_on_after(child, code, respawn, any(c.has_committed() for c in children)):
                 return 1
             _free_shared_memory()
         if satellites and all(child.gone for child in satellites):
             _say("no satellite is left")
             return 1
+        _tell_unready(children, unready)
     return 128 + signals[0]
 
 
-def _goes_on_after(child: Child, code: int, respawn: bool) -> bool:
+def _tell_unready(children: Sequence[Child], reminder: Reminder) -> None:
+    """Say which processes have not become ready for long, and what they wait for."""
+    waiting: dict[str, list[str]] = {}
+    for child in children:
+        if reason := child.waits_for():
+            waiting.setdefault(reason, []).append(child.spec.name)
+    waited_s = reminder.waited_s(bool(waiting), time.monotonic())
+    if waited_s is not None:
+        groups = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in waiting.items())
+        _say(f"not ready after {waited_s:.0f} s: {groups}")
+
+
+def _goes_on_after(child: Child, code: int, respawn: bool, has_plan: bool) -> bool:
     """Say that a process has died and what follows; whether the graph goes on."""
     name, how = child.spec.name, how_it_ended(code)
     is_bad_input = code == EXIT_BAD_INPUT and child.lives == 1
+    if code > 0 and (reason := child.reason()):
+        how = f"{how}: {reason}"
+    is_missed = child.spec.needs_plan and not has_plan
     if respawn and not is_bad_input:
-        _say(f"{name} died ({how}): started again in {child.start_later():g} s; its log is {child.log}")
+        follows = "nothing flies until it is back; it is " if is_missed else ""
+        _say(f"{name} died ({how}): {follows}started again in {child.start_later():g} s; its log is {child.log}")
         return True
     if child.spec.required:
         _say(f"{name} was ended by {how}")
         return False
-    if child.spec.without and not is_bad_input:
+    if child.spec.without and not is_bad_input and not is_missed:
         child.gone = True
         _say(f"{name} died ({how}): {child.spec.without}; its log is {child.log}")
         return True
+    if is_missed and not is_bad_input:
+        _say(f"{name} died ({how}) before a plan was active: nothing can fly without one")
     lines = child.last_lines()
-    _say(f"{name} ended early with {how}; the last lines of {child.log}:")
+    _say(f"{name} ended early with {how_it_ended(code)}; the last lines of {child.log}:")
     for line in lines:
         print(f"  {line}", file=sys.stderr)
     return False
@@ -109,11 +139,20 @@ def _free_shared_memory() -> None:
 
 
 def _end(children: Sequence[Child]) -> None:
-    for number, patience_s in zip((signal.SIGINT, signal.SIGTERM), PATIENCE_S, strict=True):
+    """End what is left: the required process last, so that its report has what the others say while they end."""
+    _end_together([child for child in children if not child.spec.required], PATIENCE_S)
+    _end_together([child for child in children if child.spec.required], REQUIRED_PATIENCE_S)
+
+
+def _end_together(children: Sequence[Child], patience: Sequence[float]) -> None:
+    reminder = Reminder()
+    for number, patience_s in zip((signal.SIGINT, signal.SIGTERM), patience, strict=True):
         deadline_s = time.monotonic() + patience_s
         for child in children:
             child.send(number)
-        while any(child.is_running for child in children) and time.monotonic() < deadline_s:
+        while (running := [c.spec.name for c in children if c.is_running]) and time.monotonic() < deadline_s:
+            if reminder.waited_s(True, time.monotonic()) is not None:
+                _say(f"waiting for {', '.join(running)} to end")
             time.sleep(POLL_PERIOD_S)
     for child in children:
         if child.is_running:

@@ -130,7 +130,7 @@ class Others:
     def start_ground(self, *parameters: str, run_id: int | None = RUN, **options: Any) -> subprocess.Popen:
         """The ground, with the recorder; its store knows the run, unless that is None."""
         PredictionStore(self.folder / "predictions.sqlite", run_id=run_id).close()
-        words = [word for p in (f"run_directory:={self.folder}", "reference:=false", *parameters) for word in ("-p", p)]
+        words = [word for p in (f"run_directory:={self.folder}", "reference:=0", *parameters) for word in ("-p", p)]
         return self.start(GROUND, *words, **options)
 
     def until_ground_is_heard(self) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from satllm_ros.report.audit import Audit
 from satllm_ros.report.record import (
+    FrameRecord,
     LinkRecord,
     PlanRecord,
     RunRecord,
@@ -39,6 +41,11 @@ def simulate(
         classes=tuple("abcdefghij"),
         tiles_per_batch=tiles_per_batch,
         sent_tiles=tiles,
+        tile_height=64,
+        tile_width=64,
+        acquisition="arrival",
+        acquisition_reason="these stamps are the recording's",
+        audit=Audit("journal", tiles, tiles, ended=True),
         plans=[
             PlanRecord(
                 (1, 1),
@@ -77,7 +84,7 @@ def simulate(
         )
         return stop_s
 
-    frame = 0
+    frame = 1
     for sequence, size in enumerate(sizes):
         share = size / tiles_per_batch
         now_s = send(0, sequence, 0.0, share, 1000 * size)
@@ -118,9 +125,15 @@ def simulate(
             now_s = send(k + 1, sequence, sent_s, share, wire_bytes)
         for _ in range(size):
             label = frame % 10
-            run.tiles.append(TileRecord("bag", frame, 0, label, ROS_ZERO_S, ROS_ZERO_S + now_s, 1))
-            run.truth[frame, 0] = label
-            run.reference[frame, 0] = label
+            tile = TileRecord(
+                "bag", frame, 0, label, ROS_ZERO_S, ROS_ZERO_S + now_s, 1, "m0de1", (1, 1), "0123456789abcdef"
+            )
+            zero_ns = round(ROS_ZERO_S) * 10**9
+            image = FrameRecord("bag", frame, f"/camera/image#{frame}", 64, 64, 1, zero_ns + frame, zero_ns, "")
+            run.tiles.append(tile)
+            run.frames.append(image)
+            run.truth[tile.key] = label
+            run.reference[tile.key] = label
             frame += 1
     return run
 

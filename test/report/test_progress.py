@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from satllm_ros.report.progress import Progress, RateMeter
+from satllm_ros.report.progress import Progress, RateMeter, total_batches
 
 
 def follow(times_s: list[float], total: int | None, batch_s: float = 2.0, fill_s: float = 10.0) -> list[str]:
@@ -86,3 +86,23 @@ def test_rate_follows_a_change_of_pace() -> None:
     for step in range(30):
         meter.update(100.0 + 4 * step, 101 + step)
     assert meter.per_s(216.0) == pytest.approx(0.25)
+
+
+def known(**changes: int | bool) -> int:
+    told = {"expected": 0, "done": 0, "sent": 0, "sendable_tiles": 0, "batch_tiles": 10, "ended": False}
+    return total_batches(**(told | changes))
+
+
+def test_the_number_of_batches_is_corrected_as_reading_goes_on() -> None:
+    assert known(expected=50, done=5, sent=9) == 50
+    # More came than the first images promised: five of one would be 500 %.
+    assert known(expected=1, done=5, sent=6, sendable_tiles=60) == 6
+    assert known(done=5, sent=6, sendable_tiles=60) == 0, "a camera has no end"
+    assert known(expected=50, done=3, sent=4, sendable_tiles=31, ended=True) == 4
+    assert known(expected=50, sendable_tiles=0, ended=True) == 0
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.integers(0, 990), st.booleans())
+def test_no_more_than_all_is_ever_done(expected: int, done: int, sent: int, sendable: int, ended: bool) -> None:
+    total = known(expected=expected, done=done, sent=sent, sendable_tiles=sendable, ended=ended)
+    assert total == 0 or done <= total

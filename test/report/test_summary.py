@@ -3,11 +3,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from satllm_ros.report.audit import Audit
 from satllm_ros.report.record import RunRecord, TileRecord
+from satllm_ros.report.sample import wilson_interval
 from satllm_ros.report.summary import summarise
 
 
@@ -102,8 +105,8 @@ def test_a_sleep_is_called_emulated_even_without_status(run: RunRecord) -> None:
 def test_accuracy_is_judged_on_tiles_that_came_down(run: RunRecord) -> None:
     wrong = run.tiles[0]
     run.tiles[0] = replace(wrong, label=(wrong.label + 1) % 10)
-    run.truth[9999, 0] = 1
-    run.reference[9999, 0] = 2
+    run.truth["bag", 9999, 0] = 1
+    run.reference["bag", 9999, 0] = 2
     accuracy = summarise(run).accuracy
     assert accuracy.flown == 127 / 128
     assert accuracy.reference == 1.0
@@ -131,6 +134,56 @@ def test_every_tile_is_received_lost_or_duplicated(copies: list[int], dropped: i
     assert summary.tiles.lost == copies.count(0)
     assert summary.tiles.duplicates == sum(tiles) - len(tiles)
     assert summary.exit_ok == (0 not in copies and not dropped)
+
+
+def test_what_is_in_custody_or_was_given_up_is_not_lost() -> None:
+    run = RunRecord(sent_tiles=10, tiles=[_tile(1)], in_custody={"in window": 5})
+    run.dropped = {"attempts_exhausted": 2, "unreadable_image": 7}
+    assert summarise(run).tiles.lost == 2, "what was never sent is not among the sent"
+    run.audit = Audit("journal", 17, 1, lost=3)
+    assert summarise(run).tiles.lost == 3
+
+
+def test_a_run_that_does_not_add_up_is_not_complete(run: RunRecord) -> None:
+    assert summarise(run).exit_ok
+    run.audit = replace(run.audit, foreign=1)
+    content = summarise(run).to_json()
+    assert content["complete"] is False
+    assert content["audit"]["adds_up"] is False and content["audit"]["foreign"] == 1
+    assert content["audit"]["complaints"] == ["the ground has 1 predictions of no tile that was acquired"]
+
+
+def test_a_sample_is_judged_by_what_was_flown_on_the_same_tiles(run: RunRecord) -> None:
+    for tile in run.tiles[:32]:
+        run.truth[tile.key] += 1
+    run.reference = {tile.key: tile.label for tile in run.tiles[:64]}
+    run.reference[run.tiles[0].key] += 1
+    accuracy = summarise(run).accuracy
+    assert (accuracy.flown, accuracy.flown_on_reference) == (0.75, 0.5)
+    assert (accuracy.reference, accuracy.compared_tiles) == (33 / 64, 64)
+    assert accuracy.agreement == 63 / 64 and accuracy.agreement_interval == pytest.approx(wilson_interval(63, 64))
+
+
+@pytest.mark.parametrize("kind", ["stamp", "arrival", "wire"])
+def test_times_are_all_of_one_clock(run: RunRecord, kind: str) -> None:
+    run.acquisition = kind
+    stamps_s, arrivals_s = ROS_ZERO_S - 5, ROS_ZERO_S - 2
+    run.frames = [replace(f, stamp_ns=round(stamps_s * 1e9), arrival_ns=round(arrivals_s * 1e9)) for f in run.frames]
+    began_s = {"stamp": stamps_s, "arrival": arrivals_s, "wire": ROS_ZERO_S}[kind]
+    summary = summarise(run)
+    delays_s = [tile.grounded_s - began_s for tile in run.tiles]
+    assert summary.makespan_s.measured == pytest.approx(max(delays_s), abs=1e-6)
+    assert summary.delay_s.p50 == pytest.approx(float(np.median(delays_s)), abs=1e-6)
+    assert summary.to_json()["acquisition"] == kind
+
+
+def test_a_tile_without_an_image_of_its_own_has_no_delay(run: RunRecord) -> None:
+    run.acquisition = "arrival"
+    run.frames = run.frames[1:]
+    later = replace(run.frames[0], arrival_ns=round((run.tiles[1].grounded_s + 1) * 1e9))
+    run.frames[0] = later
+    delays_s = [tile.grounded_s - ROS_ZERO_S for tile in run.tiles[2:]]
+    assert summarise(run).delay_s.p50 == pytest.approx(float(np.median(delays_s)), abs=1e-6)
 
 
 def test_same_frame_of_another_source_is_another_tile() -> None:
@@ -200,6 +253,9 @@ def test_predictions_stored_by_another_satellite_than_the_last_cross_twice(run: 
     relayed = summarise(run).traffic_bytes
     assert relayed.s2g == direct.s2g == 100 * 128
     assert relayed.isl == direct.isl + 100 * 128
+
+
+ROS_ZERO_S = 1.7e9
 
 
 def _tile(frame: int) -> TileRecord:

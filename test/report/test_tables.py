@@ -1,6 +1,7 @@
 """What people read at the end of a run."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from satllm_ros.report import units
+from satllm_ros.report.audit import Audit
 from satllm_ros.report.record import RunRecord
+from satllm_ros.report.sample import even_sample
 from satllm_ros.report.summary import summarise
 from satllm_ros.report.tables import WIDTH, print_report
 
@@ -57,7 +60,11 @@ def test_real_times_carry_no_word_of_emulation(fly) -> None:
 def test_trouble_is_spelled_out(run: RunRecord) -> None:
     run.tiles = [replace(run.tiles[0], copies=3), *run.tiles[2:]]
     run.dropped = {"unreadable": 4}
+    run.audit = Audit("journal", 132, 127, dropped={"unreadable": 4}, lost=1, unheard_frames=220, unread_frames=7)
     text = printed(run)
+    assert "audit       DOES NOT ADD UP: 1 of 132 acquired tiles are neither delivered, nor dropped, nor kept" in text
+    assert "not heard   220 images that the camera published" in text
+    assert "not read    7 images of the source, as the run ended before" in text
     assert "INCOMPLETE: 127 of 128 tiles came down" in text
     assert "1 lost   2 copies suppressed   4 dropped: unreadable" in text
 
@@ -83,6 +90,52 @@ def test_what_the_recorder_missed_is_said_and_no_total_made_up(run: RunRecord) -
     assert "predicted" not in text and "ideal flow line" not in text and "together" not in text
 
 
+def test_a_run_that_adds_up_says_so_in_one_line(run: RunRecord) -> None:
+    run.audit = Audit("journal", 140, 128, dropped={"unreadable_image": 9}, in_custody={"in window": 3})
+    assert "audit       140 acquired = 128 delivered + 9 dropped + 3 in custody\n" in re.sub(" +\n", "\n", printed(run))
+    run.audit = replace(run.audit, basis="ledger")
+    assert "3 in custody (by sensing's count: its journal is on another computer)" in printed(run)
+
+
+def test_a_run_in_which_nothing_flew_says_so_and_why(run: RunRecord) -> None:
+    empty = RunRecord(notes=("nobody publishes",), audit=Audit("ledger", 0, 0))
+    text = printed(empty, files=(Path("runs/now/results.csv"),))
+    assert "NOTHING FLEW: no image came to be flown" in text and "nobody publishes" in text
+    assert "audit       0 acquired = 0 delivered + 0 dropped + 0 in custody" in text and "runs/now/results.csv" in text
+    assert "Traffic" not in text and "Satellites" not in text
+    empty.dropped = {"unreadable_image": 3, "camera_overflow": 2}
+    text = printed(empty)
+    assert "NOTHING FLEW: all 5 tiles were dropped before they were sent" in text
+    assert "3 dropped: unreadable_image   2 dropped: camera_overflow" in text
+
+
+def test_agreement_of_a_sample_has_its_interval_and_of_all_has_none(run: RunRecord) -> None:
+    whole = "agreement   100.00 % of the tiles got the class the unsplit model gives"
+    assert f"{whole}\n" in re.sub(" +\n", "\n", printed(run))
+    sampled = even_sample(sorted(run.reference), 50)
+    run.reference = {key: run.reference[key] for key in sampled}
+    run.reference[sampled[0]] += 1
+    text = " ".join(printed(run).split())
+    same = "agreement 98.00 % of the tiles got the class the unsplit model gives"
+    assert f"{same} (89.50 to 99.65 %, of a sample of 50 of 128 tiles)" in text
+
+
+def test_the_difference_is_that_on_the_same_tiles(run: RunRecord) -> None:
+    for tile in run.tiles[:64]:
+        run.truth[tile.key] += 1
+    run.reference = {tile.key: tile.label for tile in run.tiles[64:]}
+    assert "flown 50.00 %   unsplit and uncompressed 100.00 %   difference +0.00 points" in printed(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "beginning"), [("stamp", "the image's stamp"), ("arrival", "its arrival"), ("wire", "acquisition")]
+)
+def test_the_clock_of_the_delay_is_named(run: RunRecord, kind: str, beginning: str) -> None:
+    run.acquisition, run.acquisition_reason = kind, "since it is so"
+    text = printed(run)
+    assert f"from {beginning} to the ground's write" in text and "clock       since it is so" in text
+
+
 def test_of_too_many_tiles_the_makespan_is_unknown(run: RunRecord) -> None:
     run.older_tiles = 5
     assert "unknown: only the newest tiles are listed" in printed(run)
@@ -94,7 +147,8 @@ def test_dropped_tiles_alone_are_named_as_the_trouble(run: RunRecord) -> None:
 
 
 def test_empty_run_and_narrow_terminal_still_print(run: RunRecord) -> None:
-    assert "unknown: no tile came down" in printed(RunRecord())
+    run.tiles.clear()
+    assert "unknown: no tile came down" in printed(run)
     assert max(map(len, printed(run, width=60).splitlines())) <= 60
 
 

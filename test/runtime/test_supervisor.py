@@ -8,7 +8,9 @@ import pytest
 
 from satllm_ros.graph import ProcessSpec
 from satllm_ros.runtime import child, supervisor
-from satllm_ros.runtime.parent import PARENT_VARIABLE
+from satllm_ros.runtime.parent import PARENT_VARIABLE, PLAN, READY, WORDS_VARIABLE
+from satllm_ros.runtime.transports import PROFILE_VARIABLE, SEGMENT_BYTES
+from satllm_ros.runtime.waiting import Reminder
 
 pytestmark = pytest.mark.skipif(not Path("/bin/sh").exists(), reason="needs a shell")
 
@@ -26,13 +28,22 @@ class Graph:
         self.specs: list[ProcessSpec] = []
 
     def add(
-        self, name: str, script: str, *, required: bool = False, without: str = "", executable: str | None = None
+        self,
+        name: str,
+        script: str,
+        *,
+        required: bool = False,
+        without: str = "",
+        executable: str | None = None,
+        needs_plan: bool = False,
     ) -> None:
         file = self.executables / (executable or name)
         file.write_text(f"#!/bin/sh\necho $$ > {self.notes}/{name}.pid.new\n")
         file.write_text(file.read_text() + f"mv {self.notes}/{name}.pid.new {self.notes}/{name}.pid\n{script}\n")
         file.chmod(0o755)
-        self.specs.append(ProcessSpec(name, file.name, "", {f"{name}/node": {"depth": 3}}, required, without))
+        self.specs.append(
+            ProcessSpec(name, file.name, "", {f"{name}/node": {"depth": 3}}, required, without, needs_plan)
+        )
 
     def wait_for(self, *names: str) -> str:
         """Shell words that wait until these processes have said they run."""
@@ -42,6 +53,10 @@ class Graph:
     def say_ready(self, name: str) -> str:
         """Shell words that say a process has set its traps."""
         return f"touch {self.notes}/{name}.ready"
+
+    def tell(self, word: str) -> str:
+        """Shell words with which a process tells the supervisor what it waits for, or that it is ready."""
+        return f"echo '{word}' > /proc/self/fd/${WORDS_VARIABLE}"
 
     def count_lives(self, name: str) -> str:
         """Shell words that note another life of this process; `$life` is its number."""
@@ -327,3 +342,102 @@ def test_shared_memory_is_freed_at_start_after_a_death_and_at_the_end(
     graph.add("ground", graph.wait_for_life("link", 2), required=True)
     assert graph.run(respawn=True) == 0
     assert freed == [42, 42, 42]
+
+
+PLANNERS_WITHOUT = "the graph flies on under the active plan"
+
+
+def test_warnings_are_echoed_and_repeated_ones_counted(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    dirty = 'for n in 1 2 3 4; do echo "[WARN] [$n.5] [w]: lens $n is dirty"; done'
+    graph.add("worker", f"{dirty}; {graph.say_ready('worker')}; {FOREVER}")
+    graph.add("ground", graph.wait_for("worker.ready"), required=True)
+    assert graph.run() == 0
+    assert capfd.readouterr().err.splitlines() == [
+        "worker: [WARN] [1.5] [w]: lens 1 is dirty",
+        "worker: [WARN] [4.5] [w]: lens 4 is dirty (said 3 times more)",
+    ]
+
+
+def test_a_dead_planner_without_a_plan_ends_the_graph(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("ground", FOREVER, required=True)
+    reason = "echo 'Traceback'; echo 'RCLError: no folder for logs'"
+    graph.add(
+        "planner",
+        f"{graph.wait_for('ground.pid')}; {reason}; exit 1",
+        without=PLANNERS_WITHOUT,
+        needs_plan=True,
+    )
+    assert graph.run() == 1
+    told = capfd.readouterr().err.splitlines()
+    assert told[0] == (
+        "satllm: planner died (exit code 1: RCLError: no folder for logs) before a plan was active: "
+        "nothing can fly without one"
+    )
+    assert not any(PLANNERS_WITHOUT in line for line in told)
+    assert graph.left() == []
+
+
+def test_a_dead_planner_with_a_plan_is_not_missed(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("sensing", f"{graph.tell(PLAN)}; {graph.say_ready('sensing')}; {FOREVER}")
+    graph.add("planner", f"{graph.wait_for('sensing.ready')}; kill -9 $$", without=PLANNERS_WITHOUT, needs_plan=True)
+    graph.add("ground", graph.wait_for_end("planner"), required=True)
+    assert graph.run() == 0
+    assert f"planner died (signal SIGKILL): {PLANNERS_WITHOUT}" in capfd.readouterr().err
+
+
+def test_a_planner_that_comes_back_is_waited_for(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add(
+        "planner",
+        f"{graph.count_lives('planner')}; [ $life = 1 ] && kill -9 $$; {FOREVER}",
+        without=PLANNERS_WITHOUT,
+        needs_plan=True,
+    )
+    graph.add("ground", graph.wait_for_life("planner", 2), required=True)
+    assert graph.run(respawn=True) == 0
+    told = capfd.readouterr().err
+    assert "planner died (signal SIGKILL): nothing flies until it is back; it is started again in 0.01 s" in told
+
+
+def test_who_is_not_ready_is_named_with_the_reason(
+    graph: Graph, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "Reminder", lambda: Reminder(0.5))
+    told: list[str] = []
+    monkeypatch.setattr(supervisor, "_say", lambda sentence: (told.append(sentence), (graph.notes / "told").touch()))
+    for name in ("sat1", "sat2"):
+        graph.add(name, f"{graph.tell('stage: torch is still being imported')}; {FOREVER}")
+    graph.add("deaf", FOREVER)
+    graph.add("sensing", f"{graph.tell('sensing: looking')}; {graph.tell(READY)}; {FOREVER}")
+    graph.add("ground", f"{graph.tell(READY)}; {graph.wait_for('told')}", required=True)
+    assert graph.run() == 0
+    assert told[0].startswith("not ready after ")
+    assert told[0].endswith("s: sat1, sat2 (stage: torch is still being imported); deaf (still starting)")
+
+
+def test_the_required_process_ends_last(graph: Graph) -> None:
+    note = f"echo $me >> {graph.notes}/ends"
+    for name in ("sat1", "sensing"):
+        trap = f"trap 'sleep 0.2; me={name}; {note}; exit 0' INT; {graph.say_ready(name)}; {AWAKE}"
+        graph.add(name, trap)
+    ready = graph.wait_for("sat1.ready", "sensing.ready")
+    graph.add("ground", f"trap 'me=ground; {note}; exit 0' INT; {ready}; kill -INT $PPID; {AWAKE}", required=True)
+    assert graph.run() == 130
+    ends = (graph.notes / "ends").read_text().split()
+    assert sorted(ends) == ["ground", "sat1", "sensing"] and ends[-1] == "ground"
+
+
+def test_processes_log_into_the_run_and_share_one_choice_of_transports(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROS_LOG_DIR", raising=False)
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    for name in ("fastdds.xml", "fastdds_udp.xml"):
+        (graph.prefix / "share" / "satllm_ros" / "config" / name).touch()
+    graph.add("worker", FOREVER)
+    graph.add("ground", f"echo $ROS_LOG_DIR ${PROFILE_VARIABLE} > {graph.notes}/variables", required=True)
+    for free, profile in ((2 * SEGMENT_BYTES, "fastdds.xml"), (2 * SEGMENT_BYTES - 1, "fastdds_udp.xml")):
+        monkeypatch.setattr("satllm_ros.runtime.transports.free_bytes", lambda _, free=free: free)
+        assert graph.run() == 0
+        logs, path = (graph.notes / "variables").read_text().split()
+        assert logs == str(graph.run_directory / "logs" / "ros")
+        assert Path(path).name == profile
