@@ -65,6 +65,11 @@ class Section:
             raise ConstellationError(f"{self.where}: {key} is {value!r}; a whole number is needed")
         return int(value)
 
+    def value(self, key: str) -> Any:
+        """What stands there, unchecked; None if nothing does."""
+        self._read.add(key)
+        return self._value.get(key)
+
     def refuse_unknown(self) -> None:
         unknown = sorted(set(self._value) - self._read, key=str)
         if unknown:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
 
 __all__ = [
@@ -50,13 +51,15 @@ class LinkConfig:
 class SourceConfig:
     """Where images come from: `kind` is bag, folder or topic; `image_topic` is one of the bag's, or the camera's.
 
-    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it.
+    `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
+    stated about the images.
     """
 
     kind: str
     path: str = ""
     image_topic: str = ""
     rate: float = 0.0
+    pixels: PixelRules = AS_DECLARED
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ _PlainDumper.add_representer(
 
 
 def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Constellation:
-    """Read and check a constellation file; `source` replaces the file's own.
+    """Read and check a constellation file; `source` replaces the file's own, but for what is stated of its pixels.
 
     Raises
     ------
@@ -173,8 +176,9 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         read_source.text("path", ""),
         read_source.text("image_topic", ""),
         read_source.number("rate", 0.0, 1e6, 0.0),
+        _pixels(read_source),
     )
-    source = source or own_source
+    source = replace(source, pixels=own_source.pixels) if source is not None else own_source
     if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
         raise ConstellationError(
             f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
@@ -223,6 +227,7 @@ def processes(
         "source": constellation.source.kind,
         "path": constellation.source.path,
         "image_topic": constellation.source.image_topic,
+        **_pixel_parameters(constellation.source.pixels),
     }
     emulated = {"emulate_links": constellation.emulate_links}
     links = {
@@ -325,6 +330,22 @@ def _satellite(section: Section) -> SatelliteConfig:
         raise ConstellationError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
     section.refuse_unknown()
     return made
+
+
+def _pixels(section: Section) -> PixelRules:
+    bands, scale, resize = (section.value(key) for key in ("bands", "pixel_scale", "resize"))
+    try:
+        return PixelRules(tuple(bands) if isinstance(bands, list) else bands, scale, resize)
+    except PixelRulesError as error:
+        raise ConstellationError(f"{section.where}: {error}") from None
+
+
+def _pixel_parameters(rules: PixelRules) -> dict[str, Any]:
+    return {
+        "bands": ",".join(map(str, rules.bands or ())),
+        "pixel_scale": float(rules.pixel_scale or 0.0),
+        "resize": rules.resize or 0,
+    }
 
 
 def _link(section: Section) -> LinkConfig:

@@ -15,6 +15,7 @@ from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
 from satllm_ros.profiling.planner_inputs import read_inputs
+from satllm_ros.runtime.flight_pixels import pixels_in_flight
 from satllm_ros.runtime.signing import parse_public_key
 
 
@@ -35,6 +36,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
     parse_public_key(constellation.public_key)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
+    pixels_in_flight(constellation.source.pixels, spec)
     if source_is_here:
         _check_source(constellation)
     measured = {"profiles": constellation.profiles, "calibration": constellation.calibration} if planner_is_here else {}

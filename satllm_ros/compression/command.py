@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from satllm_ros.data.pixel_arguments import add_pixel_arguments
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -52,6 +54,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--masks", type=Path, help="masks that `satllm train --compress mask` learned for this model")
     parser.add_argument("--seed", type=int, default=0, help="seed of their choice (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    add_pixel_arguments(parser)
     parser.set_defaults(run=calibrate_codec)
 
 
@@ -69,6 +72,7 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     from satllm_ros.compression.setting import CodecSetting
     from satllm_ros.data.datasets import load_dataset
     from satllm_ros.data.output import check_output
+    from satllm_ros.data.pixel_arguments import pixel_rules
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import load_stage, normalise
 
@@ -78,7 +82,8 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     settings = [CodecSetting.parse(name) for name in args.settings]
     spec = read_spec(args.checkpoint)
     masks = None if args.masks is None else load_masks(args.masks, model_id=spec.model_id)
-    dataset = load_dataset(args.data, args.split)
+    rules = pixel_rules(args).agreed_with(spec.pixels, str(args.checkpoint))
+    dataset = load_dataset(args.data, args.split).with_pixels(rules)
     images, measured = args.images, args.measure_images
     if images is None:
         images = min(_IMAGES, len(dataset) * 3 // 5 if measured is None else len(dataset) - measured)

@@ -1,13 +1,14 @@
 """A labelled image data set, from a Parquet file or a folder of class folders."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from satllm_ros.data.images import decode_image
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 
 ALL_SPLITS = "all"
 HELD_OUT_IMAGES = 2000
@@ -32,12 +33,15 @@ class Dataset:
         n unique names.
     read_file
         Image index -> bytes of the original file.
+    pixels
+        What is stated about the images beside what they declare.
     """
 
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     filenames: tuple[str, ...]
     read_file: Callable[[int], bytes]
+    pixels: PixelRules = AS_DECLARED
 
     def __len__(self) -> int:
         return len(self.filenames)
@@ -56,7 +60,12 @@ class Dataset:
             self.classes,
             tuple(self.filenames[index] for index in indices),
             lambda index: self.read_file(int(indices[index])),
+            self.pixels,
         )
+
+    def with_pixels(self, rules: PixelRules) -> "Dataset":
+        """The same images, read by these rules."""
+        return replace(self, pixels=rules)
 
     def draw(self, count: int, seed: int) -> NDArray[np.int64]:
         """Indices of `count` random images (all, if there are fewer), ascending; the same for the same seed.
@@ -76,7 +85,7 @@ class Dataset:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Decoded image, (H, W, 3) uint8 RGB; raises ImageError naming the file."""
-        return decode_image(self.read_file(index), self.filenames[index])
+        return decode_image(self.read_file(index), self.filenames[index], self.pixels)
 
     def stack(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Decoded images of one size, (n, H, W, 3) uint8 RGB.
@@ -96,7 +105,7 @@ class Dataset:
                 raise DatasetError(
                     f"image {self.filenames[int(index)]} is {image.shape[1]}x{image.shape[0]}, "
                     f"{self.filenames[int(indices[0])]} is {first.shape[1]}x{first.shape[0]}; "
-                    "all images must have one size"
+                    "all images must have one size; --resize N brings them to one, N being the model's"
                 )
             stacked[position] = image
         return stacked

@@ -10,10 +10,12 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.model.errors import ModelError
 
 BFLOAT16 = "BF16"
 FLOAT_DTYPES = ("F16", BFLOAT16, "F32")
+PIXELS = "pixels"
 REQUIRED = ("architecture", "model_args", "mean", "std", "classes")
 _HASH_CHUNK_BYTES = 1 << 20
 
@@ -34,6 +36,8 @@ class Header:
         Input normalisation per RGB channel, for values in 0..1.
     classes
         Class names, in the order of the logits.
+    pixels
+        What was stated about the images that the model was trained on.
     """
 
     path: Path
@@ -45,6 +49,7 @@ class Header:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     classes: tuple[str, ...]
+    pixels: PixelRules = AS_DECLARED
 
     @property
     def is_bfloat16(self) -> bool:
@@ -87,7 +92,16 @@ def read_header(checkpoint: Path) -> Header:
     std = _channels(metadata, "std")
     if min(std) <= 0:
         raise ModelError(f"metadata std is {list(std)}, expected three numbers above 0")
-    return Header(checkpoint, metadata, shapes, dtypes, architecture, arguments, mean, std, tuple(classes))
+    try:
+        pixels = PixelRules.from_text(metadata.get(PIXELS, "{}"))
+    except PixelRulesError as error:
+        raise ModelError(f"metadata {PIXELS}: {error}") from error
+    return Header(checkpoint, metadata, shapes, dtypes, architecture, arguments, mean, std, tuple(classes), pixels)
+
+
+def pixels_metadata(rules: PixelRules) -> dict[str, str]:
+    """What a checkpoint says of the images it was trained on; nothing, if nothing was stated."""
+    return {} if rules == AS_DECLARED else {PIXELS: rules.to_text()}
 
 
 def file_id(path: Path) -> str:

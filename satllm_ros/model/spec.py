@@ -6,6 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 from satllm_ros.model.errors import ModelError, about
 from satllm_ros.model.families import check_family
 from satllm_ros.model.geometry import Geometry
@@ -41,6 +42,8 @@ class ModelSpec:
         stage holds it. Tables that timm computes rather than stores are not counted.
     shapes
         Shape of every tensor in the checkpoint, by name.
+    pixels
+        What was stated about the images that the model was trained on.
     """
 
     architecture: str
@@ -57,6 +60,7 @@ class ModelSpec:
     image_width: int
     layer_bytes: tuple[int, ...]
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
+    pixels: PixelRules = AS_DECLARED
 
 
 def read_spec(checkpoint: Path) -> ModelSpec:
@@ -95,6 +99,7 @@ def read_spec(checkpoint: Path) -> ModelSpec:
         image_width=geometry.image_width,
         layer_bytes=layer_bytes,
         shapes=header.shapes,
+        pixels=header.pixels,
     )
 
 

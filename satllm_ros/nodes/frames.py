@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cv_bridge import CvBridge
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage
 
-from satllm_ros.data.bag import image_topic, read_messages
+from satllm_ros.data.bag import BagDamage, image_topic, read_messages
+from satllm_ros.data.image_errors import ImageError, PixelsRefusedError
+from satllm_ros.data.images import decode_image, jpeg_as_is
 from satllm_ros.data.manifest import Manifest
-from satllm_ros.nodes.conversions import to_bytes
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
+from satllm_ros.nodes.encodings import decode_message
 from satllm_ros.nodes.qos import message_class
 from satllm_ros.runtime.source_identity import ManifestIdentity
-from satllm_ros.runtime.tiles import TileError, cut_tiles, decode_jpeg, encode_tile
+from satllm_ros.runtime.tiles import cut_tiles, encode_tile
 
-_BRIDGE = CvBridge()
-UNREADABLE = "unreadable_image"
+# Causes: it is no image; nobody has said how to read its samples; the bag has lost it.
+UNREADABLE, REFUSED, DAMAGED = "unreadable_image", "refused_pixels", "source_damaged"
 
 
 @dataclass(frozen=True)
@@ -99,55 +101,51 @@ def stamp_of(message: Any) -> int | None:
     return stamp_ns if stamp_ns > 0 else None
 
 
-def frame_from(message: Any, origin: Origin) -> Frame | UnreadableFrame:
+def frame_from(message: Any, origin: Origin, rules: PixelRules = AS_DECLARED) -> Frame | UnreadableFrame:
     """Frame of a sensor_msgs Image or CompressedImage."""
     try:
-        if isinstance(message, CompressedImage):
-            data = bytes(message.data)
-            rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
-            return Frame(origin, rgb, data if data.startswith(b"\xff\xd8") else None)
-        return Frame(origin, _BRIDGE.imgmsg_to_cv2(_plain(message), desired_encoding="rgb8"))
-    # cv_bridge and OpenCV raise whatever they stumble on; each means that this image cannot be read.
-    except Exception as error:  # noqa: BLE001
-        return UnreadableFrame(origin, str(error) or repr(error))
+        rgb = decode_message(message, rules)
+    except ImageError as error:
+        return _unreadable(origin, error)
+    data = bytes(message.data) if isinstance(message, CompressedImage) else b""
+    return Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def _plain(message: Image) -> Image:
-    """The same image without what cv_bridge from PyPI gets wrong: padded rows, and a byte order of single bytes."""
-    dtype, channels = _BRIDGE.encoding_to_dtype_with_channels(message.encoding)
-    value_bytes = np.dtype(dtype).itemsize
-    row_bytes = message.width * channels * value_bytes
-    big_endian = message.is_bigendian and value_bytes > 1
-    if message.step <= row_bytes and big_endian == message.is_bigendian:
-        return message
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    if message.step > row_bytes:
-        data = np.ascontiguousarray(data.reshape(message.height, message.step)[:, :row_bytes])
-    return Image(
-        height=message.height,
-        width=message.width,
-        encoding=message.encoding,
-        is_bigendian=int(big_endian),
-        step=row_bytes,
-        data=to_bytes(data),
-    )
+def _unreadable(origin: Origin, error: ImageError) -> UnreadableFrame:
+    return UnreadableFrame(origin, str(error), REFUSED if isinstance(error, PixelsRefusedError) else UNREADABLE)
 
 
-def bag_frames(path: Path, topic: str | None) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1."""
+def bag_frames(path: Path, topic: str | None, rules: PixelRules = AS_DECLARED) -> Iterator[Frame | UnreadableFrame]:
+    """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1.
+
+    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn.
+    """
     name = image_topic(path, topic or None)
-    for position, recorded in enumerate(read_messages(path, [name]), start=1):
-        origin = Origin(position, f"{name}#{position}", None, digest_of(recorded.cdr), recorded.stamp_ns)
+    lost: list[BagDamage] = []
+    for recorded in read_messages(path, [name], lost.append):
+        yield from _lost(lost, name)
+        origin = Origin(
+            recorded.position, f"{name}#{recorded.position}", None, digest_of(recorded.cdr), recorded.stamp_ns
+        )
         # A damaged record ends in rmw's own error, a RuntimeError.
         try:
             message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
         except RuntimeError as error:
             yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")
             continue
-        yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)))
+        yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)), rules)
+    yield from _lost(lost, name)
 
 
-def folder_frames(path: Path, manifest: Manifest) -> Iterator[Frame | UnreadableFrame]:
+def _lost(damages: list[BagDamage], topic: str) -> Iterator[UnreadableFrame]:
+    """What was lost, frame by frame; the list is emptied."""
+    while damages:
+        damage = damages.pop(0)
+        for position in range(damage.position, damage.position + damage.lost):
+            yield UnreadableFrame(Origin(position, f"{topic}#{position}"), damage.sentence, DAMAGED)
+
+
+def folder_frames(path: Path, manifest: Manifest, rules: PixelRules = AS_DECLARED) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a folder's image files, those of the manifest in its order, whatever else came since."""
     identity = ManifestIdentity(manifest.source_id, manifest.names)
     for name in manifest.names:
@@ -159,15 +157,20 @@ def folder_frames(path: Path, manifest: Manifest) -> Iterator[Frame | Unreadable
             continue
         origin = Origin(number, name, digest=digest_of(data))
         try:
-            rgb = decode_jpeg(np.frombuffer(data, dtype=np.uint8))
-            yield Frame(origin, rgb, data if data.startswith(b"\xff\xd8") else None)
-        except TileError as error:
-            yield UnreadableFrame(origin, str(error))
+            rgb = decode_image(data, name, rules)
+        except ImageError as error:
+            yield _unreadable(origin, error)
+        else:
+            yield Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def source_frames(what: SourceKind, manifest: Manifest) -> Iterator[Frame | UnreadableFrame]:
+def source_frames(
+    what: SourceKind, manifest: Manifest, rules: PixelRules = AS_DECLARED
+) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag or folder; raises `ValueError` if the source cannot be read on."""
-    return bag_frames(what.path, what.image_topic) if what.kind == "bag" else folder_frames(what.path, manifest)
+    if what.kind == "bag":
+        return bag_frames(what.path, what.image_topic, rules)
+    return folder_frames(what.path, manifest, rules)
 
 
 def digest_of(data: bytes) -> str:

@@ -76,8 +76,8 @@ class GroundNode(FlightNode):
         self._carry_out(self._protocol.on_run(message.run_id))
         if message.run_id not in (0, self._protocol.run_id):
             self.get_logger().warning(
-                f"sensing flies run {message.run_id:016x}, this ground keeps to run {self._protocol.run_id or 0:016x} and"
-                " refuses all else: give it a folder of its own for another run",
+                f"sensing flies run {message.run_id:016x}, this ground keeps to run {self._protocol.run_id or 0:016x}"
+                " and refuses all else: give it a folder of its own for another run",
                 throttle_duration_sec=10.0,
             )
 
@@ -90,8 +90,8 @@ class GroundNode(FlightNode):
         if self._protocol.run_id is None and not self._said_unknown:
             self._said_unknown = True
             self.get_logger().warning(
-                "predictions have come, and neither the run's folder, nor the store, nor sensing's ledger has said which"
-                " run this is: they stay in the satellites' stores until sensing is heard"
+                "predictions have come, and neither the run's folder, nor the store, nor sensing's ledger has said"
+                " which run this is: they stay in the satellites' stores until sensing is heard"
             )
 
     def _refuse_malformed(self, batch: BatchId) -> None:

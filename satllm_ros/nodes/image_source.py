@@ -18,6 +18,7 @@ from typing import Any
 from sensor_msgs.msg import CompressedImage
 
 from satllm_ros.data.manifest import Manifest
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import (
     Frame,
@@ -89,6 +90,8 @@ class ImageSource:
         frame that has changed since is dropped.
     manifest
         What a folder or bag holds; None for a camera.
+    pixels
+        How samples become RGB where the images do not declare it.
     camera_tiles
         Tiles of a camera's frames that may wait to be cut; beyond, the oldest frames are dropped, whole.
     on_tiles
@@ -109,6 +112,7 @@ class ImageSource:
         journal: FrameJournal,
         manifest: Manifest | None = None,
         camera_tiles: int = 1,
+        pixels: PixelRules = AS_DECLARED,
     ) -> None:
         self._node = node
         self._what = what
@@ -117,6 +121,7 @@ class ImageSource:
         self._buffer = buffer
         self._height, self._width, self._jpeg = height, width, jpeg
         self._on_tiles = on_tiles
+        self._pixels = pixels
         self._journal = journal
         self._known_digests = {} if manifest is None else journal.digests(source_id)
         self._lock = threading.Lock()
@@ -252,7 +257,7 @@ class ImageSource:
 
     def _frames(self) -> Iterator[Frame | UnreadableFrame]:
         assert self._manifest is not None
-        return source_frames(self._what, self._manifest)
+        return source_frames(self._what, self._manifest, self._pixels)
 
     def _pieces(self, frame: Frame | UnreadableFrame) -> tuple[list[bytes], str]:
         """Tiles of a frame as they are sent; or none, and why."""
@@ -294,7 +299,8 @@ class ImageSource:
             if waiting is None:
                 self._stop.wait(ROOM_PERIOD_S)
             else:
-                yield frame_from(waiting[0].message, waiting[0].origin), waiting[0].arrival_ns
+                heard = waiting[0]
+                yield frame_from(heard.message, heard.origin, self._pixels), heard.arrival_ns
 
     def _paced(self, frames: Iterable[Frame | UnreadableFrame]) -> Iterator[Frame | UnreadableFrame]:
         """The same frames, each not before its time: recorded times, `rate` times as fast, from the first one on."""

@@ -96,3 +96,25 @@ STATE_DIRECTORY = Parameter(
 )
 AUTOSTART = Parameter("autostart", True, "Configure and activate without waiting for a lifecycle manager")
 BATCH_TILES = Parameter("batch_tiles", 10, "Tiles N that travel together", "tile", 1, 4096)
+BANDS = Parameter(
+    "bands",
+    "",
+    "Bands of an image to take as red, green, blue, such as 4,3,2, or one as grey; empty: as the checkpoint says, or "
+    "the image declares",
+)
+PIXEL_SCALE = Parameter(
+    "pixel_scale",
+    0.0,
+    "Factor from a sample that is not 8 bits unsigned to 0..255; 0: as the checkpoint says, else such are refused",
+    "-",
+    0.0,
+    1e12,
+)
+RESIZE = Parameter(
+    "resize",
+    0,
+    "Side of the square that the middle of each frame is resampled to; 0: frames are cut into tiles",
+    "pixel",
+    0,
+    16384,
+)

@@ -21,6 +21,7 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.comparison import bag_truth, unsplit_labels
 from satllm_ros.nodes.frames import SourceKind, source_frames
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, Parameter
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
 from satllm_ros.report.lives import Lives
 from satllm_ros.report.progress import Progress
@@ -61,6 +62,7 @@ class RecorderNode(FlightNode):
         Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
         Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
         Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
+        *PIXEL_PARAMETERS,
         Parameter("reference", True, "Run the unsplit, uncompressed model on the same images for comparison"),
         Parameter(
             "exit_when_done", False, "End the process once a bag or folder is through, with 1 if a tile is missing"
@@ -79,6 +81,7 @@ class RecorderNode(FlightNode):
 
     def configure(self) -> None:
         self._spec = read_spec(checkpoint_path(self.value("checkpoint")))
+        self._pixels = rules_of(self, self._spec)
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._run = RunRecord(
             source=graph.SENSING,
@@ -272,7 +275,7 @@ class RecorderNode(FlightNode):
             if self.value("reference") and not self._stop.requested:
                 self.get_logger().info("running the unsplit, uncompressed model on the same images for comparison")
                 what = SourceKind(kind, path, self.value("image_topic"))
-                frames = source_frames(what, take_manifest(kind, path, what.image_topic))
+                frames = source_frames(what, take_manifest(kind, path, what.image_topic), self._pixels)
                 checkpoint = checkpoint_path(self.value("checkpoint"))
                 self._run.reference = unsplit_labels(checkpoint, self._spec, frames, lambda: self._stop.requested)
         except (ValueError, OSError) as error:

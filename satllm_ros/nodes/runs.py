@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from satllm_ros.data.manifest import Manifest
+from satllm_ros.data.pixels import PixelRules
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.runtime.run_identity import Run, RunFacts, compare_run, open_run
@@ -34,12 +35,19 @@ def join_run(node: FlightNode, directory: Path, facts: RunFacts, *, begin: bool 
     return run
 
 
-def facts_of(spec: ModelSpec, *, artefacts_id: str | None = None, source: Manifest | None = None) -> RunFacts:
+def facts_of(
+    spec: ModelSpec,
+    *,
+    artefacts_id: str | None = None,
+    source: Manifest | None = None,
+    pixels: PixelRules | None = None,
+) -> RunFacts:
     """What a node knows of its run."""
     return RunFacts(
         model_id=spec.model_id,
         artefacts_id=artefacts_id,
         classes=spec.classes,
         tile=(spec.image_height, spec.image_width),
+        pixels=None if pixels is None else pixels.to_json(),
         source=source,
     )

@@ -40,6 +40,7 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
+from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.nodes.waits import Waits
@@ -91,6 +92,7 @@ class SensingNode(FlightNode):
         Parameter(
             "rate", 0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
         ),
+        *PIXEL_PARAMETERS,
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
         Parameter("window_batches", 6, "Batches W in flight, sent and not yet stored", "batch", 1, graph.MAX_CREDITS),
         Parameter(
@@ -142,6 +144,7 @@ class SensingNode(FlightNode):
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
         self._model_id, self._blocks = spec.model_id, spec.blocks
         self._height, self._width = spec.image_height, spec.image_width
+        self._pixels = rules_of(self, spec)
         self._satellites = self.value("satellites")
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
@@ -197,7 +200,7 @@ class SensingNode(FlightNode):
             if difference := began_with.difference(manifest):
                 self.get_logger().warning(f"the source has changed: the run {difference}; what came later is not flown")
             manifest = began_with
-        run = join_run(self, self._state_directory, facts_of(spec, source=manifest), begin=True)
+        run = join_run(self, self._state_directory, facts_of(spec, source=manifest, pixels=self._pixels), begin=True)
         self._run_id = run.run_id if run is not None and run.run_id is not None else 0
         return manifest
 
@@ -219,6 +222,7 @@ class SensingNode(FlightNode):
             journal=self._frames,
             manifest=None if live else manifest,
             camera_tiles=self.value("camera_tiles"),
+            pixels=self._pixels,
         )
         if not live:
             self._source.peek()

@@ -138,6 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     from satllm_ros.assets_path import artefacts_path, checkpoint_path
     from satllm_ros.compression.artefacts import load_artefacts
     from satllm_ros.data.datasets import load_dataset
+    from satllm_ros.data.pixel_arguments import pixel_rules
     from satllm_ros.model.spec import read_spec
     from satllm_ros.profiling.bar import progress
     from satllm_ros.profiling.device import device_name
@@ -147,7 +148,8 @@ def run(arguments: argparse.Namespace) -> int:
     spec = read_spec(checkpoint)
     artefacts = load_artefacts(artefacts_path(arguments.artefacts), model_id=spec.model_id)
     settings = [CodecSetting.parse(name) for name in arguments.settings or artefacts.measurements]
-    dataset = load_dataset(arguments.data, arguments.split)
+    rules = pixel_rules(arguments).agreed_with(spec.pixels, str(checkpoint))
+    dataset = load_dataset(arguments.data, arguments.split).with_pixels(rules)
     if not 1 <= arguments.images <= len(dataset):
         raise ValueError(f"--images {arguments.images}; allowed: 1 to the {len(dataset)} of split {arguments.split!r}")
     chosen = dataset.draw(arguments.images, arguments.seed)

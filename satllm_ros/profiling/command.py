@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from satllm_ros.data.pixel_arguments import add_pixel_arguments
+
 DEFAULT_FOLDER = Path("profiles")
 
 
@@ -38,6 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     calibrate.add_argument("--cascades", type=int, default=5, help="random cascades to fly (default: %(default)s)")
     calibrate.add_argument("--seed", type=int, default=0, help="seed of images and cascades (default: %(default)s)")
     calibrate.add_argument("--out", type=Path, default=DEFAULT_FOLDER, help="folder to write to (default: %(default)s)")
+    add_pixel_arguments(calibrate)
     calibrate.set_defaults(run=run_calibrate)
 
 

@@ -155,8 +155,8 @@ class Custody(Generic[Payload]):
         self._tiles: Counter[str] = Counter()
         self._sent_batches = 0
         self._resent_batches = 0
-        # Of each the tiles and the cause they are counted under; the oldest first.
-        self._dropped: dict[int, tuple[int, str]] = {}
+        # Of each its tiles, how often it was sent, and the cause it is counted under; the oldest first.
+        self._dropped: dict[int, tuple[int, int, str]] = {}
         self.causes: Counter[str] = Counter()
 
     @property
@@ -213,7 +213,7 @@ class Custody(Generic[Payload]):
             self.causes["foreign_ack"] += 1
             return
         if held is None:
-            self._on_late_ack(batch.sequence, verdict)
+            self._on_late_ack(batch, verdict)
             return
         if batch.attempt >= held.sends:
             self.causes["foreign_ack"] += 1
@@ -374,15 +374,19 @@ class Custody(Generic[Payload]):
         self.causes[cause] += held.tiles
         self._tiles["dropped"] += held.tiles
         del self._held[sequence]
-        self._dropped[sequence] = (held.tiles, cause)
+        self._dropped[sequence] = (held.tiles, held.sends, cause)
         if len(self._dropped) > REMEMBERED_DROPS:
             del self._dropped[next(iter(self._dropped))]
 
-    def _on_late_ack(self, sequence: int, verdict: Verdict) -> None:
+    def _on_late_ack(self, batch: BatchId, verdict: Verdict) -> None:
+        tiles, sends, cause = self._dropped.get(batch.sequence, (0, None, ""))
+        if sends is not None and batch.attempt >= sends:
+            self.causes["foreign_ack"] += 1
+            return
         self.causes["late_ack"] += 1
-        if verdict is Verdict.DELIVERED and sequence in self._dropped:
+        if verdict is Verdict.DELIVERED and sends is not None:
             # An earlier attempt was on its way all the time: what is on the ground is not lost.
-            tiles, cause = self._dropped.pop(sequence)
+            del self._dropped[batch.sequence]
             self.causes[cause] -= tiles
             self.causes = +self.causes
             self._tiles["dropped"] -= tiles

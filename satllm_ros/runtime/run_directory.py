@@ -9,6 +9,7 @@ from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.graph import Constellation, new_run_directory
 from satllm_ros.model.spec import read_spec
+from satllm_ros.runtime.flight_pixels import pixels_in_flight
 from satllm_ros.runtime.run_identity import Run, RunFacts, open_run
 from satllm_ros.share import software_version
 
@@ -39,6 +40,7 @@ def open_run_directory(
         artefacts_id=artefacts.artefact_id,
         classes=spec.classes,
         tile=(spec.image_height, spec.image_width),
+        pixels=pixels_in_flight(source.pixels, spec).to_json(),
         source=take_manifest(source.kind, path, source.image_topic) if source_is_here else None,
     )
     directory = run_directory_of(run, runs)

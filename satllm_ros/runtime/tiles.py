@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from satllm_ros.data import jpeg as jpeg_files
+from satllm_ros.data.image_errors import ImageError
+
 JPEG_QUALITY = 95
 
 
@@ -21,7 +24,7 @@ class TileError(ValueError):
 class Tile:
     """One model-sized piece of a frame, as it will be sent.
 
-    The source is its own: a tile restored from an earlier life of sensing keeps the one it was acquired under.
+    `source_id` is that of the life of sensing that heard the frame: a tile which a later life takes up keeps it.
     """
 
     source_id: str
@@ -43,7 +46,8 @@ def grid(height: int, width: int, tile_height: int, tile_width: int) -> list[tup
     """
     if height < tile_height or width < tile_width:
         raise TileError(
-            f"frame of {width}x{height} pixels is smaller than the model's tile of {tile_width}x{tile_height}"
+            f"frame of {width}x{height} pixels is smaller than the model's tile of {tile_width}x{tile_height}; "
+            f"with resize: {max(tile_height, tile_width)} in the source of the constellation file it is made larger"
         )
     rows = [min(r, height - tile_height) for r in range(0, height, tile_height)]
     columns = [min(c, width - tile_width) for c in range(0, width, tile_width)]
@@ -78,13 +82,10 @@ def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int
         piece = np.frombuffer(data[offset : offset + size], dtype=np.uint8)
         offset += size
         if jpeg:
-            _check_pixels(piece, index, height, width)
-            decoded = decode_jpeg(piece)
-            if decoded.shape != images.shape[1:]:
-                raise TileError(
-                    f"tile {index} is {decoded.shape[1]}x{decoded.shape[0]} pixels, declared {width}x{height}"
-                )
-            images[index] = decoded
+            try:
+                images[index] = jpeg_files.decode_jpeg(piece.tobytes(), (height, width))
+            except ImageError as error:
+                raise TileError(f"tile {index} {error}") from None
         elif piece.size != height * width * 3:
             raise TileError(f"tile {index} has {piece.size} bytes, {width}x{height} RGB needs {height * width * 3}")
         else:
@@ -93,15 +94,11 @@ def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int
 
 
 def decode_jpeg(data: np.ndarray) -> np.ndarray:
-    """RGB image, uint8 (H, W, 3), of the bytes of a JPEG file; raises `TileError` if they are none."""
+    """RGB image, uint8 (H, W, 3), of the bytes of a JPEG file, as satellites decode it; raises `TileError` if none."""
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:
-        # Raised, not returned, when a header declares more pixels than OpenCV allows.
-        image = None
-    if image is None:
-        raise TileError(f"{data.size} bytes are not a readable image")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return jpeg_files.decode_jpeg(data.tobytes())
+    except ImageError as error:
+        raise TileError(f"a JPEG file {error}") from None
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
@@ -109,16 +106,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data)) as header:
             columns, rows = header.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    # Pillow stumbles over damaged files in many ways; each means that nothing is known of this one.
+    except Exception as error:  # noqa: BLE001
         raise TileError(f"{len(data)} bytes are not a readable image ({error})") from None
     return rows, columns
-
-
-def _check_pixels(data: np.ndarray, index: int, height: int, width: int) -> None:
-    # Before decoding: some hundred bytes can declare gigabytes of pixels.
-    try:
-        rows, columns = picture_size(data.tobytes())
-    except TileError as error:
-        raise TileError(f"tile {index}: {error}") from None
-    if columns * rows != height * width:
-        raise TileError(f"tile {index} is {columns}x{rows} pixels, declared {width}x{height}")

@@ -24,8 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description=(
             "Run the protocol's own state machines under a virtual clock. A seed gives a run: its constellation, its"
             " network with losses, delays, duplicates and outages, its kills, stops, restarts and re-plans. In every"
-            " run no tile may be lost, doubled, served by a wrong sub-model or called by the name of another image, none of"
-            " another run or model may be written, the ledger must add up at every step,"
+            " run no tile may be lost, doubled, served by a wrong sub-model or called by another image's name, none"
+            " of another run or model may be written, the ledger must add up at every step,"
             " and all must be delivered once faults stop. Exit code 0 if so; otherwise 1, with the story of the first"
             " run that broke a promise."
         ),

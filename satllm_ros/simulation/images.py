@@ -1,4 +1,4 @@
-"""Images of the simulation: what each truly is, and what it is called; folders that change under those who read them."""
+"""Images of the simulation: what each truly is, and what it is called; folders that change under their readers."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Result:
-    """What a store keeps and the ground gets: the tiles, what made their predictions, and the steps that led to them."""
+    """What a store keeps and the ground gets: tiles, what made their predictions, and the steps that led to them."""
 
     tiles: tuple[Tile, ...]
     origin: Origin

@@ -165,9 +165,11 @@ class Oracle:
     def written(self, result: Result) -> None:
         """The ground has written a result."""
         origin = result.origin
-        if (origin.run_id, origin.model_id) != (self.run_id, self.model_id):
+        # By mistake, the ground may have been given another model than the run's: it names labels after its own.
+        model_id = self.ground.model_id if self.ground is not None else self.model_id
+        if (origin.run_id, origin.model_id) != (self.run_id, model_id):
             raise Violation(
-                f"the ground of run {self.run_id} and model {self.model_id} writes what model {origin.model_id} made in"
+                f"the ground of run {self.run_id} and model {model_id} writes what model {origin.model_id} made in"
                 f" run {origin.run_id}"
             )
         self.check_steps(result.steps)

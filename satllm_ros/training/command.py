@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from satllm_ros.data.pixel_arguments import add_pixel_arguments
+
 _ARCHITECTURE = "vit_tiny_patch16_224"
 _ARGUMENTS = {"img_size": 64, "patch_size": 8}
 _DATA_HELP = (
@@ -56,6 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     trainer.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     trainer.add_argument("--limit", type=int, help="train on that many images only, besides those held out")
     trainer.add_argument("--resume", action="store_true", help="continue the training in the output folder")
+    add_pixel_arguments(trainer)
     trainer.set_defaults(run=run_train)
 
 
@@ -64,6 +67,7 @@ def run_train(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.data.pixel_arguments import pixel_rules
     from satllm_ros.model.header import file_id
     from satllm_ros.model.spec import read_spec
     from satllm_ros.training.beginning import Start
@@ -72,7 +76,7 @@ def run_train(args: argparse.Namespace) -> int:
     from satllm_ros.training.train import CHECKPOINT, MASKS, METRICS, train
     from satllm_ros.training.watch import ProgressBar, accuracy_table
 
-    start, init = None, None
+    start, init, rules = None, None, pixel_rules(args)
     architecture, arguments = args.architecture or _ARCHITECTURE, _ARGUMENTS if args.model_args is None else {}
     if "num_classes" in dict(args.model_args or ()):
         raise ValueError("num_classes is not allowed in --model-args; the data set says how many there are")
@@ -85,6 +89,8 @@ def run_train(args: argparse.Namespace) -> int:
         start = Start(args.init, spec, args.artefacts and load_artefacts(args.artefacts, model_id=init))
         if spec is not None:
             architecture, arguments = spec.architecture, spec.arguments
+            # Trained further on other images, it may be told otherwise.
+            rules = rules.filled_from(spec.pixels)
     recipe = Recipe(
         architecture=architecture,
         arguments={**arguments, **dict(args.model_args or ())},
@@ -98,6 +104,7 @@ def run_train(args: argparse.Namespace) -> int:
         artefacts=start and start.artefacts and start.artefacts.artefact_id,
         trained=args.trained,
         noise=args.noise,
+        pixels=rules.to_json(),
     )
     console = Console()
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
+from satllm_ros.data.pixel_arguments import add_pixel_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--batch-size", type=int, default=10, help="images a frame, with --codec (default: %(default)s)"
     )
     parser.add_argument("--json", type=Path, help="file for the result, with --codec")
+    add_pixel_arguments(parser)
     parser.set_defaults(run=run_evaluate)
 
 
@@ -55,16 +57,21 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     from satllm_ros.data.datasets import held_out_part, load_dataset, split_names
     from satllm_ros.data.output import check_output
+    from satllm_ros.data.pixel_arguments import pixel_rules
+    from satllm_ros.model.spec import read_spec
 
     if args.codec is None and (args.json or args.cuts):
         raise ValueError("--cuts and --json need --codec")
     if args.json is not None:
         check_output(args.json)
+    checkpoint = checkpoint_path(args.checkpoint)
+    rules = pixel_rules(args).agreed_with(read_spec(checkpoint).pixels, str(checkpoint))
     if args.split == _HELD_OUT and _HELD_OUT not in split_names(args.data):
         dataset = load_dataset(args.data, "train")
         dataset = dataset.only(held_out_part(dataset.labels))
     else:
         dataset = load_dataset(args.data, args.split)
+    dataset = dataset.with_pixels(rules)
     chosen = np.arange(len(dataset))
     if args.limit is not None:
         if not 1 <= args.limit <= len(dataset):

@@ -32,6 +32,8 @@ class Recipe:
         "all" weights, or those of the "head" and the layer norms alone.
     noise
         Of the masks' logits; see `Noise`.
+    pixels
+        What is stated about the images, as `PixelRules.to_json` gives it; the checkpoint says it on.
     """
 
     architecture: str = "vit_tiny_patch16_224"
@@ -46,6 +48,7 @@ class Recipe:
     artefacts: str | None = None
     trained: str = "all"
     noise: str = "logistic"
+    pixels: dict[str, Any] = field(default_factory=dict)
     weight_decay: float = 0.05
     warm_up_share: float = 0.1
     label_smoothing: float = 0.1

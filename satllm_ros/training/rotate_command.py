@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satllm_ros.data.pixel_arguments import add_pixel_arguments
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -27,6 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--images", type=int, help=f"how many, drawn at random (default: {_IMAGES}, or all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    add_pixel_arguments(parser)
     parser.set_defaults(run=run_rotate)
 
 
@@ -34,7 +37,9 @@ def run_rotate(args: argparse.Namespace) -> int:
     """Run `rotate`; returns the exit code."""
     from satllm_ros.data.datasets import load_dataset
     from satllm_ros.data.output import check_output
+    from satllm_ros.data.pixel_arguments import pixel_rules
     from satllm_ros.model.checkpoint import load_model, save_checkpoint
+    from satllm_ros.model.header import pixels_metadata
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import normalise
     from satllm_ros.training.rotate import check_turnable, principal_axes, rotate
@@ -44,7 +49,8 @@ def run_rotate(args: argparse.Namespace) -> int:
     spec = read_spec(args.checkpoint)
     model = load_model(args.checkpoint)
     check_turnable(model)
-    dataset = load_dataset(args.data, args.split)
+    rules = pixel_rules(args).agreed_with(spec.pixels, str(args.checkpoint))
+    dataset = load_dataset(args.data, args.split).with_pixels(rules)
     images = min(_IMAGES, len(dataset)) if args.images is None else args.images
     if not 1 <= images <= len(dataset):
         raise ValueError(f"--images {images} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")
@@ -60,6 +66,15 @@ def run_rotate(args: argparse.Namespace) -> int:
         [stream.sensitivity.metric for stream in streams.values()],
     )
     rotate(model, axes)
-    save_checkpoint(args.out, model, spec.architecture, spec.arguments, spec.mean, spec.std, spec.classes)
+    save_checkpoint(
+        args.out,
+        model,
+        spec.architecture,
+        spec.arguments,
+        spec.mean,
+        spec.std,
+        spec.classes,
+        pixels_metadata(spec.pixels),
+    )
     print(f"{args.out}: model {read_spec(args.out).model_id}, {spec.model_id} in other axes, from {images} images")
     return 0

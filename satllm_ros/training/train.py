@@ -11,8 +11,9 @@ from torch import nn
 
 from satllm_ros.compression.mask_file import save_masks
 from satllm_ros.data.datasets import Dataset, load_dataset, split_names
+from satllm_ros.data.pixels import PixelRules
 from satllm_ros.model.checkpoint import save_checkpoint
-from satllm_ros.model.header import file_id
+from satllm_ros.model.header import file_id, pixels_metadata
 from satllm_ros.model.structure import build_meta, measure_geometry
 from satllm_ros.training.accuracy import Accuracy, read_accuracies, write_accuracies
 from satllm_ros.training.beginning import Start, begin_codec, begin_model, begin_optimizer, check_start, same_inputs
@@ -81,7 +82,8 @@ def train(
         raise TrainingError(
             f"batch_size {recipe.batch_size} is less than one image for each of {ranks.world} processes"
         )
-    dataset = load_dataset(data, "train")
+    rules = PixelRules.from_json(recipe.pixels)
+    dataset = load_dataset(data, "train").with_pixels(rules)
     arguments = {**recipe.arguments, "num_classes": len(dataset.classes)}
     _check_size(dataset, recipe.architecture, arguments)
     check_start(recipe, start, arguments, dataset.classes)
@@ -109,6 +111,7 @@ def train(
                 split.mean,
                 split.std,
                 dataset.classes,
+                pixels_metadata(rules),
             )
             if isinstance(codec, LearnedMasks):
                 save_masks(out / MASKS, codec.orders(), file_id(out / CHECKPOINT))
@@ -118,7 +121,7 @@ def train(
         state.codec = codec.state_dict() if codec is not None else {}
         save_state(out / STATE, state)
     if ranks.is_first and not (out / TEST_ACCURACY).exists():
-        write_accuracies(out / TEST_ACCURACY, evaluate(out / CHECKPOINT, load_dataset(data, "test")))
+        write_accuracies(out / TEST_ACCURACY, evaluate(out / CHECKPOINT, load_dataset(data, "test").with_pixels(rules)))
     ranks.wait()
     return read_accuracies(out / TEST_ACCURACY)
 
@@ -144,7 +147,8 @@ def _check_size(dataset: Dataset, architecture: str, arguments: dict[str, Any]) 
     if (height, width) != (geometry.image_height, geometry.image_width):
         raise TrainingError(
             f"the images are {width}x{height}, {architecture} with {arguments} takes "
-            f"{geometry.image_width}x{geometry.image_height}; give --model-args img_size={height}"
+            f"{geometry.image_width}x{geometry.image_height}; give --model-args img_size={height}, or "
+            f"--resize {geometry.image_height}"
         )
 
 

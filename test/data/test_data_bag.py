@@ -158,7 +158,7 @@ def test_what_is_no_bag_is_said_to_be_none(tmp_path: Path, bag: Path) -> None:
     for path, message in (
         (tmp_path / "nothing", "does not exist"),
         (tmp_path / "image.jpg", "not a rosbag2 bag; allowed are"),
-        (bag, "no metadata.yaml"),
+        (bag, "holds no .mcap and no .db3 file"),
     ):
         with pytest.raises(BagError, match=message):
             bag_topics(path)
@@ -184,14 +184,6 @@ def read_with(file: Path, content: bytes) -> int | None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(share=st.floats(0, 1, exclude_max=True))
-def test_a_truncated_bag_is_refused_unless_every_message_is_there(storage_file: Path, share: float) -> None:
-    content = storage_file.read_bytes()
-    assert read_with(storage_file, content[: int(share * len(content))]) in (None, 2)
-    assert read_with(storage_file, content[: int(share * len(content) / 2)]) is None
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4))
 def test_a_damaged_bag_is_refused_or_read_but_never_crashes(
     storage_file: Path, changes: list[tuple[float, int]]
@@ -200,10 +192,3 @@ def test_a_damaged_bag_is_refused_or_read_but_never_crashes(
     for position, value in changes:
         content[int(position * len(content))] = value
     assert read_with(storage_file, bytes(content)) in (None, 2)
-
-
-def test_fewer_messages_than_declared_is_an_error(bag: Path) -> None:
-    metadata = bag / "metadata.yaml"
-    metadata.write_text(metadata.read_text().replace("message_count: 7", "message_count: 8"))
-    with pytest.raises(BagError, match="truncated: it holds 7 of the 8 messages"):
-        list(read_messages(bag, [IMAGE_TOPIC]))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from constellation_documents import ABSENT, changed
 
+from satllm_ros.data.pixels import PixelRules
 from satllm_ros.graph import Constellation, ConstellationError, SourceConfig, load_constellation
 from satllm_ros.interfaces import MAX_CREDITS
 
@@ -88,6 +89,15 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("links: unknown field 'ils'", ("links", "ils"), {"rate_bps": 1.0, "propagation_s": 0.0}),
     ("source: rate", ("source", "rate"), -1),
     ("source: rate", ("source", "rate"), "fast"),
+    ("source: bands is (4, 3); one or three numbers", ("source", "bands"), [4, 3]),
+    ("source: bands is '4,3,2'", ("source", "bands"), "4,3,2"),
+    ("source: bands is (4, 3, 0)", ("source", "bands"), [4, 3, 0]),
+    ("source: pixel_scale is -0.5; a finite number above 0", ("source", "pixel_scale"), -0.5),
+    ("source: pixel_scale is 'auto'", ("source", "pixel_scale"), "auto"),
+    ("source: pixel_scale is nan", ("source", "pixel_scale"), math.nan),
+    ("source: resize is 64.5; a whole number", ("source", "resize"), 64.5),
+    ("source: resize is 0", ("source", "resize"), 0),
+    ("source: unknown field 'pixelscale'", ("source", "pixelscale"), 1.0),
     ("durable_custody", ("durable_custody",), "yes please"),
     ("signing", ("signing",), "key"),
     ("signing: public_key", ("signing",), {"public_key": 12}),
@@ -151,6 +161,16 @@ def test_another_source_takes_the_place_of_the_files_own(
 ) -> None:
     chosen = SourceConfig("bag", "/data/other", "/left/image")
     assert load(changed(shipped, "source", value=own), source=chosen).source == chosen
+
+
+def test_what_is_stated_of_pixels_holds_for_another_source_too(shipped: dict[str, Any], load: Load) -> None:
+    stated = {"bands": [4, 3, 2], "pixel_scale": 0.0255, "resize": 64}
+    document = changed(shipped, "source", value={"kind": "bag", "path": "mine", **stated})
+    rules = PixelRules((4, 3, 2), 0.0255, 64)
+    assert load(document).source == SourceConfig("bag", "mine", pixels=rules)
+    assert load(document, source=SourceConfig("folder", "other")).source == SourceConfig(
+        "folder", "other", pixels=rules
+    )
 
 
 def test_the_files_own_source_is_checked_even_when_replaced(shipped: dict[str, Any], load: Load) -> None:

@@ -11,6 +11,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from satllm_ros import preflight
 from satllm_ros.compression.artefacts import Artefacts, Measurement, save_artefacts
 from satllm_ros.data.bag_writer import IMAGE_TOPIC, LabelledFrame, write_bag
+from satllm_ros.data.pixels import PixelRules
 from satllm_ros.data.typestore import bag_typestore
 from satllm_ros.graph import Constellation, LinkConfig, SatelliteConfig, SourceConfig
 from satllm_ros.model.spec import ModelSpec, read_spec
@@ -97,6 +98,12 @@ def refusal(constellation: Constellation, kind: type[Exception] = ValueError) ->
         preflight.check(constellation)
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+def test_frames_of_a_size_that_the_model_does_not_take_are_refused(good: Constellation) -> None:
+    source = replace(good.source, pixels=PixelRules(resize=32))
+    assert "resize is 32, but the model takes 16x16 pixels" in refusal(replace(good, source=source))
+    preflight.check(replace(good, source=replace(good.source, pixels=PixelRules((1,), 0.5, 16))))
 
 
 def test_more_satellites_than_blocks_can_fly_without_some(good: Constellation) -> None:

@@ -116,6 +116,17 @@ def test_what_the_optional_fields_say_reaches_the_nodes(shipped: dict[str, Any],
     assert nodes["sensing"]["state_directory"] == nodes["planner"]["state_directory"] == str(RUN)
 
 
+def test_what_is_stated_of_pixels_reaches_whoever_reads_images(shipped: dict[str, Any], load: Any) -> None:
+    nodes = by_node(processes(load(shipped), RUN, exit_when_done=True))
+    for name in ("sensing", "recorder"):
+        assert [nodes[name][key] for key in ("bands", "pixel_scale", "resize")] == ["", 0.0, 0]
+    source = shipped["source"] | {"bands": [4, 3, 2], "pixel_scale": 2, "resize": 64}
+    nodes = by_node(processes(load(changed(shipped, "source", value=source)), RUN, exit_when_done=True))
+    for name in ("sensing", "recorder"):
+        assert [nodes[name][key] for key in ("bands", "pixel_scale", "resize")] == ["4,3,2", 2.0, 64]
+        assert isinstance(nodes[name]["pixel_scale"], float)
+
+
 @pytest.mark.parametrize("use_sim_time", [False, True])
 def test_all_nodes_take_the_same_time(shipped_path: Path, use_sim_time: bool) -> None:
     constellation = load_constellation(shipped_path)

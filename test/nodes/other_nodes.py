@@ -29,10 +29,13 @@ from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.qos import message_class, profile
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
+from satllm_ros.runtime.store import PredictionStore
 
 PATIENCE_S = 60.0
 # Longer than any test: what is sent again is then sent for another reason.
 NEVER_S = 86400.0
+# The run that is flown.
+RUN = 2**63 + 7
 # Of a batch that no store ever held.
 UNKNOWN_SEQUENCE = 2**32
 ACQUIRED = Header(frame_id="camera")
@@ -46,7 +49,13 @@ SPEC = read_spec(checkpoint_path("demo"))
 
 
 def predictions(
-    sequence: int, destination: str = "sat1", *, attempt: int = 0, model_id: str = SPEC.model_id, classes: int = 10
+    sequence: int,
+    destination: str = "sat1",
+    *,
+    attempt: int = 0,
+    model_id: str = SPEC.model_id,
+    classes: int = 10,
+    run_id: int = RUN,
 ) -> m.Predictions:
     """Predictions of one tile each."""
     envelope = Envelope(
@@ -57,6 +66,7 @@ def predictions(
         "0" * 16,
         Epoch(1, 1),
         model_id,
+        run_id,
         "bag",
         (sequence,),
         (0,),
@@ -117,8 +127,9 @@ class Others:
         self.node.destroy_publisher(asking)
         return process
 
-    def start_ground(self, *parameters: str, **options: Any) -> subprocess.Popen:
-        """The ground, with the recorder."""
+    def start_ground(self, *parameters: str, run_id: int | None = RUN, **options: Any) -> subprocess.Popen:
+        """The ground, with the recorder; its store knows the run, unless that is None."""
+        PredictionStore(self.folder / "predictions.sqlite", run_id=run_id).close()
         words = [word for p in (f"run_directory:={self.folder}", "reference:=false", *parameters) for word in ("-p", p)]
         return self.start(GROUND, *words, **options)
 
@@ -153,10 +164,17 @@ class Others:
         """Sequences of the batches that were acknowledged so."""
         return [a.batch.sequence for a in self.acks if (a.verdict, a.sender, a.cause) == (verdict, sender, cause)]
 
-    def acknowledge(self, message: m.Predictions, sender: str = graph.GROUND) -> None:
+    def acknowledge(
+        self,
+        message: m.Predictions,
+        sender: str = graph.GROUND,
+        verdict: Verdict = Verdict.DELIVERED,
+        cause: Cause = Cause.NONE,
+    ) -> None:
         """As the ground does."""
         self.until(self.ack.get_subscription_count, "a reader of acknowledgements")
-        self.ack.publish(m.BatchAck(batch=message.envelope.batch, sender=sender, verdict=int(Verdict.DELIVERED)))
+        said = m.BatchAck(batch=message.envelope.batch, sender=sender, verdict=int(verdict), cause=int(cause))
+        self.ack.publish(said)
 
     def counter(self, name: str, node: str = "/sat1/downlink") -> str:
         return self.diagnostics.get(node, {}).get(name, "0")

@@ -39,6 +39,7 @@ def envelopes(draw: st.DrawFn) -> Envelope:
         plan_hash=draw(TEXTS),
         low_water=draw(EPOCHS),
         model_id=draw(TEXTS),
+        run_id=draw(UINT64),
         source_id=draw(TEXTS),
         frames=tuple(draw(st.lists(UINT64, min_size=tiles, max_size=tiles))),
         tile_indices=tuple(draw(st.lists(UINT32, min_size=tiles, max_size=tiles))),
@@ -82,7 +83,7 @@ def over_the_wire(message: Any) -> Any:
 
 def envelope(**changes: Any) -> Envelope:
     made = Envelope(
-        BatchId(7, 1), "sat1", "sat2", Epoch(1, 1), "0" * 16, Epoch(1, 1), "1" * 16, "bag", (10, 11), (0, 1)
+        BatchId(7, 1), "sat1", "sat2", Epoch(1, 1), "0" * 16, Epoch(1, 1), "1" * 16, 8, "bag", (10, 11), (0, 1)
     )
     return replace(made, **changes)
 

@@ -1,9 +1,10 @@
 """The last miles over real DDS: a satellite's store and the ground, each a process of its own that may be killed."""
 
 import resource
+from contextlib import closing
 
 import pytest
-from other_nodes import ACQUIRED, NEVER_S, PATIENCE_S, Others, kill, predictions
+from other_nodes import ACQUIRED, NEVER_S, PATIENCE_S, RUN, SPEC, Others, kill, predictions
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -11,6 +12,7 @@ from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.qos import profile
 from satllm_ros.runtime.batch_store import BatchStore
 from satllm_ros.runtime.custody import Cause, Verdict
+from satllm_ros.runtime.run_identity import RunFacts, open_run
 from satllm_ros.runtime.store import PredictionStore
 
 BAD_INPUT = 2
@@ -203,11 +205,83 @@ def test_a_killed_ground_goes_on_with_its_store_and_acknowledges_copies(others: 
     assert set(kept) == {1, 2, 3} and kept[1] == 1 and kept[2] >= 2
 
 
-def test_the_ground_refuses_what_another_model_says(others: Others) -> None:
+def test_the_ground_answers_what_another_model_or_run_made_and_does_not_write_it(others: Others) -> None:
     others.start_ground()
     others.until_ground_is_heard()
-    wrong = [predictions(1, graph.GROUND, model_id="0" * 16), predictions(2, graph.GROUND, classes=9)]
-    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, *wrong, predictions(3, graph.GROUND))
-    others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [3], "the acknowledgement of the good one")
-    others.until(lambda: others.counter("refused_malformed", "/ground") == "2", "both refusals")
-    assert others.said(Verdict.DELIVERED, graph.GROUND) == [3]
+    wrong = [
+        predictions(1, graph.GROUND, model_id="0" * 16),
+        predictions(2, graph.GROUND, classes=9),
+        predictions(3, graph.GROUND, run_id=RUN + 1),
+        predictions(4, graph.GROUND, run_id=0),
+    ]
+    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, *wrong, predictions(5, graph.GROUND))
+    others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [5], "the acknowledgement of the good one")
+    others.until(lambda: others.counter("refused_foreign", "/ground") == "4", "all refusals")
+    assert others.said(Verdict.REFUSED, graph.GROUND, Cause.FOREIGN) == [1, 2, 3, 4]
+    assert others.said(Verdict.DELIVERED, graph.GROUND) == [5]
+    with closing(PredictionStore(others.folder / "predictions.sqlite")) as store:
+        assert [(row.key.frame, row.model_id, row.plan_hash) for row in store.read()] == [(5, SPEC.model_id, "0" * 16)]
+
+
+def test_what_came_down_whole_and_makes_no_sense_is_answered_and_what_was_damaged_is_not(others: Others) -> None:
+    others.start_ground()
+    others.until_ground_is_heard()
+    wrong, damaged, other_address = predictions(1, graph.GROUND), predictions(2, graph.GROUND), predictions(3, "sat9")
+    wrong.labels = [7]
+    damaged.logits[0] = 5.0
+    other_address.labels = [7]
+    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, wrong, damaged, other_address, predictions(4, graph.GROUND))
+    others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [4], "the acknowledgement of the good one")
+    assert others.said(Verdict.REFUSED, graph.GROUND, Cause.MALFORMED) == [1]
+    assert len(others.acks) == 2
+
+
+def test_a_ground_without_a_run_keeps_to_the_one_that_sensing_says(others: Others) -> None:
+    first = others.start_ground(run_id=None)
+    others.until_ground_is_heard()
+    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, predictions(1, graph.GROUND))
+    others.until(lambda: others.counter("run_unknown", "/ground") == "1", "the count of what cannot be judged")
+    assert not others.acks
+    others.say(graph.LEDGER, "", m.Ledger(run_id=0), m.Ledger(run_id=RUN), m.Ledger(run_id=RUN + 1))
+    others.until(lambda: others.counter("foreign_run_heard", "/ground") == "1", "the end of the ledgers")
+    others.say(graph.PREDICTIONS_INBOX, graph.GROUND, predictions(1, graph.GROUND))
+    others.until(lambda: others.said(Verdict.DELIVERED, graph.GROUND) == [1], "the acknowledgement")
+    kill(first)
+    with closing(PredictionStore(others.folder / "predictions.sqlite")) as store:
+        assert store.run_id == RUN
+
+
+def test_a_ground_whose_store_is_of_another_run_than_its_folder_is_refused(others: Others) -> None:
+    open_run(others.folder, RunFacts(), software="1", begin=True)
+    PredictionStore(others.folder / "predictions.sqlite", run_id=RUN).close()
+    process = others.start_ground(run_id=None)
+    assert process.wait(PATIENCE_S) == BAD_INPUT
+    errors = (others.folder / "errors.txt").read_text()
+    assert f"predictions.sqlite is of run {RUN:016x}, and this is run" in errors
+
+
+def test_what_the_ground_refuses_is_set_aside_for_good(others: Others) -> None:
+    arrived = others.hear_as_ground()
+    first = others.start_downlink("resend_s:=1.0")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: arrived, "predictions at the ground")
+    others.acknowledge(arrived[0], "sat2", Verdict.REFUSED, Cause.FOREIGN)
+    others.acknowledge(arrived[0], graph.GROUND, Verdict.REFUSED, Cause.FULL)
+    others.until(lambda: others.counter("foreign_refusal") == "1", "the count of a refusal that is none")
+    assert others.counter("undelivered") == "1", "only the ground refuses for good, and only for a reason that is final"
+    others.acknowledge(arrived[0], graph.GROUND, Verdict.REFUSED, Cause.FOREIGN)
+    others.until(lambda: (others.counter("undelivered"), others.counter("set_aside")) == ("0", "1"), "the note of it")
+    sent = others.counter("sent")
+    others.until_next_diagnostics()
+    assert others.counter("sent") == sent
+    kill(first)
+    others.acks.clear()
+
+    others.start_downlink("resend_s:=1.0")
+    others.until(lambda: others.counter("set_aside") == "1", "what is on disk")
+    before = len(arrived)
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: others.said(Verdict.REFUSED, cause=Cause.FOREIGN) == [1], "the answer to a copy")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1, attempt=1))
+    others.until(lambda: len(arrived) > before, "what was computed anew")
+    assert arrived[-1].envelope.batch.attempt == 1 and others.said(Verdict.STORED) == [1]

@@ -25,7 +25,7 @@ PATIENCE_S = 20.0
 
 def job(sequence: int = 0) -> Job:
     envelope = Envelope(
-        BatchId(7, sequence), "sat1", "sat2", Epoch(1, 1), "0" * 16, Epoch(1, 1), "1" * 16, "bag", (10, 11), (0, 0)
+        BatchId(7, sequence), "sat1", "sat2", Epoch(1, 1), "0" * 16, Epoch(1, 1), "1" * 16, 8, "bag", (10, 11), (0, 0)
     )
     content = np.arange(24, dtype=np.float32).reshape(SHAPE)
     return Job(envelope, cut=3, acquired=Header(frame_id="camera"), content=content)

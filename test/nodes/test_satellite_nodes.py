@@ -149,6 +149,7 @@ class Rest:
             plan_hash=obeyed.plan_hash,
             low_water=low_water,
             model_id=SPEC.model_id,
+            run_id=8,
             source_id="bag",
             frames=tuple(range(tiles)),
             tile_indices=(0,) * tiles,

@@ -21,7 +21,7 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import sensing
 from satllm_ros.nodes.qos import message_class, profile
-from satllm_ros.nodes.sensing import SensingNode
+from satllm_ros.nodes.sensing import DROP_CAUSES, SensingNode
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.plan import Plan, Stage
@@ -198,6 +198,23 @@ def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest
     assert rest.ledger.acquired_tiles == 2
 
 
+def test_what_the_ground_refuses_for_good_is_dropped_and_counted_in_the_ledger(rest: Rest) -> None:
+    rest.start()
+    rest.fly(plan(1))
+    rest.photograph(1)
+    rest.photograph(2)
+    batch = rest.until(lambda: rest.batches, "a batch")[0].envelope.batch
+    rest.acknowledge(batch, Verdict.STORED, "sat2")
+    rest.acknowledge(batch, Verdict.REFUSED, "sat1", Cause.FOREIGN)
+    rest.until(lambda: "foreign_ack" in rest.ledger.causes, "the count of a word that is not sat1's to say")
+    assert (rest.ledger.stored_tiles, rest.ledger.dropped_tiles) == (2, 0)
+    rest.acknowledge(batch, Verdict.REFUSED, "ground", Cause.FOREIGN)
+    rest.until(lambda: rest.ledger.dropped_tiles == 2, "the drop in the ledger")
+    counts = dict(zip(rest.ledger.causes, rest.ledger.cause_counts, strict=True))
+    assert counts["refused_by_ground"] == 2 and "refused_by_ground" in DROP_CAUSES
+    assert (rest.ledger.acquired_tiles, rest.ledger.stored_tiles) == (2, 0)
+
+
 def test_it_drains_for_members_without_memory_for_two_sub_models(rest: Rest) -> None:
     rest.start()
     first, second = plan(1), plan(2, cut=8)
@@ -327,6 +344,7 @@ def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
     for verdict in Verdict:
         refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(verdict), sender="nobody"))
     refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.STORED), sender="ground"))
+    refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.REFUSED), cause=3, sender="ground"))
     refused("malformed_heartbeat", graph.HEARTBEAT, m.Heartbeat(satellite="nobody", boot_id=2**64 - 1), "sat2")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", readiness=250), "sat1")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat2", readiness=2), "sat1")

@@ -10,6 +10,7 @@ import pytest
 
 from satllm_ros.runtime import batch_store
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore, StoreFullError
+from satllm_ros.runtime.custody import Cause
 from satllm_ros.runtime.database import BadDatabaseError
 from satllm_ros.runtime.delivery import REMEMBERED_DELIVERIES, Restored, SendToGround, StoreProtocol
 from satllm_ros.runtime.identity import UINT64_MAX, BatchId
@@ -74,7 +75,7 @@ def test_death_between_write_and_acknowledgement_loses_nothing(path: Path) -> No
 def test_death_before_the_write_leaves_nothing_that_was_promised(path: Path) -> None:
     script = (
         "store._database.execute('BEGIN')\n"
-        "store._database.execute(\"INSERT INTO batches VALUES (1, '1', '1', 0, x'00', 0, NULL)\")\n"
+        "store._database.execute(\"INSERT INTO batches VALUES (1, '1', '1', 0, x'00', 0, NULL, NULL, NULL)\")\n"
         "die()\n"
     )
     assert in_a_process(path, script) == -9
@@ -204,7 +205,7 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path: Path, kind: type
 
 def test_the_stores_of_a_satellite_and_of_the_ground_are_told_apart(path: Path) -> None:
     BatchStore(path).close()
-    with pytest.raises(BadDatabaseError, match="version 1001"):
+    with pytest.raises(BadDatabaseError, match="version 1002"):
         PredictionStore(path)
 
 
@@ -218,3 +219,37 @@ def test_a_file_with_holes_is_refused(path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadDatabaseError, match="predictions.sqlite"):
         BatchStore(path)
+
+
+def test_what_the_ground_refused_is_kept_with_its_cause_and_not_sent_after_a_restart(path: Path) -> None:
+    script = "store.write(first, b'message'); store.set_aside(first, Cause.FOREIGN); die()\n"
+    assert in_a_process(path, script) == -9
+    store = BatchStore(path)
+    assert list(store.restore()) == [Restored(FIRST, None, Cause.FOREIGN)]
+    assert (store.undelivered(), store.message(FIRST)) == (0, b"message")
+    machine = StoreProtocol("sat1", restored=store.restore())
+    assert machine.on_contact(True, 0.0) == [] and machine.set_aside == 1
+
+    again = BatchId(FIRST.boot_id, FIRST.sequence, 1)
+    store.write(again, b"computed anew")
+    assert list(store.restore()) == [Restored(again, ON_DISK)] and store.message(again) == b"computed anew"
+    store.set_aside(again, Cause.MALFORMED)
+    store.mark_delivered(again)
+    assert list(store.restore()) == [Restored(again, None)]
+    store.close()
+
+
+def test_of_what_is_set_aside_the_newest_are_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_store, "REMEMBERED_DELIVERIES", 20)
+    store = BatchStore(path)
+    store.write(FIRST, b"delivered")
+    store.mark_delivered(FIRST)
+    for sequence in range(100, 150):
+        store.write(BatchId(1, sequence), b"message")
+        store.set_aside(BatchId(1, sequence), Cause.FOREIGN)
+    store.write(SECOND, b"waits")
+    assert store.undelivered() == 1
+    store.close()
+    kept = {found.batch: found for found in restored(path)}
+    assert kept.pop(FIRST) == Restored(FIRST, None) and kept.pop(SECOND) == Restored(SECOND, ON_DISK)
+    assert [batch.sequence for batch in kept] == list(range(130, 150))

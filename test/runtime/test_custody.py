@@ -218,8 +218,81 @@ def test_a_batch_is_dropped_after_its_last_attempt_and_counted_once() -> None:
     tally = custody.tally()
     assert (tally.dropped, tally.stored, tally.accepted) == (10, 20, 40)
     assert custody.causes["attempts_exhausted"] == 10
-    ack(custody, 0, Verdict.DELIVERED)
-    assert custody.tally() == tally
+    ack(custody, 0, Verdict.STORED)
+    ack(custody, 0, Verdict.DELIVERED, attempt=1)
+    assert custody.tally() == tally, "late, and never sent"
+
+
+def test_what_was_dropped_and_came_down_after_all_is_delivered_and_not_dropped() -> None:
+    custody = make_custody(attempts=1, batches=1)
+    sent(custody)
+    custody.on_tick(STALL_S + 1)
+    for _ in range(2):
+        ack(custody, 0, Verdict.DELIVERED)
+    tally = custody.tally()
+    assert (tally.dropped, tally.delivered) == (0, 10)
+    assert "attempts_exhausted" not in custody.causes
+
+
+def refuse(
+    custody: Custody[str], sender: str, cause: Cause = Cause.FOREIGN, sequence: int = 0, attempt: int = 0
+) -> None:
+    custody.on_ack(BatchId(BOOT, sequence, attempt), Verdict.REFUSED, cause, 1.0, sender)
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["in flight", "stored"])
+def test_what_the_ground_refuses_for_good_is_dropped_and_counted_in_tiles(is_stored: bool) -> None:
+    custody = make_custody(batches=2)
+    sent(custody)
+    if is_stored:
+        custody.on_ack(BatchId(BOOT, 0), Verdict.STORED, Cause.NONE, 0.5, "sat1")
+    refuse(custody, "ground")
+    assert custody.tally().dropped == 10 and custody.causes == {"refused_by_ground": 10}
+    refuse(custody, "ground")
+    assert custody.tally().dropped == 10 and custody.causes["late_ack"] == 1
+
+
+def test_the_store_that_was_told_may_say_it_too_when_it_is_asked() -> None:
+    custody = make_custody(batches=1)
+    sent(custody)
+    custody.on_ack(BatchId(BOOT, 0), Verdict.STORED, Cause.NONE, 0.5, "sat1")
+    refuse(custody, "sat2")
+    assert custody.tally().stored == 10 and custody.causes == {"foreign_ack": 1}
+    refuse(custody, "sat1")
+    assert custody.tally().dropped == 10
+
+
+def test_nobody_but_the_ground_refuses_for_good_what_is_in_flight() -> None:
+    custody = make_custody(batches=1)
+    sent(custody)
+    refuse(custody, "sat1")
+    custody.on_ack(BatchId(BOOT + 1, 0), Verdict.REFUSED, Cause.FOREIGN, 1.0, "ground")
+    refuse(custody, "ground", sequence=9)
+    refuse(custody, "ground", attempt=1)
+    assert custody.tally().in_flight == 10 and custody.causes == {"foreign_ack": 4}
+
+
+def test_a_late_refusal_of_an_earlier_attempt_says_nothing() -> None:
+    custody = make_custody(batches=1)
+    sent(custody)
+    ack(custody, 0, Verdict.REFUSED)
+    refuse(custody, "ground")
+    assert custody.tally().waiting == 10
+    assert sent(custody, 9.0) == [(0, 1)]
+    refuse(custody, "ground")
+    assert custody.tally().in_flight == 10
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["in flight", "stored"])
+def test_what_came_down_and_made_no_sense_is_computed_again_three_times_at_most(is_stored: bool) -> None:
+    custody = make_custody(batches=1)
+    for attempt in range(3):
+        assert sent(custody, 100.0 * attempt) == [(0, attempt)]
+        if is_stored:
+            custody.on_ack(BatchId(BOOT, 0, attempt), Verdict.STORED, Cause.NONE, 0.5, "sat1")
+        refuse(custody, "ground", Cause.MALFORMED, attempt=attempt)
+    assert custody.tally().dropped == 10
+    assert custody.causes == {"refused_malformed": 3, "attempts_exhausted": 10}
 
 
 def test_low_water_is_the_oldest_epoch_in_flight() -> None:

@@ -13,12 +13,17 @@ from satllm_ros.runtime.tiles import Tile
 
 TILES = st.lists(
     st.builds(
-        Tile, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**63 - 1), st.binary(max_size=50)
+        Tile,
+        st.just("camera-1"),
+        st.integers(0, 2**64 - 1),
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 2**63 - 1),
+        st.binary(max_size=50),
     ),
     min_size=1,
     max_size=4,
 )
-BATCH = [Tile(7, 0, 1_000, b"abc"), Tile(7, 1, 1_000, b"")]
+BATCH = [Tile("camera-1", 7, 0, 1_000, b"abc"), Tile("camera-1", 7, 1, 1_000, b"")]
 
 
 @settings(max_examples=20, deadline=None)
@@ -64,7 +69,7 @@ def test_a_foreign_table_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_a_store_of_predictions_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sat1.predictions.sqlite"
     BatchStore(path).close()
-    with pytest.raises(ValueError, match="version 1001"):
+    with pytest.raises(ValueError, match="version 1002"):
         CustodyStore(path)
 
 
@@ -79,3 +84,12 @@ def test_a_damaged_batch_is_named(tmp_path: Path, cut: int) -> None:
 
     with pytest.raises(ValueError, match="breaks off after 0 tiles"):
         CustodyStore(path).read()
+
+
+def test_a_batch_keeps_the_source_of_the_life_that_heard_it(tmp_path: Path) -> None:
+    store = CustodyStore(tmp_path / "custody.sqlite")
+    ours = [Tile("camera-2", 7, 0, 1_000, b"abc")]
+    store.restart(2, [(0, BATCH)])
+    store.add(2, 1, ours)
+    store.close()
+    assert CustodyStore(tmp_path / "custody.sqlite").read() == [BATCH, ours]

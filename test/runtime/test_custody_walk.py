@@ -28,7 +28,8 @@ class World(RuleBasedStateMachine):
         self.chain: list[BatchId] = []
         self.store: list[BatchId] = []
         self.ground: set[int] = set()
-        self.acks: list[tuple[BatchId, Verdict, Cause]] = []
+        self.refused: set[int] = set()
+        self.acks: list[tuple[BatchId, Verdict, Cause, str]] = []
 
     # Sensing
 
@@ -63,7 +64,7 @@ class World(RuleBasedStateMachine):
     def reach_the_store(self, pick: int, twice: bool) -> None:
         batch = self.chain[pick % len(self.chain)] if twice else self.chain.pop(pick % len(self.chain))
         self.store.append(batch)
-        self.acks.append((batch, Verdict.STORED, Cause.NONE))
+        self.acks.append((batch, Verdict.STORED, Cause.NONE, "store"))
 
     @precondition(lambda self: self.chain)
     @rule(pick=PICK)
@@ -73,14 +74,21 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.chain)
     @rule(pick=PICK, cause=st.sampled_from(list(Cause)))
     def be_refused(self, pick: int, cause: Cause) -> None:
-        self.acks.append((self.chain.pop(pick % len(self.chain)), Verdict.REFUSED, cause))
+        self.acks.append((self.chain.pop(pick % len(self.chain)), Verdict.REFUSED, cause, "chain"))
 
     @precondition(lambda self: self.store)
     @rule(pick=PICK)
     def reach_the_ground(self, pick: int) -> None:
         batch = self.store.pop(pick % len(self.store))
         self.ground.add(batch.sequence)
-        self.acks.append((batch, Verdict.DELIVERED, Cause.NONE))
+        self.acks.append((batch, Verdict.DELIVERED, Cause.NONE, "ground"))
+
+    @precondition(lambda self: self.store)
+    @rule(pick=PICK, cause=st.sampled_from([Cause.FOREIGN, Cause.MALFORMED]))
+    def be_refused_by_the_ground(self, pick: int, cause: Cause) -> None:
+        batch = self.store.pop(pick % len(self.store))
+        self.refused.add(batch.sequence)
+        self.acks.append((batch, Verdict.REFUSED, cause, "ground"))
 
     @rule()
     def store_dies(self) -> None:
@@ -92,7 +100,11 @@ class World(RuleBasedStateMachine):
     @rule(pick=PICK, again=st.booleans())
     def acknowledge(self, pick: int, again: bool) -> None:
         pick %= len(self.acks)
-        self.custody.on_ack(*(self.acks[pick] if again else self.acks.pop(pick)), self.now_s)
+        self.hear(self.acks[pick] if again else self.acks.pop(pick))
+
+    def hear(self, said: tuple[BatchId, Verdict, Cause, str]) -> None:
+        batch, verdict, cause, sender = said
+        self.custody.on_ack(batch, verdict, cause, self.now_s, sender)
 
     @precondition(lambda self: self.acks)
     @rule(pick=PICK)
@@ -103,7 +115,7 @@ class World(RuleBasedStateMachine):
     def acknowledge_falsely(self, verdict: Verdict, sequence: int, other_life: bool) -> None:
         batch = BatchId(BOOT + 1, sequence) if other_life else BatchId(BOOT, sequence, self.sends.get(sequence, 0))
         before = self.custody.tally()
-        self.custody.on_ack(batch, verdict, Cause.NONE, self.now_s)
+        self.custody.on_ack(batch, verdict, Cause.NONE, self.now_s, "ground")
         assert self.custody.tally() == before
 
     # What always holds
@@ -127,10 +139,12 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def dropped_is_the_last_resort(self) -> None:
-        dropped = self.custody.tally().dropped
-        assert dropped == self.custody.causes["attempts_exhausted"]
+        causes = self.custody.causes
+        exhausted, refused = causes["attempts_exhausted"], causes["refused_by_ground"]
+        assert self.custody.tally().dropped == exhausted + refused
         # Three attempts are enough for what cannot be read.
-        assert dropped // BATCH <= sum(sends >= min(3, self.attempts) for sends in self.sends.values())
+        assert exhausted // BATCH <= sum(sends >= min(3, self.attempts) for sends in self.sends.values())
+        assert refused <= sum(self.tiles[sequence] for sequence in self.refused)
 
     @invariant()
     def a_batch_that_is_still_held_has_not_failed_too_often(self) -> None:
@@ -151,12 +165,12 @@ class World(RuleBasedStateMachine):
             self.send()
             for batch in self.chain:
                 self.store.append(batch)
-                self.acks.append((batch, Verdict.STORED, Cause.NONE))
+                self.acks.append((batch, Verdict.STORED, Cause.NONE, "store"))
             for batch in self.store:
                 self.ground.add(batch.sequence)
-                self.acks.append((batch, Verdict.DELIVERED, Cause.NONE))
+                self.acks.append((batch, Verdict.DELIVERED, Cause.NONE, "ground"))
             for message in self.acks:
-                self.custody.on_ack(*message, self.now_s)
+                self.hear(message)
             for held in (self.chain, self.store, self.acks):
                 held.clear()
             self.wait(1.0)
@@ -164,7 +178,7 @@ class World(RuleBasedStateMachine):
         assert self.custody.idle
         assert tally.delivered + tally.dropped == tally.accepted
         if self.attempts == 1000:
-            assert self.ground == set(self.tiles)
+            assert self.ground | self.refused >= set(self.tiles)
 
 
 TestCustodyWalk = World.TestCase

@@ -1,11 +1,16 @@
+import pytest
+
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import (
     REMEMBERED_DELIVERIES,
     Acknowledge,
+    AdoptRun,
     GroundProtocol,
     MarkDelivered,
+    Origin,
     Restored,
     SendToGround,
+    SetAside,
     StoreProtocol,
     Write,
 )
@@ -13,11 +18,21 @@ from satllm_ros.runtime.identity import BatchId
 from satllm_ros.runtime.signals import Ack
 
 FIRST, AGAIN = BatchId(1, 0, 0), BatchId(1, 0, 1)
+RUN, MODEL = 2**63 + 1, "model"
+OURS = Origin(RUN, MODEL, 10)
 RESEND_S = 10.0
 
 
 def make_store(**changes: object) -> StoreProtocol[str]:
     return StoreProtocol("sat1", resend_s=RESEND_S, **changes)
+
+
+def make_ground(run_id: int | None = RUN) -> GroundProtocol[str]:
+    return GroundProtocol("ground", model_id=MODEL, classes=10, run_id=run_id)
+
+
+def refused(batch: BatchId = FIRST, cause: Cause = Cause.FOREIGN, sender: str = "ground") -> Acknowledge:
+    return Acknowledge(Ack(batch, sender, Verdict.REFUSED, cause))
 
 
 def ack(batch: BatchId, verdict: Verdict, cause: Cause = Cause.NONE) -> Acknowledge:
@@ -139,9 +154,9 @@ def test_questions_are_answered_with_what_is_known() -> None:
 
 
 def test_the_ground_writes_and_then_acknowledges_every_copy() -> None:
-    ground: GroundProtocol[str] = GroundProtocol("ground")
+    ground = make_ground()
     for _ in range(2):
-        assert ground.on_predictions(FIRST, "labels") == [Write(FIRST, "labels")]
+        assert ground.on_predictions(FIRST, OURS, "labels") == [Write(FIRST, "labels")]
         assert ground.on_written(FIRST) == [Acknowledge(Ack(FIRST, "ground", Verdict.DELIVERED))]
 
 
@@ -152,4 +167,99 @@ def test_what_is_remembered_is_bounded() -> None:
     assert store.on_query([oldest, newest]) == [
         ack(oldest, Verdict.REFUSED, Cause.NOT_HELD),
         ack(newest, Verdict.DELIVERED),
+    ]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [Origin(RUN + 1, MODEL, 10), Origin(0, MODEL, 10), Origin(RUN, "another", 10), Origin(RUN, MODEL, 9)],
+    ids=["another run", "no run", "another model", "other classes"],
+)
+def test_the_ground_answers_what_another_run_or_model_made_and_does_not_write_it(origin: Origin) -> None:
+    ground = make_ground()
+    assert ground.on_predictions(FIRST, origin, "labels") == [refused()]
+    assert ground.causes == {"refused_foreign": 1}
+
+
+def test_a_ground_that_knows_no_run_keeps_to_the_first_that_sensing_says() -> None:
+    ground = make_ground(None)
+    assert ground.on_predictions(FIRST, OURS, "labels") == [], "neither written nor refused"
+    assert ground.on_predictions(FIRST, Origin(RUN, "another", 10), "labels") == [refused()], "no run makes that right"
+    assert ground.on_run(0) == [] and ground.run_id is None
+    assert ground.on_run(RUN) == [AdoptRun(RUN)]
+    assert ground.on_run(RUN) == [] and ground.on_run(0) == []
+    assert ground.on_predictions(FIRST, OURS, "labels") == [Write(FIRST, "labels")]
+    assert ground.on_run(RUN + 1) == [] and ground.run_id == RUN
+    assert ground.causes == {"run_unknown": 1, "refused_foreign": 1, "foreign_run_heard": 1}
+
+
+def test_what_makes_no_sense_is_refused_as_that() -> None:
+    assert make_ground().on_malformed(FIRST) == [refused(cause=Cause.MALFORMED)]
+
+
+def test_what_the_ground_refuses_is_set_aside_and_never_sent_again() -> None:
+    store = make_store(window_batches=1)
+    stored(store)
+    waiting = BatchId(1, 1)
+    stored(store, waiting)
+    assert store.on_refused(FIRST, Cause.FOREIGN, 1.0) == [
+        SetAside(FIRST, Cause.FOREIGN),
+        SendToGround(waiting, "labels"),
+    ]
+    assert (store.undelivered, store.set_aside) == (1, 1)
+    store.on_delivered(waiting, 2.0)
+    assert store.on_tick(100.0) == [] and store.on_contact(False, 101.0) == [] and store.on_contact(True, 102.0) == []
+    assert store.on_refused(FIRST, Cause.FOREIGN, 103.0) == [], "once is enough"
+
+
+def test_sensing_is_told_what_the_ground_refused_whenever_it_asks() -> None:
+    store = make_store(restored=[Restored(FIRST, None, Cause.FOREIGN)])
+    assert store.on_query([AGAIN]) == [refused(AGAIN, sender="sat1")]
+    assert store.on_predictions(FIRST, "labels", 0.0) == [refused(FIRST, sender="sat1")], "a copy of what was refused"
+
+
+def test_what_was_computed_anew_since_is_stored_anew() -> None:
+    store = make_store()
+    stored(store)
+    store.on_refused(FIRST, Cause.MALFORMED, 1.0)
+    assert stored(store, AGAIN, 2.0) == [ack(AGAIN, Verdict.STORED), SendToGround(AGAIN, "labels")]
+    assert store.set_aside == 0
+    assert store.on_refused(FIRST, Cause.MALFORMED, 3.0) == [], "a late word of the attempt before"
+    assert store.on_delivered(AGAIN, 4.0) == [MarkDelivered(AGAIN)]
+
+
+def test_what_was_refused_here_may_come_down_another_way() -> None:
+    store = make_store()
+    stored(store)
+    store.on_refused(FIRST, Cause.MALFORMED, 1.0)
+    assert store.on_delivered(AGAIN, 2.0) == [MarkDelivered(AGAIN)]
+    assert store.set_aside == 0 and store.on_query([FIRST]) == [ack(FIRST, Verdict.DELIVERED)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "cause"),
+    [
+        (FIRST, Cause.FULL),
+        (FIRST, Cause.NONE),
+        (AGAIN, Cause.FOREIGN),
+        (BatchId(2, 0), Cause.FOREIGN),
+        (BatchId(1, 9), Cause.FOREIGN),
+    ],
+    ids=["full", "no cause", "attempt that is not here", "other life", "never stored"],
+)
+def test_a_refusal_of_what_is_not_here_changes_nothing_but_a_count(batch: BatchId, cause: Cause) -> None:
+    store = make_store()
+    stored(store)
+    assert store.on_refused(batch, cause, 1.0) == []
+    assert (store.undelivered, store.set_aside, store.causes) == (1, 0, {"foreign_refusal": 1})
+
+
+def test_of_what_is_set_aside_the_newest_are_remembered() -> None:
+    count = REMEMBERED_DELIVERIES + 5
+    store = make_store(restored=[Restored(BatchId(1, n), None, Cause.FOREIGN) for n in range(count)])
+    oldest, newest = BatchId(1, 0), BatchId(1, count - 1)
+    assert store.set_aside == REMEMBERED_DELIVERIES
+    assert store.on_query([oldest, newest]) == [
+        ack(oldest, Verdict.REFUSED, Cause.NOT_HELD),
+        refused(newest, sender="sat1"),
     ]

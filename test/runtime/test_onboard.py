@@ -101,6 +101,7 @@ class Satellite:
             "plan_hash": plan.plan_hash,
             "low_water": low_water,
             "model_id": self.spec.model_id,
+            "run_id": 8,
             "source_id": "bag",
             "frames": (1,),
             "tile_indices": (0,),

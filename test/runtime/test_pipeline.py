@@ -13,7 +13,7 @@ PATIENCE_S = 20.0
 
 def make_job(sequence: int) -> Job:
     envelope = Envelope(
-        BatchId(1, sequence), "sensing", "sat1", Epoch(1, 1), "h", Epoch(1, 1), "m", "camera", (sequence,), (0,)
+        BatchId(1, sequence), "sensing", "sat1", Epoch(1, 1), "h", Epoch(1, 1), "m", 8, "camera", (sequence,), (0,)
     )
     return Job(envelope, 0, None, sequence)
 

@@ -4,15 +4,19 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from satllm_ros.runtime.identity import UINT64_MAX, TileKey
+from satllm_ros.runtime.batch_store import BatchStore
+from satllm_ros.runtime.custody_store import CustodyStore
+from satllm_ros.runtime.database import BadDatabaseError
+from satllm_ros.runtime.identity import UINT64_MAX, Epoch, TileKey
 from satllm_ros.runtime.store import PredictionStore, StoredTile
 
 
 def tile(frame: int, label: int = 3, *, index: int = 0, source: str = "camera", written_s: float = 2.0) -> StoredTile:
-    return StoredTile(TileKey(source, frame, index), label, 1.5, written_s)
+    return StoredTile(TileKey(source, frame, index), label, 1.5, written_s, "1" * 16, Epoch(UINT64_MAX, 2), "2" * 16)
 
 
 def test_what_is_written_is_read_after_reopening(tmp_path: Path) -> None:
@@ -30,9 +34,9 @@ def test_a_written_tile_survives_the_death_of_the_process(tmp_path: Path) -> Non
     script = (
         "import os, sys; from pathlib import Path\n"
         "from satllm_ros.runtime.store import PredictionStore, StoredTile\n"
-        "from satllm_ros.runtime.identity import TileKey\n"
+        "from satllm_ros.runtime.identity import Epoch, TileKey\n"
         "store = PredictionStore(Path(sys.argv[1]))\n"
-        "store.write([StoredTile(TileKey('camera', 5, 0), 1, 0.0, 0.0)])\n"
+        "store.write([StoredTile(TileKey('camera', 5, 0), 1, 0.0, 0.0, 'm', Epoch(1, 1), 'p')])\n"
         "os.kill(os.getpid(), 9)\n"
     )
     package = Path(__file__).resolve().parents[2]
@@ -117,3 +121,40 @@ def test_concurrent_writers_lose_and_double_nothing(tmp_path: Path) -> None:
     assert {stored.copies for stored in stores[1].read()} == {2}
     for store in stores:
         store.close()
+
+
+def test_a_row_says_what_made_it_and_the_store_whose_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "t.sqlite"
+    store = PredictionStore(path)
+    assert store.run_id is None
+    store.adopt(2**64 - 1)
+    store.write([tile(1)])
+    store.close()
+    store = PredictionStore(path)
+    assert store.run_id == 2**64 - 1
+    (row,) = store.read()
+    assert (row.model_id, row.epoch, row.plan_hash) == ("1" * 16, Epoch(UINT64_MAX, 2), "2" * 16)
+    with pytest.raises(BadDatabaseError, match="of run f{16}, and this is run 0{15}7"):
+        store.adopt(7)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [(PredictionStore, 1), (BatchStore, 1001), (CustodyStore, 2001)],
+    ids=["ground", "satellite", "sensing"],
+)
+def test_a_file_of_an_older_version_and_one_of_another_run_are_refused_by_name(
+    tmp_path: Path, kind: Any, version: int
+) -> None:
+    path = tmp_path / "kept.sqlite"
+    kind(path, run_id=5).close()
+    kind(path).close()
+    with pytest.raises(BadDatabaseError, match=r"kept\.sqlite is of run 0{15}5, and this is run 0{15}6: move it away"):
+        kind(path, run_id=6)
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    with pytest.raises(BadDatabaseError, match=r"kept\.sqlite was written by an older version .* choose another"):
+        kind(path, run_id=5)
+    assert path.read_bytes() == before

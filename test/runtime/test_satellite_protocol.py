@@ -54,6 +54,7 @@ def batch_of(plan: Plan, *, low_water: Epoch = NO_EPOCH, **changes: object) -> E
         "plan_hash": plan.plan_hash,
         "low_water": low_water,
         "model_id": MODEL_ID,
+        "run_id": 8,
         "source_id": "camera",
         "frames": (1,),
         "tile_indices": (0,),

@@ -34,6 +34,7 @@ class Forger:
     plan: Plan
     spec: ModelSpec
     artefacts: Artefacts
+    run_id: int
 
     @property
     def cut(self) -> int:
@@ -50,6 +51,7 @@ class Forger:
             plan_hash=self.plan.plan_hash,
             low_water=self.plan.epoch,
             model_id=self.spec.model_id,
+            run_id=self.run_id,
             source_id="forged",
             frames=tuple(range(TILES)),
             tile_indices=(0,) * TILES,
@@ -172,6 +174,11 @@ def forged_predictions(forger: Forger) -> dict[str, list[m.Predictions]]:
             spoilt(forger.predictions(), lambda p: setattr(p, "labels", [0])),
             spoilt(forger.predictions(), lambda p: setattr(p, "labels", [2**32 - 1] * TILES)),
         ],
+        "refused_foreign": [
+            forger.predictions(model_id="0" * 16),
+            forger.predictions(run_id=forger.run_id ^ 1),
+            forger.predictions(np.zeros((TILES, len(CLASSES) + 1), np.float32)),
+        ],
         "misrouted": [forger.predictions(destination="sat1"), forger.predictions(destination="")],
     }
 
@@ -202,11 +209,13 @@ def forged_plans(forger: Forger) -> list[m.Plan]:
 def forged_acks(sensing_boot: int) -> dict[str, list[m.BatchAck]]:
     """Acknowledgements that change nothing."""
     delivered = {"sender": "forger", "verdict": m.BatchAck.DELIVERED}
+    refused = {"sender": graph.GROUND, "verdict": m.BatchAck.REFUSED, "cause": m.BatchAck.CAUSE_FOREIGN}
     return {
         "malformed_ack": [m.BatchAck(verdict=9), m.BatchAck(verdict=m.BatchAck.REFUSED, cause=99)],
         "foreign_ack": [
             m.BatchAck(batch=m.BatchId(boot_id=666), **delivered),
             m.BatchAck(batch=m.BatchId(boot_id=sensing_boot, sequence=2**63), **delivered),
+            m.BatchAck(batch=m.BatchId(boot_id=sensing_boot, sequence=2**63), **refused),
         ],
     }
 
@@ -228,7 +237,7 @@ def test_forged_messages_are_refused_and_counted(material: Material, tmp_path: P
         plan_voices = [observer.voice(graph.PLAN_PROPOSED), observer.voice(graph.PLAN_ACTIVE)]
         observer.until(lambda: plans and ledgers[-1].sent_batches, "batches in flight")
         plan = convert.plan_from(plans[-1])
-        forger = Forger(plan, read_spec(material.checkpoint), load_artefacts(material.artefacts))
+        forger = Forger(plan, read_spec(material.checkpoint), load_artefacts(material.artefacts), ledgers[-1].run_id)
         forged: dict[str, dict[str, list[Any]]] = {
             "sat2/compression": forged_activations(forger),
             "sat1/compression": forged_images(forger),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from chaos import absences, cameras, forged, kills, links, replans
+from chaos import absences, cameras, forged, kills, links, replans, sources
 from chaos.hangar import Hangar
 from chaos.judge import Result
 
@@ -114,5 +114,30 @@ SCENARIOS = (
         "kill -9 sensing, live camera, durable custody",
         partial(cameras.killed_with_a_camera, images=10, durable=True),
         partial(cameras.killed_with_a_camera, images=10, durable=True),
+    ),
+    Scenario(
+        "a camera whose stamp stands still",
+        partial(cameras.one_stamp, images=200, stamp_ns=36_858_272_000),
+        partial(cameras.one_stamp, images=12, stamp_ns=36_858_272_000),
+    ),
+    Scenario(
+        "the same run folder with another model",
+        partial(sources.another_model, tiles=200),
+        partial(sources.another_model, tiles=8),
+    ),
+    Scenario(
+        "a folder that grows, sensing killed",
+        partial(sources.growing, tiles=400),
+        partial(sources.growing, tiles=60),
+    ),
+    Scenario(
+        "files that changed between two lives of sensing",
+        partial(sources.changed, tiles=400),
+        partial(sources.changed, tiles=60),
+    ),
+    Scenario(
+        "an unreadable file in the middle",
+        partial(sources.unreadable, tiles=400),
+        partial(sources.unreadable, tiles=60),
     ),
 )

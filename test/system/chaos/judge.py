@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.store import PredictionStore
 
 
@@ -56,20 +57,27 @@ class Rows:
     unknown: int
 
 
-def count_rows(store: Path, labels: Mapping[int, int]) -> Rows:
-    """Count the rows of a store of predictions; `labels` gives the class of each frame that had to come down."""
+def count_rows(store: Path, labels: Mapping[tuple[str, int], int]) -> Rows:
+    """Count the rows of a store of predictions.
+
+    `labels` gives the class of each (source, frame) that had to come down; source "" is that of the run.
+    """
+    run = read_run(store.parent)
+    source = run.facts.source if run is not None else None
+    own = source.source_id if source is not None else ""
+    wanted = {(name or own, frame): label for (name, frame), label in labels.items()}
     opened = PredictionStore(store)
     try:
         tiles = list(opened.read())
     finally:
         opened.close()
-    frames = [tile.key.frame for tile in tiles]
+    frames = [(tile.key.source_id, tile.key.frame) for tile in tiles]
     return Rows(
-        lost=len(labels.keys() - set(frames)),
+        lost=len(wanted.keys() - set(frames)),
         twice=len(frames) - len(set(frames)),
-        wrong=sum(tile.label != labels[tile.key.frame] for tile in tiles if tile.key.frame in labels),
+        wrong=sum(tile.label != wanted[frame] for tile, frame in zip(tiles, frames, strict=True) if frame in wanted),
         suppressed=sum(tile.copies - 1 for tile in tiles),
-        unknown=len(set(frames) - labels.keys()),
+        unknown=len(set(frames) - wanted.keys()),
     )
 
 

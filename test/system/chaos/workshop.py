@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from tiny_material import Material, encoded, picture, save_bag, save_material
 
-from satllm_ros.data.bag_writer import PERIOD_NS, START_NS
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.runtime.tiles import decode_jpeg
@@ -18,10 +17,13 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Cargo:
-    """A bag to fly, and the class that the unsplit model gives to each of its frames, by stamp."""
+    """What to fly, and the class that the unsplit model gives to each frame, by (source, frame).
+
+    Source "" stands for the source of the run.
+    """
 
     material: Material
-    labels: dict[int, int]
+    labels: dict[tuple[str, int], int]
 
 
 class Workshop:
@@ -48,7 +50,14 @@ class Workshop:
             images = (encoded(picture(number)) for number in range(tiles))
             bag = save_bag(self._folder / f"bag_{tiles}", list(images))
             self._bags[tiles] = replace(self._made, bag=bag, bag_tiles=tiles)
-        return Cargo(self._bags[tiles], {START_NS + n * PERIOD_NS: x for n, x in enumerate(self._classes(tiles))})
+        return Cargo(self._bags[tiles], {("", n): label for n, label in enumerate(self._classes(tiles), start=1)})
+
+    def folder(self, path: Path, tiles: int) -> Cargo:
+        """A folder of the same pictures, in this order."""
+        path.mkdir(parents=True)
+        for number in range(tiles):
+            (path / f"{number:05}.jpg").write_bytes(encoded(picture(number)))
+        return self.cargo(tiles)
 
     @cached_property
     def classify(self) -> UnsplitModel:

@@ -1,0 +1,93 @@
+"""Training, folders, bags and satellites: the same file gives the same pixels wherever it is read."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from satllm_ros.data.bag_writer import LabelledFrame, write_bag
+from satllm_ros.data.datasets import load_dataset
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
+from satllm_ros.nodes.frames import Frame, UnreadableFrame, bag_frames, encoded_tiles, folder_frames
+from satllm_ros.runtime.tiles import cut_tiles, decode_tiles
+
+HEIGHT, WIDTH = 16, 24
+PICTURE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+SCALED = PixelRules(pixel_scale=255 / 2750)
+
+
+def file(kind: str, image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def oriented(kind: str, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return file(kind, Image.fromarray(PICTURE), exif=exif)
+
+
+def tiff(samples: np.ndarray, photometric: str) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, samples, photometric=photometric, metadata=None)
+    return buffer.getvalue()
+
+
+FILES: dict[str, tuple[str, bytes, PixelRules]] = {
+    "jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE), subsampling="4:2:0"), AS_DECLARED),
+    "grey jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE[:, :, 0])), AS_DECLARED),
+    "cmyk jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE).convert("CMYK")), AS_DECLARED),
+    **{
+        f"{kind} {n}": (suffix, oriented(kind, n), AS_DECLARED)
+        for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"))
+        for n in (2, 3, 6, 7)
+    },
+    "16-bit tiff": ("tif", tiff(PICTURE.astype(np.uint16) * 10, "rgb"), SCALED),
+    "float tiff": ("tif", tiff(PICTURE.astype(np.float32) * 10, "rgb"), SCALED),
+    "resized": ("png", file("PNG", Image.fromarray(PICTURE)), PixelRules(resize=10)),
+}
+
+
+@pytest.mark.parametrize(("suffix", "data", "rules"), FILES.values(), ids=FILES)
+def test_a_file_gives_the_same_pixels_in_training_and_in_flight(
+    suffix: str, data: bytes, rules: PixelRules, tmp_path: Path
+) -> None:
+    (tmp_path / "set" / "land").mkdir(parents=True)
+    (tmp_path / "set" / "land" / f"a.{suffix}").write_bytes(data)
+    write_bag(tmp_path / "bag", [LabelledFrame(data, 0, "land", "a")])
+
+    trained = load_dataset(tmp_path / "set", "all").with_pixels(rules).image(0)
+    (of_folder,) = folder_frames(tmp_path / "set" / "land", rules)
+    (of_bag,) = bag_frames(tmp_path / "bag", None, rules)
+    for frame in (of_folder, of_bag):
+        assert isinstance(frame, Frame)
+        np.testing.assert_array_equal(frame.rgb, trained)
+        # As one tile: by its own file if that is passed on, else by pixels.
+        height, width = trained.shape[:2]
+        (tile,) = encoded_tiles(frame, height, width, jpeg=frame.jpeg is not None)
+        flown = decode_tiles(memoryview(tile), [len(tile)], height, width, jpeg=frame.jpeg is not None)
+        np.testing.assert_array_equal(flown[0], trained)
+
+
+def test_tiles_of_a_turned_frame_are_those_of_the_upright_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(oriented("PNG", 6))
+    (frame,) = folder_frames(tmp_path)
+    assert isinstance(frame, Frame)
+    first, *_ = cut_tiles(frame.rgb, 8, 8)
+    np.testing.assert_array_equal(first, np.rot90(PICTURE, -1)[:8, :8])
+
+
+@pytest.mark.parametrize("name", ["16-bit tiff", "float tiff"])
+def test_what_training_refuses_flight_refuses_in_the_same_words(name: str, tmp_path: Path) -> None:
+    suffix, data, _ = FILES[name]
+    (tmp_path / "set" / "land").mkdir(parents=True)
+    (tmp_path / "set" / "land" / f"a.{suffix}").write_bytes(data)
+    (frame,) = folder_frames(tmp_path / "set" / "land")
+    assert isinstance(frame, UnreadableFrame)
+    with pytest.raises(ValueError, match="pixel_scale") as caught:
+        load_dataset(tmp_path / "set", "all").image(0)
+    assert str(caught.value).replace("land/", "") == frame.reason
