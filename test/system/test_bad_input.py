@@ -13,6 +13,7 @@ from tiny_material import SIDE, Material, encoded, picture, save_bag, save_model
 
 from satllm_ros import cli
 from satllm_ros.runtime import supervisor
+from satllm_ros.runtime.transports import PROFILE_VARIABLE
 
 Refused = Callable[..., tuple[int, str]]
 BLOCK_S = (0.01,)
@@ -119,6 +120,43 @@ def test_field_that_is_wrong(refused: Refused, changes: dict[str, Any], named: s
 def test_file_that_is_no_mapping(refused: Refused, text: str) -> None:
     code, line = refused(text=text)
     assert code == 2 and "constellation.yaml" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ROS_DOMAIN_ID", "abc"),
+        ("ROS_DOMAIN_ID", "240"),
+        ("RMW_IMPLEMENTATION", "rmw_absent_cpp"),
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF"),
+        (PROFILE_VARIABLE, "/does/not/exist.xml"),
+    ],
+)
+def test_settings_that_cannot_fly(refused: Refused, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    code, line = refused()
+    assert code == 2 and name in line and value in line
+
+
+def test_python_that_finds_another_rclpy(refused: Refused, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "rclpy").mkdir()
+    (tmp_path / "rclpy" / "__init__.py").touch()
+    (tmp_path / "rclpy" / "_rclpy_pybind11.cpython-38-x86_64-linux-gnu.so").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    code, line = refused()
+    assert code == 2 and "cpython-38" in line and "PYTHONPATH" in line
+
+
+def test_run_folder_that_cannot_be_made(refused: Refused) -> None:
+    code, line = refused("--runs", "/proc/1/nothing")
+    assert code == 2 and "/proc/1/nothing cannot be made" in line
+
+
+def test_image_topic_that_chooses_nothing(refused: Refused) -> None:
+    code, line = refused("--image-topic", "/camera")
+    assert code == 2 and "--bag or --camera" in line
+    code, line = refused("--camera", "--image-topic", "no topic")
+    assert code == 2 and "'no topic'" in line
 
 
 def test_process_gives_exit_code_and_no_traceback(tmp_path: Path) -> None:
