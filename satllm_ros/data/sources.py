@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from satllm_ros.data.bag import count_messages, image_topic
+from satllm_ros.data.bag import bag_facts
 from satllm_ros.data.folder import read_folder
 from satllm_ros.data.manifest import CAMERA, Manifest
 
@@ -30,7 +30,12 @@ def take_manifest(kind: str, path: Path, topic: str) -> Manifest:
         files = read_folder(path)
         entries = tuple((file.relative_to(path).as_posix(), file.stat().st_size) for file in files)
         return Manifest(kind, str(path), entries, {})
-    name = image_topic(path, topic or None)
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    entries = tuple((file.name, file.stat().st_size) for file in files)
-    return Manifest(kind, str(path), entries, {"topic": name, "count": count_messages(path, name)})
+    facts = bag_facts(path, topic or None)
+    content = {
+        "topic": facts.topic,
+        "count": facts.messages,
+        "first_ns": facts.first_ns,
+        "last_ns": facts.last_ns,
+        "samples": list(facts.samples),
+    }
+    return Manifest(kind, str(path), facts.files, content)

@@ -15,7 +15,7 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage
 
-from satllm_ros.data.bag import image_topic, read_messages
+from satllm_ros.data.bag import BagDamage, image_topic, read_messages
 from satllm_ros.data.image_errors import ImageError, PixelsRefusedError
 from satllm_ros.data.images import decode_image, jpeg_as_is
 from satllm_ros.data.manifest import Manifest
@@ -25,8 +25,8 @@ from satllm_ros.nodes.qos import message_class
 from satllm_ros.runtime.source_identity import ManifestIdentity
 from satllm_ros.runtime.tiles import cut_tiles, encode_tile
 
-# Causes of an image that is no image, and of one whose samples nobody has said how to read.
-UNREADABLE, REFUSED = "unreadable_image", "refused_pixels"
+# Causes: it is no image; nobody has said how to read its samples; the bag has lost it.
+UNREADABLE, REFUSED, DAMAGED = "unreadable_image", "refused_pixels", "source_damaged"
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,22 @@ def _unreadable(origin: Origin, error: ImageError) -> UnreadableFrame:
 def bag_frames(
     path: Path, topic: str | None, rules: PixelRules = AS_DECLARED, wanted: Collection[int] | None = None
 ) -> Iterator[Frame | UnreadableFrame]:
-    """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1."""
+    """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1.
+
+    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn; not if only some are `wanted`.
+    """
     name = image_topic(path, topic or None)
-    last = max(wanted, default=0) if wanted is not None else None
-    for position, recorded in enumerate(read_messages(path, [name]), start=1):
-        if last is not None and position > last:
+    lost: list[BagDamage] = []
+    for recorded in read_messages(path, [name], lost.append):
+        if wanted is None:
+            yield from _lost(lost, name)
+        elif recorded.position > max(wanted, default=0):
             return
-        if wanted is not None and position not in wanted:
+        elif recorded.position not in wanted:
             continue
-        origin = Origin(position, f"{name}#{position}", None, digest_of(recorded.cdr), recorded.stamp_ns)
+        origin = Origin(
+            recorded.position, f"{name}#{recorded.position}", None, digest_of(recorded.cdr), recorded.stamp_ns
+        )
         # A damaged record ends in rmw's own error, a RuntimeError.
         try:
             message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
@@ -134,6 +141,16 @@ def bag_frames(
             yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")
             continue
         yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)), rules)
+    if wanted is None:
+        yield from _lost(lost, name)
+
+
+def _lost(damages: list[BagDamage], topic: str) -> Iterator[UnreadableFrame]:
+    """What was lost, frame by frame; the list is emptied."""
+    while damages:
+        damage = damages.pop(0)
+        for position in range(damage.position, damage.position + damage.lost):
+            yield UnreadableFrame(Origin(position, f"{topic}#{position}"), damage.sentence, DAMAGED)
 
 
 def folder_frames(

@@ -1,9 +1,9 @@
 """Where every tile of a run is, proved at its end from what each side wrote down by itself.
 
-acquired = delivered + dropped + in custody. What was acquired says sensing's journal, image by image; what was delivered
-say the rows of the ground's store, and each must be a tile of an image that was acquired. Sensing's own words on where
-the others are (dropped for a cause, in flight, stored at a satellite) are *claims*: an acknowledgement may still have
-been under way, and a batch that was given up may come down after all. So a claim explains at most so many tiles that
+acquired = delivered + dropped + in custody. What was acquired says sensing's journal, image by image; what was
+delivered say the rows of the ground's store, and each must be a tile of an image that was acquired. Sensing's own words
+on where the rest are (dropped for a cause, in flight, stored at a satellite) are *claims*: an acknowledgement may still
+have been under way, and a batch that was given up may come down after all. So a claim explains at most so many tiles that
 are not on the ground, and what no claim explains is lost: then the run does not add up, and by how much is said.
 """
 

@@ -185,7 +185,7 @@ def _refuse_old_stores(directory: Path) -> None:
     found += [path.name for pattern in _OLD_PATTERNS for path in directory.glob(pattern)]
     if found:
         raise RunMismatchError(
-            f"run folder {directory} has {found[0]} but no {RUN_DOCUMENT}: an older version of satllm_ros (0.4 or"
+            f"run folder {directory} has {found[0]} but no {RUN_DOCUMENT}: an older version of satllm_ros (0.4.0 or"
             " before) wrote it; go on with that version, or choose another folder"
         )
 
