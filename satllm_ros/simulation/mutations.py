@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from satllm_ros.runtime.custody import Cause, Custody, State, Verdict
-from satllm_ros.runtime.delivery import Acknowledge, GroundProtocol, Origin, Restored, StoreProtocol, Write
+from satllm_ros.runtime.delivery import Acknowledge, GroundProtocol, Origin, StoreProtocol, Write
 from satllm_ros.runtime.identity import BatchId, Envelope, TileKey
 from satllm_ros.runtime.plan import Plan
 from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness

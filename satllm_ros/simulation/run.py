@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from satllm_ros.simulation.end_processes import Ground, Planner
-from satllm_ros.simulation.oracle import Oracle, Violation
 from satllm_ros.simulation.images import Folder, make_image
+from satllm_ros.simulation.oracle import Oracle, Violation
 from satllm_ros.simulation.process import GROUND, MODEL_ID, RUN_ID, SENSING, Process
 from satllm_ros.simulation.satellite_process import Satellite
 from satllm_ros.simulation.scenario import BLOCKS, PLANNER, RESEND_S, Fault, Scenario, Splitter, make_scenario

@@ -11,6 +11,7 @@ import pytest
 from flight import Flight, constellation, started, up, write_constellation
 from tiny_material import CLASSES, SIDE, Material, encoded, picture
 
+from satllm_ros.data.bag_writer import PERIOD_NS, START_NS
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.runtime.batch_store import BatchStore
 from satllm_ros.runtime.run_identity import read_run
