@@ -20,8 +20,8 @@ from std_msgs.msg import Header
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
-from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.data.folder import list_folder
+from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
