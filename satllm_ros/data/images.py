@@ -148,7 +148,7 @@ def _declared(image: Image.Image) -> NDArray[np.uint8]:
         image = image.convert("L")
     elif image.mode not in _BANDS:
         image = image.convert("RGB")
-    samples = np.array(image)
+    samples = np.asarray(image)
     return samples.reshape(*samples.shape[:2], -1)
 
 

@@ -88,7 +88,7 @@ def decode_jpeg(data: bytes, size: tuple[int, int] | None = None) -> NDArray[np.
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             if size is not None and image.size != size[::-1]:
                 raise ImageError(f"is {image.width}x{image.height} pixels, declared {size[1]}x{size[0]}")
-            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except ImageError:
         raise
     # Pillow stumbles over damaged files in many ways; each means that this one cannot be read.

@@ -154,7 +154,7 @@ def _tiles(job: Job, spec: ModelSpec, manifest: Manifest) -> Iterator[tuple[tupl
 
 
 def compare(job: Job, tell: Tell) -> None:
-    """Do what a job asks, and tell; a comparison that cannot be made is told in a sentence, and the next one is made."""
+    """Do what a job asks, and tell; a comparison that cannot be made is told in a sentence, and the next is made."""
     path = Path(job.path)
     try:
         spec = read_spec(Path(job.checkpoint))

@@ -120,16 +120,17 @@ def bag_frames(
 ) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a bag's image topic, in recorded order; a frame is known by its position, from 1.
 
-    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn. With `wanted`, only these positions.
+    Messages that the bag has lost come as one `UnreadableFrame` each, in their turn; not if only some are `wanted`.
     """
     name = image_topic(path, topic or None)
-    last = max(wanted, default=0) if wanted is not None else None
+    last = max(wanted, default=0) if wanted is not None else 0
     lost: list[BagDamage] = []
     for recorded in read_messages(path, [name], lost.append):
-        yield from _lost(lost, name)
-        if last is not None and recorded.position > last:
+        if wanted is None:
+            yield from _lost(lost, name)
+        elif recorded.position > last:
             return
-        if wanted is not None and recorded.position not in wanted:
+        elif recorded.position not in wanted:
             continue
         origin = Origin(
             recorded.position, f"{name}#{recorded.position}", None, digest_of(recorded.cdr), recorded.stamp_ns
@@ -141,7 +142,8 @@ def bag_frames(
             yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")
             continue
         yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)), rules)
-    yield from _lost(lost, name)
+    if wanted is None:
+        yield from _lost(lost, name)
 
 
 def _lost(damages: list[BagDamage], topic: str) -> Iterator[UnreadableFrame]:

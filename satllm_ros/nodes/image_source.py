@@ -51,6 +51,8 @@ PEEKED_FRAMES = 20
 SEARCH_PERIOD_S = 5.0
 # How soon a reader that waits, for room or for an image, notices that there is some.
 ROOM_PERIOD_S = 0.005
+# Lost images that are named in the log one by one, by cause.
+LINES_A_CAUSE = 5
 # A frame that claims more tiles than this has a forged size.
 MAX_FRAME_TILES = 1_000_000
 
@@ -138,6 +140,8 @@ class ImageSource:
         # Of the camera's image that is being cut.
         self._in_hand_tiles = 0
         self._drops: Counter[str] = Counter()
+        # Images lost by cause, for the log.
+        self._lines: Counter[str] = Counter()
         self._rows: list[FrameRow] = []
 
     def peek(self) -> None:
@@ -362,7 +366,15 @@ class ImageSource:
     def _lose(
         self, origin: Origin, cause: str, reason: str, arrival_ns: int, size: tuple[int, int] = (0, 0), tiles: int = 1
     ) -> None:
-        self._node.get_logger().error(f"image {origin.name} of {self.source_id} is dropped ({cause}): {reason}")
+        self._lines[cause] += 1
+        if self._lines[cause] <= LINES_A_CAUSE:
+            self._node.get_logger().error(f"image {origin.name} is dropped ({cause}): {reason}")
+        else:
+            # Every image has its row in the journal; nobody reads a line for each of thousands.
+            self._node.get_logger().error(
+                f"{self._lines[cause]} images dropped ({cause}) so far, the last one {origin.name}: {reason}",
+                throttle_duration_sec=10.0,
+            )
         self._drop(origin, cause, arrival_ns, tiles, size)
 
     def _drop(self, origin: Origin, cause: str, arrival_ns: int, tiles: int, size: tuple[int, int] = (0, 0)) -> None:

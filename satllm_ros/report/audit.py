@@ -1,10 +1,10 @@
 """Where every tile of a run is, proved at its end from what each side wrote down by itself.
 
-acquired = delivered + dropped + in custody. What was acquired says sensing's journal, image by image; what was delivered
-say the rows of the ground's store, and each must be a tile of an image that was acquired. Sensing's own words on where
-the others are (dropped for a cause, in flight, stored at a satellite) are *claims*: an acknowledgement may still have
-been under way, and a batch that was given up may come down after all. So a claim explains at most so many tiles that
-are not on the ground, and what no claim explains is lost: then the run does not add up, and by how much is said.
+acquired = delivered + dropped + in custody. What was acquired says sensing's journal, image by image; what was
+delivered say the rows of the ground's store, and each must be a tile of an image that was acquired. Sensing's own words
+on where the rest are (dropped for a cause, in flight, stored at a satellite) are *claims*: an acknowledgement may still
+have been under way, and a batch that was given up may come down after all. So a claim explains at most so many tiles
+that are not on the ground, and what no claim explains is lost: the run does not add up then, and by how much is said.
 """
 
 from collections import Counter
@@ -76,13 +76,13 @@ class Audit:
         """What does not add up and by how much, in words; empty if all does."""
         words = []
         if self.lost:
-            words.append(f"{self.lost} of {self.acquired} acquired tiles are neither delivered, nor dropped, nor kept")
+            words.append(f"of {self.acquired} acquired tiles, {self.lost} neither delivered, nor dropped, nor in custody")
         if self.foreign:
-            words.append(f"the ground has {self.foreign} predictions of no tile that was acquired")
+            words.append(f"predictions at the ground of no tile that was acquired: {self.foreign}")
         if self.uncounted:
             words.append(f"sensing counted {self.acquired - self.uncounted} tiles, its journal has {self.acquired}")
         if self.ended and self.unread_frames:
-            words.append(f"{self.unread_frames} images of the source were neither acquired nor dropped")
+            words.append(f"images of the source neither acquired nor dropped: {self.unread_frames}")
         return tuple(words)
 
 

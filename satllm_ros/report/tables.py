@@ -108,7 +108,7 @@ def _audit(summary: Summary) -> list[tuple[str, Text]]:
     if audit.adds_up:
         parts = f"{audit.delivered} delivered + {sum(audit.dropped.values())} dropped"
         custody = f"{sum(audit.in_custody.values())} in custody"
-        by = "" if audit.basis == JOURNAL else " (by sensing's count: its journal is on another computer)"
+        by = "" if audit.basis == JOURNAL else " (by sensing's count alone)"
         rows = [("audit", Text(f"{audit.acquired} acquired = {parts} + {custody}{by}"))]
     else:
         rows = [("audit", Text(f"DOES NOT ADD UP: {'; '.join(audit.complaints)}", style="bold red"))]

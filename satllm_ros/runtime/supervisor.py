@@ -39,7 +39,8 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
     Returns
     -------
     int
-        Exit code of the required process; 1 if another one ended the graph; 128 + its number after a signal.
+        Exit code of the required process; 2 if another one refused its input, 1 if it ended the graph otherwise; 128 +
+        its number after a signal.
     """
     stop = threading.Event()
     signals: list[int] = []
@@ -81,7 +82,7 @@ def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[i
             if child.spec.required and code >= 0:
                 return code
             if not _goes_on_after(child, code, respawn, any(c.has_committed() for c in children)):
-                return 1
+                return EXIT_BAD_INPUT if _is_bad_input(child, code) else 1
             _free_shared_memory()
         if satellites and all(child.gone for child in satellites):
             _say("no satellite is left")
@@ -105,7 +106,7 @@ def _tell_unready(children: Sequence[Child], reminder: Reminder) -> None:
 def _goes_on_after(child: Child, code: int, respawn: bool, has_plan: bool) -> bool:
     """Say that a process has died and what follows; whether the graph goes on."""
     name, how = child.spec.name, how_it_ended(code)
-    is_bad_input = code == EXIT_BAD_INPUT and child.lives == 1
+    is_bad_input = _is_bad_input(child, code)
     if code > 0 and (reason := child.reason()):
         how = f"{how}: {reason}"
     is_missed = child.spec.needs_plan and not has_plan
@@ -127,6 +128,11 @@ def _goes_on_after(child: Child, code: int, respawn: bool, has_plan: bool) -> bo
     for line in lines:
         print(f"  {line}", file=sys.stderr)
     return False
+
+
+def _is_bad_input(child: Child, code: int) -> bool:
+    """Whether its first life ended since it refused what it was given: a further one would, too."""
+    return code == EXIT_BAD_INPUT and child.lives == 1
 
 
 def _say(sentence: str) -> None:

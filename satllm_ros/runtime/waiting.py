@@ -85,11 +85,6 @@ def no_image(waited_s: float, view: CameraView, environ: Mapping[str, str]) -> s
     return f"{since}: nobody publishes there, nor images on any other topic{_because(environ)}"
 
 
-def no_peer(waited_s: float, names: Collection[str], environ: Mapping[str, str]) -> str:
-    """That processes of the graph have not been found."""
-    return f"not found after {waited_s:.0f} s: {_names(sorted(names))}{_because(environ)}"
-
-
 @dataclass(frozen=True)
 class PlanView:
     """What sensing sees of a plan that is not active yet.

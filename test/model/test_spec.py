@@ -83,3 +83,14 @@ def test_layer_flops_of_the_plain_vit_by_hand(vit_checkpoint: Path) -> None:
 def test_layer_flops_need_shapes(vit_checkpoint: Path) -> None:
     with pytest.raises(ModelError, match="no tensor shapes"):
         layer_flops(replace(read_spec(vit_checkpoint), shapes={}))
+
+
+@pytest.mark.parametrize(
+    "text", ["bands", "[]", '{"bands": [4, 3]}', '{"scale": 1}', '{"resize": 8, "resampling": "x"}']
+)
+def test_garbled_rules_of_pixels_are_named(member_checkpoint: Path, tmp_path: Path, text: str) -> None:
+    metadata = {key: read_header(member_checkpoint).metadata[key] for key in REQUIRED}
+    garbled = tmp_path / "garbled.safetensors"
+    save_file(load_file(member_checkpoint), garbled, metadata | {"pixels": text})
+    with pytest.raises(ModelError, match="garbled.safetensors: metadata pixels: "):
+        read_spec(garbled)

@@ -131,7 +131,7 @@ def test_the_words_of_the_protocol_survive_the_wire(
     assert convert.report_from(over_the_wire(status)) == report
 
 
-@pytest.mark.parametrize("fields", [{"verdict": 0}, {"verdict": 4}, {"verdict": 3, "cause": 7}])
+@pytest.mark.parametrize("fields", [{"verdict": 0}, {"verdict": 4}, {"verdict": 3, "cause": 8}])
 def test_an_acknowledgement_with_an_unknown_verdict_or_cause_is_refused(fields: dict[str, int]) -> None:
     with pytest.raises(convert.WireError, match="acknowledgement of 'sat1'"):
         convert.ack_from(m.BatchAck(sender="sat1", **fields))
@@ -231,7 +231,7 @@ def test_logits_survive_the_wire() -> None:
         ("classes", 0, Cause.MALFORMED),
         ("classes", 2, Cause.MALFORMED),
         ("classes", 2**32 - 1, Cause.MALFORMED),
-        ("logits", [], Cause.MALFORMED),
+        ("logits", [], Cause.BAD_CRC),
         ("logits", [1.0, 3.0, 2.0, 5.0, 0.0, 4.5], Cause.BAD_CRC),
         ("labels", [1], Cause.MALFORMED),
         ("labels", [1, 2], Cause.MALFORMED),

@@ -13,19 +13,23 @@ from PIL import Image as PictureFile
 from sensor_msgs.msg import CompressedImage, Image
 
 from satllm_ros.data.bag_writer import START_NS, LabelledFrame, write_bag
+from satllm_ros.data.sources import take_manifest
 from satllm_ros.nodes.frames import (
     Frame,
+    Origin,
+    SourceKind,
     UnreadableFrame,
     bag_frames,
-    count_source_frames,
     encoded_tiles,
     folder_frames,
     frame_from,
-    stamp_ns,
+    source_frames,
+    stamp_of,
 )
 from satllm_ros.runtime.tiles import TileError
 
 HEIGHT, WIDTH = 16, 24
+ORIGIN = Origin(5, "camera")
 
 
 def picture() -> np.ndarray:
@@ -47,7 +51,7 @@ def encoded(rgb: np.ndarray, kind: str, **options: object) -> bytes:
 
 
 def rgb_of(message: Image | CompressedImage) -> np.ndarray:
-    frame = frame_from(message, 1)
+    frame = frame_from(message, ORIGIN)
     assert isinstance(frame, Frame), frame
     assert frame.rgb.dtype == np.uint8 and frame.rgb.shape[2] == 3
     return frame.rgb
@@ -95,7 +99,7 @@ def test_what_cv_bridge_makes_is_read_back() -> None:
 
 def test_jpeg_is_kept_as_it_came() -> None:
     data = encoded(picture(), "JPEG", quality=95)
-    frame = frame_from(CompressedImage(format="jpeg", data=data), 1)
+    frame = frame_from(CompressedImage(format="jpeg", data=data), ORIGIN)
     assert isinstance(frame, Frame) and frame.jpeg == data
     assert np.abs(frame.rgb.astype(int) - picture()).mean() < 4
     assert encoded_tiles(frame, HEIGHT, WIDTH, jpeg=True) == [data]
@@ -103,7 +107,7 @@ def test_jpeg_is_kept_as_it_came() -> None:
 
 
 def test_png_is_exact_and_sent_as_jpeg_or_pixels() -> None:
-    frame = frame_from(CompressedImage(format="png", data=encoded(picture(), "PNG")), 1)
+    frame = frame_from(CompressedImage(format="png", data=encoded(picture(), "PNG")), ORIGIN)
     assert isinstance(frame, Frame) and frame.jpeg is None
     np.testing.assert_array_equal(frame.rgb, picture())
     (jpeg,) = encoded_tiles(frame, HEIGHT, WIDTH, jpeg=True)
@@ -114,7 +118,7 @@ def test_png_is_exact_and_sent_as_jpeg_or_pixels() -> None:
 
 def test_frame_smaller_than_a_tile_is_refused() -> None:
     message = image(picture(), "rgb8")
-    frame = frame_from(message, 1)
+    frame = frame_from(message, ORIGIN)
     assert isinstance(frame, Frame)
     with pytest.raises(TileError, match=f"{message.width}x{message.height}"):
         encoded_tiles(frame, HEIGHT + 1, WIDTH, jpeg=False)
@@ -136,7 +140,7 @@ def test_frame_smaller_than_a_tile_is_refused() -> None:
     ids=lambda message: f"{type(message).__name__}-{len(message.data)}",
 )
 def test_unreadable_images_say_why(message: Image | CompressedImage) -> None:
-    frame = frame_from(message, 5)
+    frame = frame_from(message, ORIGIN)
     assert isinstance(frame, UnreadableFrame)
     assert frame.number == 5 and frame.reason
 
@@ -157,38 +161,59 @@ def test_no_image_message_does_harm(
 ) -> None:
     order = int(big_endian)
     message = Image(height=height, width=width, encoding=encoding, step=step, data=data, is_bigendian=order)
-    frame = frame_from(message, 1)
+    frame = frame_from(message, ORIGIN)
     if isinstance(frame, Frame):
         assert frame.rgb.shape == (height, width, 3) and frame.rgb.dtype == np.uint8
 
 
 @pytest.mark.parametrize(
-    ("sec", "nanosec", "number"), [(0, 0, 9), (0, 1, 1), (7, 5, 7_000_000_005), (-1, 0, 9), (-(2**31), 2**32 - 1, 9)]
+    ("sec", "nanosec", "stamp"),
+    [(0, 0, None), (0, 1, 1), (7, 5, 7_000_000_005), (-1, 0, None), (-(2**31), 2**32 - 1, None)],
 )
-def test_frame_is_known_by_its_stamp_or_by_its_place(sec: int, nanosec: int, number: int) -> None:
+def test_a_stamp_is_that_of_a_clock_that_was_set(sec: int, nanosec: int, stamp: int | None) -> None:
     message = image(picture(), "rgb8")
     message.header.stamp.sec, message.header.stamp.nanosec = sec, nanosec
-    frame = frame_from(message, 9)
-    assert frame.number == number
-    assert stamp_ns(message) == (0 if number == 9 else number)
+    assert stamp_of(message) == stamp
 
 
-def test_bag_frames_come_in_order_and_damaged_ones_among_them(tmp_path: Path) -> None:
+def test_bag_frames_are_known_by_their_position_whatever_their_stamps(tmp_path: Path) -> None:
     good = encoded(picture(), "JPEG")
     images = [good, b"\xff\xd8\xff broken", good]
     write_bag(tmp_path / "bag", [LabelledFrame(data, 0, "sea", str(n)) for n, data in enumerate(images)])
     frames = list(bag_frames(tmp_path / "bag", None))
-    assert [type(f) for f in frames] == [Frame, UnreadableFrame, Frame]
-    assert frames[0].number == START_NS and len({f.number for f in frames}) == 3
-    assert count_source_frames("bag", tmp_path / "bag", None) == 3
+    assert [(type(f), f.number) for f in frames] == [(Frame, 1), (UnreadableFrame, 2), (Frame, 3)]
+    assert frames[0].origin.stamp_ns == START_NS
+    assert [f.origin.name.rpartition("#")[2] for f in frames] == ["1", "2", "3"]
+    assert frames[0].origin.digest != frames[1].origin.digest
+    assert [f.number for f in bag_frames(tmp_path / "bag", None, wanted={3})] == [3]
 
 
-def test_folder_frames_come_in_order_of_name(tmp_path: Path) -> None:
+def test_messages_that_a_bag_has_lost_have_their_places(tmp_path: Path) -> None:
+    images = [encoded(picture(), "PNG")] * 40
+    bag = write_bag_files(tmp_path / "bag", images)
+    whole = bag.read_bytes()
+    bag.write_bytes(whole[: len(whole) // 2])
+    frames = list(bag_frames(tmp_path / "bag", None))
+    assert [f.number for f in frames] == [*range(1, len(frames) + 1)]
+    assert isinstance(frames[0], Frame)
+    assert isinstance(frames[-1], UnreadableFrame) and frames[-1].cause == "source_damaged"
+
+
+def write_bag_files(folder: Path, images: list[bytes]) -> Path:
+    """A bag of these images; its storage file."""
+    write_bag(folder, [LabelledFrame(data, 0, "sea", str(n)) for n, data in enumerate(images)])
+    (storage,) = [file for file in folder.iterdir() if file.suffix in (".mcap", ".db3")]
+    return storage
+
+
+def test_folder_frames_come_in_the_manifests_order(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(encoded(picture(), "PNG"))
     (tmp_path / "a.jpg").write_bytes(encoded(picture(), "JPEG"))
     (tmp_path / "c.jpg").write_bytes(b"no image")
-    frames = list(folder_frames(tmp_path))
+    manifest = take_manifest("folder", tmp_path, "")
+    (tmp_path / "0.jpg").write_bytes(encoded(picture(), "JPEG"))
+    frames = list(folder_frames(tmp_path, manifest))
     assert [(type(f), f.number) for f in frames] == [(Frame, 1), (Frame, 2), (UnreadableFrame, 3)]
-    assert "c.jpg" in frames[2].reason
+    assert "c.jpg" in frames[2].reason and frames[2].cause == "unreadable_image"
     np.testing.assert_array_equal(frames[1].rgb, picture())
-    assert count_source_frames("folder", tmp_path, None) == 3
+    assert list(source_frames(SourceKind("folder", tmp_path), manifest))[0].origin == frames[0].origin

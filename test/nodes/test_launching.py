@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 pytest.importorskip("launch_ros")
 
@@ -14,9 +15,11 @@ from launch.launch_description_sources import (
     PythonLaunchDescriptionSource,
     get_launch_description_from_python_launch_file,
 )
+from launch_ros.actions import Node
 
 from satllm_ros.data.bag import BagError
 from satllm_ros.nodes import launching
+from satllm_ros.runtime.transports import PROFILE_VARIABLE
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
 PLAYED = {"bag": "demo", "topic": "", "namespace": "", "play": "true", "rate": ""}
@@ -114,3 +117,37 @@ def test_a_satellite_that_is_launched_again_finds_its_store(tmp_path: Path) -> N
     assert [Path(store_directories(str(run))) for _ in range(2)] == [run, run]
     assert not runs.exists()
     assert len({store_directories("") for _ in range(2)}) == 2 and len(list(runs.glob("2*"))) == 2
+
+
+@pytest.mark.parametrize("file", sorted(LAUNCH.glob("*.launch.py")), ids=lambda file: file.name)
+def test_settings_that_cannot_fly_end_every_launch(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "abc")
+    content = yaml.safe_load((LAUNCH.parent / "config" / "constellation.yaml").read_text())
+    config = tmp_path / "constellation.yaml"
+    config.write_text(yaml.safe_dump(content | {"emulate": {"compute": False, "links": False}}))
+    runs = tmp_path / "runs"
+    arguments = {"bag": "demo", "satellite": "sat1", "config": str(config), "runs": str(runs)}
+    service = LaunchService()
+    service.include_launch_description(
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(file)), launch_arguments=arguments.items())
+    )
+    assert service.run() == 1
+    assert "ROS_DOMAIN_ID is 'abc', which is not a whole number" in caplog.text
+    assert not runs.exists()
+
+
+def test_launched_processes_share_one_choice_of_transports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("ROS_LOG_DIR", raising=False)
+    monkeypatch.setattr("satllm_ros.runtime.transports.free_bytes", lambda _: 0)
+    arguments = {"config": str(LAUNCH.parent / "config" / "constellation.yaml"), "namespace": "", "run": ""}
+    constellation = launching.constellation_of(arguments, on_one_computer=True)
+    made = launching.actions(constellation, arguments | {"runs": str(tmp_path)}, lambda spec: True)
+    nodes = [action for action in made if isinstance(action, Node)]
+    environments = [{k[0].text: v[0].text for k, v in node.additional_env} for node in nodes]
+    assert len(nodes) > 5 and all(environment == environments[0] for environment in environments)
+    assert Path(environments[0][PROFILE_VARIABLE]).name == "fastdds_udp.xml"
+    assert Path(environments[0]["ROS_LOG_DIR"]).is_relative_to(tmp_path)

@@ -1,4 +1,4 @@
-"""Training, folders, bags and satellites: the same file gives the same pixels wherever it is read."""
+"""Training, folders, cameras and satellites: the same file gives the same pixels wherever it is read."""
 
 import io
 from pathlib import Path
@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from sensor_msgs.msg import CompressedImage
 
-from satllm_ros.data.bag_writer import LabelledFrame, write_bag
 from satllm_ros.data.datasets import load_dataset
+from satllm_ros.data.manifest import Manifest
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules
-from satllm_ros.nodes.frames import Frame, UnreadableFrame, bag_frames, encoded_tiles, folder_frames
+from satllm_ros.nodes.frames import Frame, Origin, UnreadableFrame, encoded_tiles, folder_frames, frame_from
 from satllm_ros.runtime.tiles import cut_tiles, decode_tiles
 
 HEIGHT, WIDTH = 16, 24
@@ -52,18 +53,25 @@ FILES: dict[str, tuple[str, bytes, PixelRules]] = {
 }
 
 
+def frame_of_folder(folder: Path, rules: PixelRules = AS_DECLARED) -> Frame | UnreadableFrame:
+    """The frame of the one file in a folder."""
+    (file,) = folder.iterdir()
+    manifest = Manifest("folder", str(folder), ((file.name, file.stat().st_size),), {})
+    (frame,) = folder_frames(folder, manifest, rules)
+    return frame
+
+
 @pytest.mark.parametrize(("suffix", "data", "rules"), FILES.values(), ids=FILES)
 def test_a_file_gives_the_same_pixels_in_training_and_in_flight(
     suffix: str, data: bytes, rules: PixelRules, tmp_path: Path
 ) -> None:
     (tmp_path / "set" / "land").mkdir(parents=True)
     (tmp_path / "set" / "land" / f"a.{suffix}").write_bytes(data)
-    write_bag(tmp_path / "bag", [LabelledFrame(data, 0, "land", "a")])
 
     trained = load_dataset(tmp_path / "set", "all").with_pixels(rules).image(0)
-    (of_folder,) = folder_frames(tmp_path / "set" / "land", rules)
-    (of_bag,) = bag_frames(tmp_path / "bag", None, rules)
-    for frame in (of_folder, of_bag):
+    of_folder = frame_of_folder(tmp_path / "set" / "land", rules)
+    of_camera = frame_from(CompressedImage(data=data), Origin(1, "image"), rules)
+    for frame in (of_folder, of_camera):
         assert isinstance(frame, Frame)
         np.testing.assert_array_equal(frame.rgb, trained)
         # As one tile: by its own file if that is passed on, else by pixels.
@@ -75,7 +83,7 @@ def test_a_file_gives_the_same_pixels_in_training_and_in_flight(
 
 def test_tiles_of_a_turned_frame_are_those_of_the_upright_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(oriented("PNG", 6))
-    (frame,) = folder_frames(tmp_path)
+    frame = frame_of_folder(tmp_path)
     assert isinstance(frame, Frame)
     first, *_ = cut_tiles(frame.rgb, 8, 8)
     np.testing.assert_array_equal(first, np.rot90(PICTURE, -1)[:8, :8])
@@ -86,7 +94,7 @@ def test_what_training_refuses_flight_refuses_in_the_same_words(name: str, tmp_p
     suffix, data, _ = FILES[name]
     (tmp_path / "set" / "land").mkdir(parents=True)
     (tmp_path / "set" / "land" / f"a.{suffix}").write_bytes(data)
-    (frame,) = folder_frames(tmp_path / "set" / "land")
+    frame = frame_of_folder(tmp_path / "set" / "land")
     assert isinstance(frame, UnreadableFrame)
     with pytest.raises(ValueError, match="pixel_scale") as caught:
         load_dataset(tmp_path / "set", "all").image(0)

@@ -85,9 +85,10 @@ def camera_run(others: Others) -> Folder:
     return lay_down(others, Manifest(CAMERA, "", (), {}), camera_source(1))
 
 
-def start(others: Others, *parameters: str) -> subprocess.Popen:
+def start(others: Others, *parameters: str, run: Folder | None = None) -> subprocess.Popen:
+    known = {"run_id": run.run_id} if run is not None else {}
     with (others.folder / "output.txt").open("w") as output:
-        process = others.start_ground(*parameters, stdout=output)
+        process = others.start_ground(*parameters, stdout=output, **known)
     others.until(lambda: "/recorder" in others.diagnostics, "the recorder")
     return process
 
@@ -96,7 +97,7 @@ def fly_bag(others: Others, bag: Path, run: Folder, *parameters: str) -> subproc
     """A bag of which all came down, and sensing says so."""
     run.acquire(*range(1, IMAGES + 1))
     run.deliver(*range(1, IMAGES + 1))
-    process = start(others, "source:=bag", f"path:={bag}", "exit_when_done:=true", *parameters)
+    process = start(others, "source:=bag", f"path:={bag}", "exit_when_done:=true", *parameters, run=run)
     say(
         others,
         m.Ledger(boot_id=1, run_id=run.run_id, acquired_tiles=IMAGES, delivered_tiles=IMAGES, end_of_stream=True),
@@ -139,7 +140,7 @@ def test_a_run_in_which_all_was_dropped_says_why(others: Others, camera_run: Fol
     camera_run.acquire(1, 2, 3, cause="unreadable_image")
     camera_run.acquire(4, tiles=5, cause="camera_overflow")
     camera_run.journal.keep_books(Books(1, 8, 0, {}, {"unreadable_image": 3, "camera_overflow": 5}, 7, closed=True))
-    assert interrupt(start(others, "source:=topic")) == 0
+    assert interrupt(start(others, "source:=topic", run=camera_run)) == 0
     text = printed(others)
     assert "NOTHING FLEW: all 8 tiles were dropped before they were sent" in text
     assert "3 dropped: unreadable_image   5 dropped: camera_overflow" in text
@@ -153,7 +154,7 @@ def test_a_run_in_which_all_was_dropped_says_why(others: Others, camera_run: Fol
 def test_the_last_word_of_sensing_is_waited_for(others: Others, camera_run: Folder) -> None:
     """On a loaded machine a cause came out empty: its ledger had not been heard when all were ended."""
     camera_run.journal.keep_books(Books(1))
-    process = start(others, "source:=topic")
+    process = start(others, "source:=topic", run=camera_run)
     process.send_signal(signal.SIGINT)
     camera_run.acquire(1, cause="unreadable_image")
     camera_run.acquire(2)
@@ -173,7 +174,7 @@ def test_the_last_word_of_sensing_is_waited_for(others: Others, camera_run: Fold
 def test_a_last_word_that_never_comes_is_not_waited_for_long(others: Others, camera_run: Folder) -> None:
     camera_run.acquire(1)
     camera_run.journal.keep_books(Books(1, 1, 0, {"in flight": 1}))
-    assert interrupt(start(others, "source:=topic")) == 0
+    assert interrupt(start(others, "source:=topic", run=camera_run)) == 0
     assert summary(others)["in_custody"] == {"in flight": 1}
 
 
@@ -181,13 +182,13 @@ def test_tiles_that_are_in_no_place_end_a_run_with_1_and_how_many(others: Others
     """All were acknowledged, and three images shared one identity."""
     bag_run.acquire(*range(1, IMAGES + 1))
     bag_run.deliver(*range(1, IMAGES - 1))
-    process = start(others, "source:=bag", f"path:={bag}", "exit_when_done:=true")
+    process = start(others, "source:=bag", f"path:={bag}", "exit_when_done:=true", run=bag_run)
     say(
         others,
         m.Ledger(boot_id=1, run_id=bag_run.run_id, acquired_tiles=IMAGES, delivered_tiles=IMAGES, end_of_stream=True),
     )
     assert ended(others, process) == 1
-    assert "DOES NOT ADD UP: 2 of 8 acquired tiles are neither delivered" in printed(others)
+    assert "DOES NOT ADD UP: of 8 acquired tiles, 2 neither delivered" in printed(others)
     written = summary(others)
     assert (written["audit"]["lost"], written["tiles"]["lost"], written["complete"]) == (2, 2, False)
 
@@ -196,8 +197,8 @@ def test_a_run_that_is_stopped_and_does_not_add_up_ends_with_1(others: Others, c
     camera_run.acquire(1)
     camera_run.deliver(2)
     camera_run.journal.keep_books(Books(1, 1, 1, closed=True))
-    assert interrupt(start(others, "source:=topic")) == 1
-    assert "the ground has 1 predictions of no tile that was acquired" in " ".join(printed(others).split())
+    assert interrupt(start(others, "source:=topic", run=camera_run)) == 1
+    assert "predictions at the ground of no tile that was acquired: 1" in " ".join(printed(others).split())
 
 
 def test_an_image_of_the_source_that_nobody_acquired_does_not_add_up(
@@ -205,11 +206,11 @@ def test_an_image_of_the_source_that_nobody_acquired_does_not_add_up(
 ) -> None:
     bag_run.acquire(*range(1, IMAGES))
     bag_run.deliver(*range(1, IMAGES))
-    process = start(others, "source:=bag", f"path:={bag}", "exit_when_done:=true")
+    process = start(others, "source:=bag", f"path:={bag}", "exit_when_done:=true", run=bag_run)
     books = m.Ledger(boot_id=1, run_id=bag_run.run_id, acquired_tiles=7, delivered_tiles=7, end_of_stream=True)
     say(others, books)
     assert ended(others, process) == 1
-    assert summary(others)["audit"]["complaints"] == ["1 images of the source were neither acquired nor dropped"]
+    assert summary(others)["audit"]["complaints"] == ["images of the source neither acquired nor dropped: 1"]
 
 
 @pytest.mark.parametrize("stamps", ["believable", "one missing"])
@@ -220,7 +221,7 @@ def test_delays_are_all_of_one_clock(others: Others, camera_run: Folder, stamps:
         camera_run.acquire(frame, stamp_ns=ARRIVED_NS + frame - 10**9 if is_stamped else None)
     camera_run.deliver(1, 2, 3)
     camera_run.journal.keep_books(Books(1, 3, 3, closed=True))
-    assert interrupt(start(others, "source:=topic")) == 0
+    assert interrupt(start(others, "source:=topic", run=camera_run)) == 0
     written = summary(others)
     expected = ("stamp", 3.0) if stamps == "believable" else ("arrival", 2.0)
     assert (written["acquisition"], written["delay_s"]["p50"]) == (expected[0], pytest.approx(expected[1], abs=1e-6))
@@ -251,7 +252,10 @@ def comparisons(others: Others) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(entry / "cwd") == str(others.folder) and b"comparison" in (entry / "cmdline").read_bytes():
+            if (
+                os.readlink(entry / "cwd") == str(others.folder)
+                and b"satllm_ros/comparison" in (entry / "cmdline").read_bytes()
+            ):
                 found.append(int(entry.name))
         except OSError:
             continue

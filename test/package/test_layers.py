@@ -15,6 +15,7 @@ ROS = {
 GENERATED = {"satllm_ros.msg", "satllm_ros.srv", "satllm_ros.action"}
 WITHOUT_TORCH = (
     "satllm_ros.assets_path",
+    "satllm_ros.checks",
     "satllm_ros.compression",
     "satllm_ros.data.bag",
     "satllm_ros.interfaces",

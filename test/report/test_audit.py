@@ -104,7 +104,7 @@ def test_a_tile_that_vanishes_is_lost_and_by_how_much_is_said(world: World, data
     gone = data.draw(st.sets(st.sampled_from(world.arrived), min_size=1))
     audit = audit_journal(world.frames, set(world.arrived) - gone, [world.account()], rereads=True)
     assert (audit.adds_up, audit.lost) == (False, len(gone))
-    assert f"{len(gone)} of {audit.acquired} acquired tiles are neither" in audit.complaints[0]
+    assert f"of {audit.acquired} acquired tiles, {len(gone)} neither" in audit.complaints[0]
     assert audit.acquired == total(audit)
 
 
@@ -146,7 +146,7 @@ def test_images_of_the_manifest_that_nobody_saw_are_a_fault_only_at_the_end() ->
     stopped = audit_journal(frames, arrived, [account], rereads=True, frames_total=5)
     assert stopped.adds_up and stopped.unread_frames == 3
     ended = audit_journal(frames, arrived, [replace(account, ended=True)], rereads=True, frames_total=5)
-    assert ended.complaints == ("3 images of the source were neither acquired nor dropped",)
+    assert ended.complaints == ("images of the source neither acquired nor dropped: 3",)
     # Where reading broke off, that is the cause, and it is in the sum.
     broken = [*frames, image(3, cause="source_damaged")]
     account = replace(account, acquired=3, dropped_before={"source_damaged": 1}, ended=True)
@@ -230,7 +230,7 @@ def test_without_a_journal_sensing_s_counts_are_held_against_the_ground_s_rows()
     audit = audit_ledger(sent=8, received=7, **kept)
     assert audit.adds_up and (audit.acquired, audit.delivered, audit.in_custody) == (10, 7, {IN_FLIGHT: 1})
     assert audit_ledger(sent=8, received=1, **kept).complaints == (
-        "5 of 10 acquired tiles are neither delivered, nor dropped, nor kept",
+        "of 10 acquired tiles, 5 neither delivered, nor dropped, nor in custody",
     )
     assert audit_ledger(sent=8, received=9, **kept).foreign == 1
     lives = [Account(1, acquired=9, delivered=1), Account(2, acquired=4, lost=3, delivered=2, in_custody={STORED: 2})]

@@ -203,7 +203,7 @@ def test_report_command_fails_for_an_incomplete_run(run: RunRecord, tmp_path: Pa
     write_run(run, tmp_path)
     assert _satllm("report", str(tmp_path)) == 1
     told = capsys.readouterr().out
-    assert "127 of 128 tiles" in told and "DOES NOT ADD UP: 1 of 128 acquired tiles" in told
+    assert "127 of 128 tiles" in told and "DOES NOT ADD UP: of 128 acquired tiles, 1 neither" in told
 
 
 def test_a_picture_that_fails_and_a_full_disk_leave_the_figures(

@@ -150,7 +150,7 @@ def test_a_run_that_does_not_add_up_is_not_complete(run: RunRecord) -> None:
     content = summarise(run).to_json()
     assert content["complete"] is False
     assert content["audit"]["adds_up"] is False and content["audit"]["foreign"] == 1
-    assert content["audit"]["complaints"] == ["the ground has 1 predictions of no tile that was acquired"]
+    assert content["audit"]["complaints"] == ["predictions at the ground of no tile that was acquired: 1"]
 
 
 def test_a_sample_is_judged_by_what_was_flown_on_the_same_tiles(run: RunRecord) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_material import CLASSES, SIDE, Material, encoded, picture
 from satllm_ros.data.bag_writer import PERIOD_NS, START_NS
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.runtime.batch_store import BatchStore
+from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.store import PredictionStore
 from satllm_ros.runtime.tiles import decode_jpeg
 
@@ -97,13 +99,45 @@ def test_times_are_measured_beside_predicted(summary: dict[str, Any]) -> None:
 
 
 def test_results_hold_a_row_per_tile(rows: list[dict[str, str]], material: Material) -> None:
-    stamps = [START_NS + n * PERIOD_NS for n in range(material.bag_tiles)]
-    assert sorted((int(r["frame"]), r["tile_index"]) for r in rows) == [(stamp, "0") for stamp in stamps]
+    numbers = range(1, material.bag_tiles + 1)
+    assert sorted((int(r["frame"]), r["tile_index"]) for r in rows) == [(number, "0") for number in numbers]
     for row in rows:
-        number = stamps.index(int(row["frame"]))
+        number = int(row["frame"]) - 1
         assert row["truth"] == str(number % len(CLASSES))
         assert row["class_name"] == CLASSES[int(row["label"])]
         assert row["copies"] == "1"
+
+
+def test_a_row_leads_to_its_message_its_pixels_and_what_made_it(
+    rows: list[dict[str, str]], flown: Flight, spec: ModelSpec
+) -> None:
+    run = read_run(flown.latest)
+    assert run is not None and run.facts.source is not None
+    for row in rows:
+        number = int(row["frame"])
+        assert row["source_id"] == run.facts.source.source_id
+        assert row["name"].endswith(f"#{number}")
+        assert (row["frame_width"], row["frame_height"]) == (str(SIDE), str(SIDE))
+        assert [row[name] for name in ("tile_row", "tile_column", "x", "y")] == ["0"] * 4
+        assert (row["width"], row["height"]) == (str(SIDE), str(SIDE))
+        stamp_ns = START_NS + (number - 1) * PERIOD_NS
+        moment = datetime.fromtimestamp(stamp_ns // 10**9, tz=timezone.utc)
+        assert row["stamp_utc"] == f"{moment:%Y-%m-%dT%H:%M:%S}.{stamp_ns % 10**9:09d}Z"
+        assert row["arrival_utc"].endswith("Z") and row["arrival_utc"] > "2026"
+        assert (row["model_id"], row["satellites"], row["format"]) == (spec.model_id, "sat1>sat2>sat3", "2")
+        assert len(row["plan_hash"]) == 16 and row["plan_epoch"].count(".") == 1
+
+
+def test_every_tile_is_accounted_for(summary: dict[str, Any], material: Material, flown: Flight) -> None:
+    audit, tiles = summary["audit"], material.bag_tiles
+    assert audit["adds_up"] and audit["basis"] == "journal" and audit["ended"]
+    assert (audit["acquired"], audit["delivered"], audit["dropped"], audit["in_custody"]) == (tiles, tiles, {}, {})
+    assert f"{tiles} acquired = {tiles} delivered + 0 dropped + 0 in custody" in flown.output
+
+
+def test_all_times_begin_at_the_arrival_since_the_stamps_are_old(summary: dict[str, Any]) -> None:
+    assert summary["acquisition"] == "arrival"
+    assert "48 of 48 are more than 10 s before their arrival" in summary["acquisition_reason"]
 
 
 def test_flown_and_unsplit_model_agree(
@@ -147,7 +181,8 @@ def test_run_leaves_its_files(flown: Flight) -> None:
     latest = flown.runs / "latest"
     assert latest.is_symlink() and latest.resolve().parent == flown.runs.resolve()
     assert (latest / "timeline.png").read_bytes().startswith(b"\x89PNG\r\n")
-    assert {log.stem for log in (latest / "logs").iterdir()} == {"sat1", "sat2", "sat3", "link", "planner", "sensing"}
+    logs = {"sat1", "sat2", "sat3", "link", "planner", "sensing", "comparison"}
+    assert {log.stem for log in (latest / "logs").iterdir()} == logs
 
 
 def test_terminal_shows_plan_progress_and_report(flown: Flight) -> None:

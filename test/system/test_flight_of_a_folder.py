@@ -12,6 +12,7 @@ from PIL import Image
 from tiny_material import BLOCKS, SIDE, Material, encoded, picture
 
 from satllm_ros import interfaces as graph
+from satllm_ros.data.sources import take_manifest
 
 NAMESPACE = "fleet/a"
 NODES = {
@@ -74,6 +75,7 @@ def test_folder_flies_at_own_speed_inside_a_namespace(material: Material, tmp_pa
         assert satellite["compute_s"] >= satellite["compute_real_s"] > 0 and not satellite["emulated"]
     with (flight.latest / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["source_id"] for row in rows} == {"images"}
+    source_id = take_manifest("folder", tmp_path / "images", "").source_id
+    assert {row["source_id"] for row in rows} == {source_id} and summary["audit"]["adds_up"]
     assert Counter(int(row["frame"]) for row in rows) == Counter(dict(enumerate(tiles, start=1)))
     assert sorted(int(row["tile_index"]) for row in rows if row["frame"] == "3") == list(range(6))

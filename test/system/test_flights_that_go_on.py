@@ -81,7 +81,7 @@ def test_a_bag_is_replayed_under_simulated_time(material: Material, tmp_path: Pa
                 )
                 heard = len(ledgers)
         observer.until(lambda: ledgers[-1].delivered_tiles == material.bag_tiles, "all tiles to be delivered")
-        assert sorted({f for p in predictions for f in p.envelope.frames}) == played
+        assert sorted({f for p in predictions for f in p.envelope.frames}) == [*range(1, len(played) + 1)]
         # Everything says the time of the bag, also once its clock stands still.
         last = ledgers[-1].header.stamp
         assert played[0] <= last.sec * 10**9 + last.nanosec <= played[-1]
