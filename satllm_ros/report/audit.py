@@ -76,7 +76,9 @@ class Audit:
         """What does not add up and by how much, in words; empty if all does."""
         words = []
         if self.lost:
-            words.append(f"of {self.acquired} acquired tiles, {self.lost} neither delivered, nor dropped, nor in custody")
+            words.append(
+                f"of {self.acquired} acquired tiles, {self.lost} neither delivered, nor dropped, nor in custody"
+            )
         if self.foreign:
             words.append(f"predictions at the ground of no tile that was acquired: {self.foreign}")
         if self.uncounted:

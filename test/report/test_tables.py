@@ -62,7 +62,9 @@ def test_trouble_is_spelled_out(run: RunRecord) -> None:
     run.dropped = {"unreadable": 4}
     run.audit = Audit("journal", 132, 127, dropped={"unreadable": 4}, lost=1, unheard_frames=220, unread_frames=7)
     text = printed(run)
-    assert "audit       DOES NOT ADD UP: of 132 acquired tiles, 1 neither delivered, nor dropped, nor in custody" in text
+    assert (
+        "audit       DOES NOT ADD UP: of 132 acquired tiles, 1 neither delivered, nor dropped, nor in custody" in text
+    )
     assert "not heard   220 images that the camera published" in text
     assert "not read    7 images of the source, as the run ended before" in text
     assert "INCOMPLETE: 127 of 128 tiles came down" in text
