@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,7 @@ class Camera:
         self._gaps = SequenceGaps()
         self._subscriptions: dict[str, Subscription] = {}
         self._wanted = ""
+        self._first_s = 0.0
         self.heard_images = 0
         if not topic:
             for candidate in TYPES.values():
@@ -85,16 +87,24 @@ class Camera:
         if not self.heard_images:
             self._choose(name)
         self.heard_images += 1
-        number = info.get("publication_sequence_number")
-        # Not every middleware and distribution numbers its messages.
-        if number is not None and (gap := self._gaps.note(repr(info.get("publisher_gid")).encode(), number)):
-            self._node.counters.add("unheard_images", gap)
-            self._node.get_logger().warning(
-                f"{self._gaps.missing} images of {name} were published and not heard so far, {self.heard_images} were:"
-                " the camera is faster than this computer takes them",
-                throttle_duration_sec=10.0,
-            )
+        self._count_unheard(info, name)
         self._on_image(message, name)
+
+    def _count_unheard(self, info: dict[str, Any], name: str) -> None:
+        number = info.get("publication_sequence_number")
+        now_s = time.monotonic()
+        self._first_s = self._first_s or now_s
+        # Not every middleware and distribution numbers its messages.
+        if number is None or not (gap := self._gaps.note(repr(info.get("publisher_gid")).encode(), number)):
+            return
+        self._node.counters.add("unheard_images", gap)
+        heard_per_s = (self.heard_images - 1) / max(now_s - self._first_s, 1e-3)
+        sent_per_s = heard_per_s + self._gaps.missing / max(now_s - self._first_s, 1e-3)
+        self._node.get_logger().warning(
+            f"{self._gaps.missing} images of {name} were published and not heard so far: about {sent_per_s:.1f} come a"
+            f" second, and {heard_per_s:.1f} get through; fewer or smaller ones would, or compressed ones",
+            throttle_duration_sec=10.0,
+        )
 
     def _choose(self, name: str) -> None:
         for other in [other for other in self._subscriptions if other != name]:

@@ -137,6 +137,8 @@ class ImageSource:
         self._uploaded_bytes = 0
         self._peeked_tile_bytes = 0.0
         self._peeked_frame_tiles = 0.0
+        self._taken_tiles = 0
+        self._first_taken_s: float | None = None
         # Of the camera's image that is being cut.
         self._in_hand_tiles = 0
         self._drops: Counter[str] = Counter()
@@ -200,17 +202,19 @@ class ImageSource:
             self._drop(lost.origin, "camera_overflow", lost.arrival_ns, lost_tiles)
         if dropped:
             # Said once in a while: at 30 images a second every line would be one too many.
-            self._node.get_logger().warning(
-                f"the camera is faster than the chain: images are dropped whole, oldest first, {self._drops_of_camera}"
-                " tiles so far",
-                throttle_duration_sec=10.0,
-            )
+            self._node.get_logger().warning(self._overflow_sentence(tiles), throttle_duration_sec=10.0)
 
     def take(self, now_s: float) -> list[Tile]:
         """Tiles of the next batch, empty while it is incomplete; raises `sqlite3.Error` if the journal fails."""
         with self._lock:
             self._write_rows()
-            return self._buffer.take(now_s)
+            tiles = self._buffer.take(now_s)
+            if tiles and self._first_taken_s is None:
+                # What is taken first fills the chain, and says nothing of its speed.
+                self._first_taken_s = now_s
+            elif tiles:
+                self._taken_tiles += len(tiles)
+            return tiles
 
     def note_frames(self) -> None:
         """Write what is known of frames to the journal; raises `sqlite3.Error` if it cannot be written."""
@@ -254,10 +258,14 @@ class ImageSource:
     def _path(self) -> str:
         return str(self._what.path)
 
-    @property
-    def _drops_of_camera(self) -> int:
+    def _overflow_sentence(self, tiles: int) -> str:
         with self._lock:
-            return self._drops["camera_overflow"]
+            dropped, taken = self._drops["camera_overflow"], self._taken_tiles
+        sentence = f"the camera is faster than the chain: {dropped} tiles dropped so far, by whole images, oldest first"
+        if self._first_taken_s is None or not taken:
+            return f"{sentence}; nothing flies yet"
+        per_s = taken / max(time.monotonic() - self._first_taken_s, 1e-3)
+        return f"{sentence}; it takes {per_s:.1f} tiles/s, so {per_s / tiles:.2g} images/s of {tiles} tiles would do"
 
     def _frames(self) -> Iterator[Frame | UnreadableFrame]:
         assert self._manifest is not None

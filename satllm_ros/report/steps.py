@@ -22,7 +22,8 @@ class StepProgress:
         self._console, self._what, self._unit, self._interval_s = console, what, unit, interval_s
         self._rate = RateMeter()
         self._printed_s: float | None = None
-        self._line = self._printed = ""
+        self._line = ""
+        self._done = self._printed_done = -1
 
     def is_of(self, what: str) -> bool:
         """Whether it shows the step of this name."""
@@ -31,6 +32,7 @@ class StepProgress:
     def update(self, now_s: float, done: int, total: int) -> None:
         """So many of `total` are done at `now_s` [s], a steady clock; a total of 0 is unknown."""
         self._rate.update(now_s, done)
+        self._done = done
         of_total = f" of {total} ({100 * done // total} %)" if total else ""
         self._line = f"{self._what}: {done}{of_total} {self._unit}"
         per_s = self._rate.per_s(now_s)
@@ -42,11 +44,11 @@ class StepProgress:
 
     def end(self) -> None:
         """Show what was last told."""
-        if self._line != self._printed:
+        if self._done != self._printed_done:
             self._print()
 
     def _print(self) -> None:
-        self._printed = self._line
+        self._printed_done = self._done
         self._console.print(self._line, highlight=False, markup=False, soft_wrap=True)
 
 

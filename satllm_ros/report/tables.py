@@ -123,10 +123,11 @@ def _audit(summary: Summary) -> list[tuple[str, Text]]:
 def _comparison(summary: Summary) -> list[tuple[str, Text]]:
     accuracy, rows = summary.accuracy, []
     flown = Text("flown ").append(units.percent(accuracy.flown, 2), style="bold")
-    flown.append(f"   unsplit and uncompressed {units.percent(accuracy.reference, 2)}")
+    there = " on the sample" if accuracy.agreement_interval is not None else ""
+    flown.append(f"   unsplit and uncompressed {units.percent(accuracy.reference, 2)}{there}")
     if accuracy.flown_on_reference is not None and accuracy.reference is not None:
         # Of the same tiles: that of different ones would be chance.
-        flown.append(f"   difference {100 * (accuracy.flown_on_reference - accuracy.reference):+.2f} points")
+        flown.append(f"   difference {100 * (accuracy.flown_on_reference - accuracy.reference):+.2f} points{there}")
     if (accuracy.flown, accuracy.reference) != (None, None):
         rows.append(("accuracy", flown))
     if accuracy.agreement is not None:

@@ -99,6 +99,11 @@ class Child:
             return None
         return self._process.poll()
 
+    @property
+    def failed(self) -> bool:
+        """Whether its last life ended with an exit code that is not 0, rather than by a signal."""
+        return self._process is not None and (self._process.poll() or 0) > 0
+
     def waits_for(self) -> str:
         """What keeps a living process from being ready, in its own words; empty if it is ready, or not alive."""
         self._words.read()

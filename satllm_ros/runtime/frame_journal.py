@@ -35,6 +35,14 @@ CREATE TABLE frames (
 CREATE TABLE books (boot_id TEXT PRIMARY KEY, place INTEGER NOT NULL, content TEXT NOT NULL)
 """
 _COLUMNS = "source_id, frame, name, height, width, tiles, stamp_ns, arrival_ns, digest, cause"
+# Tiles of the first reading may have come down: their delay counts from it.
+_WRITE = f"""
+INSERT INTO frames ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT (source_id, frame) DO UPDATE SET
+    name = excluded.name, height = excluded.height, width = excluded.width, tiles = excluded.tiles,
+    stamp_ns = excluded.stamp_ns, arrival_ns = MIN(arrival_ns, excluded.arrival_ns), digest = excluded.digest,
+    cause = excluded.cause
+"""
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ class FrameJournal:
         return {int(frame): digest for frame, digest in rows}
 
     def write(self, rows: Iterable[FrameRow]) -> None:
-        """Note frames; one that is there is replaced, as when a source is read again.
+        """Note frames; one that is there is replaced, as when a source is read again, but for its first arrival.
 
         Raises
         ------
@@ -143,7 +151,7 @@ class FrameJournal:
         # As text: SQLite's integers have a sign, a frame uses all 64 bits.
         values = [(source, str(frame), *rest) for source, frame, *rest in values]
         with self._lock, self._database:
-            self._database.executemany(f"INSERT OR REPLACE INTO frames ({_COLUMNS}) VALUES (?{',?' * 9})", values)
+            self._database.executemany(_WRITE, values)
 
     def keep_books(self, books: Books) -> None:
         """Replace the books of this life; raises `sqlite3.Error` if the disk is full or broken."""

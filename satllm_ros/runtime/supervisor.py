@@ -39,8 +39,8 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
     Returns
     -------
     int
-        Exit code of the required process; 2 if another one refused its input, 1 if it ended the graph otherwise; 128 +
-        its number after a signal.
+        Exit code of the required process; 2 if another one refused its input, 1 if it ended the graph otherwise. After
+        a signal 128 + its number, or 1 if the required process found something wrong on its way out.
     """
     stop = threading.Event()
     signals: list[int] = []
@@ -60,7 +60,9 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
             child = Child(spec, root, run_directory, environment)
             child.start()
             children.append(child)
-        return _watch(children, stop, signals, respawn)
+        code = _watch(children, stop, signals, respawn)
+        _end(children)
+        return 1 if signals and any(child.spec.required and child.failed for child in children) else code
     finally:
         _end(children)
         _free_shared_memory()

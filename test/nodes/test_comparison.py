@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,5 +135,5 @@ def test_another_source_is_not_compared(tmp_path: Path) -> None:
     told = told_by(job_of("bag", bag, ((1, 0),), source_id="0" * 16))
     assert told["failed"] == f"no comparison with the source: {bag} is not the source that was flown"
     assert "truth" not in told and "reference" not in told
-    told = told_by(job_of("bag", bag, ((1, 0),), path=str(tmp_path / "gone")))
+    told = told_by(replace(job_of("bag", bag, ((1, 0),)), path=str(tmp_path / "gone")))
     assert "gone" in told["failed"]
