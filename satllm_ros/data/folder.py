@@ -10,10 +10,10 @@ from typing import Any
 
 from satllm_ros.data.natural_order import natural_key
 
-# What Pillow reads on every platform and what is one picture of pixels: not GIF, which is a film as often as not.
+# What `decode_image` reads, but for GIF, which is a film as often as not.
 IMAGE_EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"),
-    *(".jp2", ".j2k", ".jpx", ".jpf", ".ppm", ".pgm", ".pnm"),
+    *(".jp2", ".j2k", ".jpx", ".jpf"),
 )
 # Names told of each reason: enough to know which files these are.
 _NAMED = 3

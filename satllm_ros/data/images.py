@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from satllm_ros.data import jpeg, png, tiff
+from satllm_ros.data import jpeg, jpeg2000, png, tiff
 from satllm_ros.data.exif import exif_orientation
 from satllm_ros.data.image_errors import ImageError, PixelsRefusedError
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules
@@ -36,7 +36,7 @@ def decode_image(data: bytes, name: str, rules: PixelRules = AS_DECLARED) -> NDA
     Parameters
     ----------
     data
-        The file's bytes (JPEG, PNG or TIFF; BMP, GIF and WebP too).
+        The file's bytes (JPEG, PNG or TIFF; JPEG 2000, BMP, GIF and WebP too).
     name
         What to call the image in an error.
     rules
@@ -95,6 +95,12 @@ def _read(data: bytes, rules: PixelRules) -> Read:
         if header.bits != 8:
             raise PixelsRefusedError(f"has {header.bits} bits a channel; JPEG files of 8 bits are read")
         return *_read_with_pillow(data, ("JPEG",), rules)[:2], header.orientation
+    if data.startswith(jpeg2000.STARTS):
+        stored = jpeg2000.read_jpeg2000_header(data)
+        if stored.bits > 8 or stored.is_signed:
+            what = f"{stored.bits} bits a channel{', signed' if stored.is_signed else ''}"
+            raise PixelsRefusedError(f"has {what}; JPEG 2000 files of 8 bits are read, wider samples from TIFF")
+        return _read_with_pillow(data, ("JPEG2000",), rules)
     return _read_with_pillow(data, _OTHER_FORMATS, rules)
 
 

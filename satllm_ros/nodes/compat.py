@@ -14,10 +14,7 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-__all__ = [
-    *("PublisherEventCallbacks", "SubscriptionEventCallbacks"),
-    *("after_parameters_set", "given_parameters"),
-]
+__all__ = ["PublisherEventCallbacks", "SubscriptionEventCallbacks", "after_parameters_set", "given_parameters"]
 
 
 def given_parameters(node: Node) -> dict[str, Any]:

@@ -25,6 +25,15 @@ def test_the_shipped_constellation_loads(shipped_path: Path, shipped: dict[str, 
     assert (constellation.emulate_compute, constellation.emulate_links) == (True, True)
 
 
+@pytest.mark.parametrize(("written", "number"), [("1e9", 1e9), ("2.5e8", 2.5e8), ("1000000000", 1e9), ("1.0e+9", 1e9)])
+def test_a_number_may_be_written_in_every_way(written: str, number: float, shipped_path: Path, tmp_path: Path) -> None:
+    text = shipped_path.read_text()
+    place = text.index("rate_bps: ") + len("rate_bps: ")
+    end = min(text.index(sign, place) for sign in ",}\n")
+    (tmp_path / "a.yaml").write_text(text[:place] + written + text[end:])
+    assert load_constellation(tmp_path / "a.yaml").links["upload"].rate_bps == number
+
+
 MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     *(
         (key, (key,), ABSENT)
@@ -89,6 +98,8 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("links: unknown field 'ils'", ("links", "ils"), {"rate_bps": 1.0, "propagation_s": 0.0}),
     ("source: rate", ("source", "rate"), -1),
     ("source: rate", ("source", "rate"), "fast"),
+    ("source: recursive", ("source", "recursive"), "yes"),
+    ("source: recursive", ("source", "recursive"), 1),
     ("source: bands is (4, 3); one or three numbers", ("source", "bands"), [4, 3]),
     ("source: bands is '4,3,2'", ("source", "bands"), "4,3,2"),
     ("source: bands is (4, 3, 0)", ("source", "bands"), [4, 3, 0]),

@@ -232,7 +232,7 @@ def test_it_does_not_start_with_an_unacceptable_parameter(
         ({"share": 1.5}, "share"),
         ({"share": float("nan")}, "share"),
         ({"count": 0}, "count"),
-        ({"count": "three"}, "type"),
+        ({"count": "three"}, "parameter count is 'three'; allowed is a whole number, 1 or more"),
         ({"fixed": "changed"}, "read-only"),
         ({"mode": "fast", "share": 0.0}, "fast needs a share"),
     ],

@@ -197,3 +197,12 @@ def test_flight_without_a_single_good_image_ends_at_once(material: Material, tmp
         assert flight.left_behind() == ([], [])
     assert "none of the 3 images" in flight.errors and "sensing ended early with exit code 2" in flight.errors
     assert "Traceback" not in flight.errors + flight.logs
+
+
+def test_a_folder_of_folders_is_refused_with_their_names(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "classes" / "Forest").mkdir(parents=True)
+    (tmp_path / "classes" / "Forest" / "1.jpg").write_bytes(encoded(picture(0)))
+    code, line = refused("--images", tmp_path / "classes")
+    assert code == 2 and "holds no image but 1 folder (Forest): use --recursive" in line
+    code, line = refused("--recursive")
+    assert code == 2 and "give --images as well" in line
