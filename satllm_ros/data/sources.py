@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from satllm_ros.data.bag import bag_facts
@@ -29,8 +31,7 @@ def take_manifest(kind: str, path: Path, topic: str, *, recursive: bool = False)
     if kind == "topic":
         return Manifest(CAMERA, topic, (), {})
     if kind == "folder":
-        files = list_folder(path, recursive=recursive).files
-        return Manifest(kind, str(path), tuple((file, (path / file).stat().st_size) for file in files), {})
+        return Manifest(kind, str(path), tuple(_sizes(path, list_folder(path, recursive=recursive).files)), {})
     facts = bag_facts(path, topic or None)
     content = {
         "topic": facts.topic,
@@ -40,3 +41,10 @@ def take_manifest(kind: str, path: Path, topic: str, *, recursive: bool = False)
         "samples": list(facts.samples),
     }
     return Manifest(kind, str(path), facts.files, content)
+
+
+def _sizes(folder: Path, files: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Files and their sizes [byte]; one that has gone since it was listed is not of the source."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield file, (folder / file).stat().st_size

@@ -274,7 +274,8 @@ class ImageSource:
     def _pieces(self, frame: Frame | UnreadableFrame) -> tuple[list[bytes], str]:
         """Tiles of a frame as they are sent; or none, and why."""
         if isinstance(frame, UnreadableFrame):
-            return [], f"{frame.origin.name}: {frame.reason}"
+            named = frame.origin.name in frame.reason
+            return [], frame.reason if named else f"{frame.origin.name}: {frame.reason}"
         try:
             return encoded_tiles(frame, self._height, self._width, jpeg=self._jpeg), ""
         except TileError as error:
