@@ -51,3 +51,32 @@ def test_a_run_and_a_folder_of_runs_exclude_each_other(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit, match="2"):
         cli.main(["up", "--run", "mission", "--runs", "runs"])
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_run_of_something_else_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(preflight, "check", lambda constellation: None)
+    flown: list[Path] = []
+    monkeypatch.setattr(
+        supervisor, "run_graph", lambda specs, *, run_directory, **others: flown.append(run_directory) or 0
+    )
+    for day in ("day1", "day2"):
+        (tmp_path / day).mkdir()
+        for number in range(3):
+            (tmp_path / day / f"{number}.jpg").write_bytes(day.encode() * (number + 1))
+    (tmp_path / "day2" / "0.jpg").write_bytes(b"of another size")
+
+    assert cli.main(["up", "--run", "r", "--images", "day1"]) == 0
+    assert cli.main(["up", "--run", "r", "--images", "day1"]) == 0
+    for other, words in (
+        (["--images", "day2"], "1 image of another size (0.jpg)"),
+        (["--camera"], "this is the topic"),
+        ([], "this is the bag"),
+    ):
+        capsys.readouterr()
+        assert cli.main(["up", "--run", "r", *other]) == 2
+        (sentence,) = capsys.readouterr().err.splitlines()
+        assert sentence.startswith("satllm: error: run folder") and words in sentence
+    assert len(flown) == 2
