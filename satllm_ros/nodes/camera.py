@@ -30,12 +30,14 @@ class Camera:
         Name of the topic, absolute or below the graph's root; empty: see above.
     on_image
         Called with each message and the name of its topic.
+    gaps
+        Counts images that were published while this listened and did not arrive, as far as the middleware tells.
     """
 
-    def __init__(self, node: FlightNode, topic: str, on_image: Callable[[Any, str], None]) -> None:
+    def __init__(self, node: FlightNode, topic: str, on_image: Callable[[Any, str], None], gaps: SequenceGaps) -> None:
         self._node = node
         self._on_image = on_image
-        self._gaps = SequenceGaps()
+        self._gaps = gaps
         self._subscriptions: dict[str, Subscription] = {}
         self._wanted = ""
         self._first_s = 0.0
@@ -53,11 +55,6 @@ class Camera:
     def topics(self) -> list[str]:
         """Names of the topics that are, or will be, listened to."""
         return list(self._subscriptions) or [self._wanted]
-
-    @property
-    def unheard_frames(self) -> int:
-        """Images that were published while this listened and did not arrive, as far as the middleware tells."""
-        return self._gaps.missing
 
     def tick(self) -> None:
         """Look for the type of a topic whose name does not tell it; a few times a second."""

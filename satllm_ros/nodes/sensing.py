@@ -61,6 +61,7 @@ from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.source_buffer import SourceBuffer
 from satllm_ros.runtime.source_identity import CameraIdentity
 from satllm_ros.runtime.tiles import Tile
+from satllm_ros.runtime.unheard import SequenceGaps
 from satllm_ros.runtime.waiting import PlanView
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
@@ -213,7 +214,7 @@ class SensingNode(FlightNode):
     def _open_source(self, manifest: Manifest) -> None:
         assert self._frames is not None
         live = manifest.kind == CAMERA
-        self._identity = CameraIdentity(self._boot_id)
+        self._identity, self._gaps = CameraIdentity(self._boot_id), SequenceGaps()
         source_id = self._identity.source_id if live else manifest.source_id
         self._source = ImageSource(
             self,
@@ -250,7 +251,7 @@ class SensingNode(FlightNode):
             self.listen_to(graph.HEARTBEAT, partial(self._on_heartbeat, satellite), satellite)
             self.listen_to(graph.TIMING, partial(self._on_timing, satellite), satellite)
         if self._what.is_live:
-            self._camera = Camera(self, self._what.image_topic, self._on_image)
+            self._camera = Camera(self, self._what.image_topic, self._on_image, self._gaps)
         now_s = time.monotonic()
         if not self._started:
             self._started = True
@@ -529,7 +530,7 @@ class SensingNode(FlightNode):
             batch_tiles=self.value("batch_tiles"),
         )
         message.source, message.run_id = self._source.source_id, self._run_id
-        message.unheard_frames = self._camera.unheard_frames if self._camera is not None else 0
+        message.unheard_frames = self._gaps.missing
         message.header.stamp = self.get_clock().now().to_msg()
         self._ledger.publish(message)
         try:
