@@ -72,11 +72,6 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def checks_of(*costs: Cost) -> list[Check]:
-    """The checks of these costs, in order."""
-    return [check for check in CHECKS if check.cost in costs]
-
-
 def results(around: Surroundings, checks: Iterable[Check] = CHECKS) -> list[Result]:
     """Look at everything, what takes time side by side; in the order of the list."""
     listed = list(checks)

@@ -22,6 +22,8 @@ from satllm_ros.data.typestore import SCENE_LABEL, bag_typestore
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _SQLITE_MAGIC = b"SQLite format 3\0"
+# A raw image of 8K with 16 bits a channel is a fifth of it; some kilobytes can claim to be any number of gigabytes.
+LARGEST_MESSAGE_BYTES = 1 << 30
 _CURES = {
     ".mcap": "`mcap recover {file} -o whole.mcap` (the mcap command line tool, which needs no ROS)",
     ".db3": "`sqlite3 {file} .recover | sqlite3 whole.db3` (which needs no ROS)",
@@ -229,10 +231,12 @@ class _Bag:
                 if isinstance(storage, Loss):
                     unread.append(storage.reason)
                 else:
-                    found |= storage.topics()
+                    # A schema that is damaged in one file is whole in another, or in metadata.yaml.
+                    found |= {topic: kind for topic, kind in storage.topics().items() if kind or topic not in found}
         if len(unread) == len(self.folder.files):
             raise BagError(f"bag {self.path} cannot be read: {'; '.join(unread)}")
-        return dict(sorted((self.folder.types | found).items()))
+        types = {topic: kind or self.folder.types.get(topic, "") for topic, kind in found.items()}
+        return dict(sorted((self.folder.types | types).items()))
 
     def count(self, topic: str) -> int:
         declared = self.folder.counts.get(topic, 0)
@@ -345,9 +349,12 @@ def _unpacked(stored: Stored) -> bytes | str:
         return stored.data
     try:
         with zstandard.ZstdDecompressor().stream_reader(stored.data) as reader:
-            return reader.read()
+            data = reader.read(LARGEST_MESSAGE_BYTES + 1)
     except zstandard.ZstdError as error:
         return f"a compressed message is damaged ({error})"
+    if len(data) > LARGEST_MESSAGE_BYTES:
+        return f"a compressed message is of more than {LARGEST_MESSAGE_BYTES} bytes,"
+    return data
 
 
 @contextmanager

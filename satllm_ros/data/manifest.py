@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from satllm_ros.data.folder import printable
+
 # Kind of what cannot be read again.
 CAMERA = "topic"
 # Names told in a sentence on what differs.
@@ -111,9 +113,13 @@ class Manifest:
         return f"is of the {self.kind} {self.path} as it was; {now.path} now has {', '.join(parts)}"
 
     def is_carried_on_by(self, now: Manifest) -> bool:
-        """Whether a folder that has changed while it was flown is still this one: something of it is there."""
-        return self.kind == now.kind == "folder" and bool(set(self.names) & set(now.names))
+        """Whether a folder that has changed while it was flown is still this one: there, and something of it unchanged.
+
+        What of it has changed is found when it is read.
+        """
+        same_place = self.kind == now.kind == "folder" and self.path == now.path
+        return same_place and bool(set(self.entries) & set(now.entries))
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:_TOLD_NAMES]) + (", ..." if len(names) > _TOLD_NAMES else "")
+    return ", ".join(map(printable, names[:_TOLD_NAMES])) + (", ..." if len(names) > _TOLD_NAMES else "")

@@ -75,7 +75,12 @@ class Camera:
         def on_message(message: Any, info: dict[str, Any]) -> None:
             self._on_message(message, info, name)
 
-        self._subscriptions[name] = qos.subscription(self._node, self._node.counters, kind, name, on_message)
+        def on_lost(images: int) -> None:
+            self._gaps.said_lost += images
+
+        self._subscriptions[name] = qos.subscription(
+            self._node, self._node.counters, kind, name, on_message, lost=on_lost
+        )
 
     def _on_message(self, message: Any, info: dict[str, Any], name: str) -> None:
         if name not in self._subscriptions:

@@ -19,7 +19,7 @@ import numpy as np
 from rclpy.serialization import deserialize_message
 
 from satllm_ros import msg as m
-from satllm_ros.data.bag import image_topic, label_topic, read_messages
+from satllm_ros.data.bag import BagDamage, image_topic, label_topic, read_messages
 from satllm_ros.data.manifest import Manifest
 from satllm_ros.data.pixels import PixelRules
 from satllm_ros.data.sources import take_manifest
@@ -58,7 +58,8 @@ def bag_truth(path: Path, topic: str, classes: Sequence[str], tell: Tell = lambd
     images: list[int | None] = []
     labels: list[tuple[int | None, int]] = []
     # What is damaged is said by who flies the bag.
-    for recorded in read_messages(path, [labelled, pictured], lambda _: None):
+    damage: list[BagDamage] = []
+    for recorded in read_messages(path, [labelled, pictured], damage.append):
         if recorded.topic == pictured:
             # Images that are lost keep their places.
             images += [_LOST] * (recorded.position - 1 - len(images))
@@ -77,14 +78,16 @@ def bag_truth(path: Path, topic: str, classes: Sequence[str], tell: Tell = lambd
                     f"classes are {', '.join(classes)}"
                 )
             labels.append((stamp_of(label), label.label))
-    return paired(images, labels)
+    return paired(images, labels, is_whole=not damage)
 
 
-def paired(images: Sequence[int | None], labels: Iterable[tuple[int | None, int]]) -> dict[int, int]:
+def paired(
+    images: Sequence[int | None], labels: Iterable[tuple[int | None, int]], *, is_whole: bool = True
+) -> dict[int, int]:
     """Class of each image by its position from 1, of images' stamps and of labels with theirs.
 
-    Images and labels of one stamp are paired in their order if there are as many of both; else nobody can tell which is
-    whose, and their classes stay unknown.
+    Images and labels of one stamp are paired in their order if there are as many of both, and, where there are several,
+    nothing of the bag is lost; else nobody can tell which is whose, and their classes stay unknown.
     """
     frames_at: dict[int | None, list[int]] = defaultdict(list)
     for position, stamp in enumerate(images, start=1):
@@ -94,7 +97,7 @@ def paired(images: Sequence[int | None], labels: Iterable[tuple[int | None, int]
         classes_at[stamp].append(label)
     truth: dict[int, int] = {}
     for stamp, classes in classes_at.items():
-        if len(frames_at[stamp]) == len(classes):
+        if len(frames_at[stamp]) == len(classes) and (is_whole or len(classes) == 1):
             truth.update(zip(frames_at[stamp], classes, strict=True))
     return truth
 

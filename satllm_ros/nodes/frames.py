@@ -16,6 +16,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage
 
 from satllm_ros.data.bag import BagDamage, image_topic, read_messages
+from satllm_ros.data.folder import printable
 from satllm_ros.data.image_errors import ImageError, PixelsRefusedError
 from satllm_ros.data.images import decode_image, jpeg_as_is
 from satllm_ros.data.manifest import Manifest
@@ -25,8 +26,8 @@ from satllm_ros.nodes.qos import message_class
 from satllm_ros.runtime.source_identity import ManifestIdentity
 from satllm_ros.runtime.tiles import cut_tiles, encode_tile
 
-# Causes: it is no image; nobody has said how to read its samples; the bag has lost it.
-UNREADABLE, REFUSED, DAMAGED = "unreadable_image", "refused_pixels", "source_damaged"
+# Causes: it is no image; nobody has said how to read its samples; the bag has lost it; it is not what it was.
+UNREADABLE, REFUSED, DAMAGED, CHANGED = "unreadable_image", "refused_pixels", "source_damaged", "source_changed"
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,16 @@ def frame_from(message: Any, origin: Origin, rules: PixelRules = AS_DECLARED) ->
     """Frame of a sensor_msgs Image or CompressedImage."""
     try:
         rgb = decode_message(message, rules)
-    except ImageError as error:
+        data = bytes(message.data) if isinstance(message, CompressedImage) else b""
+        return Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
+    except Exception as error:  # noqa: BLE001
         return _unreadable(origin, error)
-    data = bytes(message.data) if isinstance(message, CompressedImage) else b""
-    return Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
 
 
-def _unreadable(origin: Origin, error: ImageError) -> UnreadableFrame:
-    return UnreadableFrame(origin, str(error), REFUSED if isinstance(error, PixelsRefusedError) else UNREADABLE)
+def _unreadable(origin: Origin, error: Exception) -> UnreadableFrame:
+    # Decoders say what they refuse by ImageError; whatever else they stumble on means that this image cannot be read.
+    reason = str(error) if isinstance(error, ImageError) else repr(error)
+    return UnreadableFrame(origin, reason, REFUSED if isinstance(error, PixelsRefusedError) else UNREADABLE)
 
 
 def bag_frames(
@@ -135,13 +138,14 @@ def bag_frames(
         origin = Origin(
             recorded.position, f"{name}#{recorded.position}", None, digest_of(recorded.cdr), recorded.stamp_ns
         )
-        # A damaged record ends in rmw's own error, a RuntimeError.
+        # A damaged record ends in rmw's own error, one of another type in any.
         try:
             message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
-        except RuntimeError as error:
+            stamped = replace(origin, stamp_ns=stamp_of(message))
+        except Exception as error:  # noqa: BLE001
             yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")
             continue
-        yield frame_from(message, replace(origin, stamp_ns=stamp_of(message)), rules)
+        yield frame_from(message, stamped, rules)
     if wanted is None:
         yield from _lost(lost, name)
 
@@ -159,22 +163,23 @@ def folder_frames(
 ) -> Iterator[Frame | UnreadableFrame]:
     """Frames of a folder's image files, those of the manifest in its order, whatever else came since."""
     identity = ManifestIdentity(manifest.source_id, manifest.names)
-    for name in manifest.names:
-        number = identity.frame_of(name) or 0
+    for file, size in manifest.entries:
+        number, name = identity.frame_of(file) or 0, printable(file)
         if wanted is not None and number not in wanted:
             continue
         try:
-            data = (path / name).read_bytes()
+            data = (path / file).read_bytes()
         except OSError as error:
             yield UnreadableFrame(Origin(number, name), error.strerror or str(error))
             continue
         origin = Origin(number, name, digest=digest_of(data))
+        if len(data) != size:
+            yield UnreadableFrame(origin, f"it has {len(data)} bytes, and had {size} when the run began", CHANGED)
+            continue
         try:
-            rgb = decode_image(data, name, rules)
-        except ImageError as error:
+            yield Frame(origin, decode_image(data, name, rules), data if jpeg_as_is(data, rules) else None)
+        except Exception as error:  # noqa: BLE001
             yield _unreadable(origin, error)
-        else:
-            yield Frame(origin, rgb, data if jpeg_as_is(data, rules) else None)
 
 
 def source_frames(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ from satllm_ros.data.manifest import Manifest
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import (
+    CHANGED,
+    UNREADABLE,
     Frame,
     Origin,
     SourceKind,
@@ -125,7 +128,7 @@ class ImageSource:
         self._on_tiles = on_tiles
         self._pixels = pixels
         self._journal = journal
-        self._known_digests = {} if manifest is None else journal.digests(source_id)
+        self._known = {} if manifest is None else journal.known(source_id)
         self._lock = threading.Lock()
         self._queue: FrameQueue[_Heard] = FrameQueue(camera_tiles)
         self._acquisition = Acquisition()
@@ -286,12 +289,20 @@ class ImageSource:
             for frame, arrival_ns in self._arriving():
                 while not self._wants_more() and not self._stop.wait(ROOM_PERIOD_S):
                     pass
-                if self._stop.is_set():
+                # A camera's image is in no other place any more.
+                if self._stop.is_set() and not self._what.is_live:
                     return
                 self._frames_read += 1
-                self._acquire(frame, arrival_ns or self._node.get_clock().now().nanoseconds)
-        except (ValueError, OSError) as error:
-            self._node.get_logger().error(f"reading stops: {error}")
+                arrived_ns = arrival_ns or self._node.get_clock().now().nanoseconds
+                # Whatever is wrong with one image costs that image.
+                try:
+                    self._acquire(frame, arrived_ns)
+                except Exception as error:  # noqa: BLE001
+                    self._lose(frame.origin, UNREADABLE, repr(error), arrived_ns)
+        # A reader that ends without a word would be waited for, for ever.
+        except Exception as error:  # noqa: BLE001
+            reason = str(error) if isinstance(error, ValueError | OSError) else traceback.format_exc()
+            self._node.get_logger().error(f"reading stops: {reason}")
             self._drop(
                 Origin(self._frames_read + 1, self._path), "source_damaged", self._node.get_clock().now().nanoseconds, 1
             )
@@ -333,6 +344,8 @@ class ImageSource:
 
     def _claimed_tiles(self, message: Any) -> int:
         """Tiles that a camera's image will be cut into, by what it says of its size; 1 if that makes no sense."""
+        if self._pixels.resize is not None:
+            return 1
         with suppress(TileError):
             if isinstance(message, CompressedImage):
                 height, width = picture_size(bytes(message.data))
@@ -348,11 +361,9 @@ class ImageSource:
         if isinstance(frame, UnreadableFrame):
             self._lose(frame.origin, frame.cause, frame.reason, arrival_ns)
             return
-        known = self._known_digests.get(origin.number, origin.digest)
-        if known != origin.digest:
-            self._lose(
-                origin, "source_changed", "its content is not what it was when this run first read it", arrival_ns
-            )
+        known = self._known.get(origin.number)
+        if known is not None and known.digest not in ("", origin.digest):
+            self._lose(origin, CHANGED, "its content is not what it was when this run first read it", arrival_ns)
             return
         height, width = frame.rgb.shape[:2]
         try:
@@ -372,9 +383,7 @@ class ImageSource:
             self._uploaded_bytes += sum(map(len, pieces))
         self._on_tiles()
 
-    def _lose(
-        self, origin: Origin, cause: str, reason: str, arrival_ns: int, size: tuple[int, int] = (0, 0), tiles: int = 1
-    ) -> None:
+    def _lose(self, origin: Origin, cause: str, reason: str, arrival_ns: int, size: tuple[int, int] = (0, 0)) -> None:
         self._lines[cause] += 1
         if self._lines[cause] <= LINES_A_CAUSE:
             self._node.get_logger().error(f"image {origin.name} is dropped ({cause}): {reason}")
@@ -384,7 +393,9 @@ class ImageSource:
                 f"{self._lines[cause]} images dropped ({cause}) so far, the last one {origin.name}: {reason}",
                 throttle_duration_sec=10.0,
             )
-        self._drop(origin, cause, arrival_ns, tiles, size)
+        # As many as an earlier life cut it into: of these some may have come down.
+        known = self._known.get(origin.number)
+        self._drop(origin, cause, arrival_ns, known.tiles if known is not None else 1, size)
 
     def _drop(self, origin: Origin, cause: str, arrival_ns: int, tiles: int, size: tuple[int, int] = (0, 0)) -> None:
         self._node.counters.add(cause, tiles)

@@ -65,9 +65,19 @@ def publisher(node: Node, counters: Counters, topic: Topic, name: str) -> Publis
 
 
 def subscription(
-    node: Node, counters: Counters, topic: Topic, name: str, callback: Callable[[Any], None], *, raw: bool = False
+    node: Node,
+    counters: Counters,
+    topic: Topic,
+    name: str,
+    callback: Callable[..., None],
+    *,
+    raw: bool = False,
+    lost: Callable[[int], None] = lambda _: None,
 ) -> Subscription:
-    """Subscription on `name` that logs and counts incompatible writers and messages lost in the middleware."""
+    """Subscription on `name` that logs and counts incompatible writers and messages lost in the middleware.
+
+    `lost` is told how many more were lost.
+    """
 
     def on_incompatible(event: Any) -> None:
         counters.add("incompatible_qos")
@@ -78,6 +88,7 @@ def subscription(
 
     def on_lost(event: Any) -> None:
         counters.add("message_lost", event.total_count_change)
+        lost(event.total_count_change)
 
     return node.create_subscription(
         message_class(topic.type),

@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import bag_path, checkpoint_path
-from satllm_ros.data.folder import list_folder
+from satllm_ros.data.folder import list_folder, printable
 from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.spec import ModelSpec, read_spec
@@ -47,7 +47,7 @@ from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.nodes.waits import Waits
 from satllm_ros.runtime import sensing_protocol as act
-from satllm_ros.runtime.custody import FINAL, CustodyLimits, Verdict
+from satllm_ros.runtime.custody import FINAL, CustodyLimits, State, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
@@ -171,6 +171,8 @@ class SensingNode(FlightNode):
             persisted=self._persisted_plan(),
         )
         self._started = False
+        # Sequences of batches that should be on disk and are not.
+        self._unkept: set[int] = set()
         self._told_obstacles: dict[str, str] = {}
         self._waits = Waits(self)
         self._frames = FrameJournal(self._state_directory / JOURNAL_NAME, run_id=self._run_id)
@@ -200,12 +202,13 @@ class SensingNode(FlightNode):
         recursive = self.value("recursive")
         manifest = take_manifest(kind, self._what.path, self._what.image_topic, recursive=recursive)
         if kind == "folder" and (left_out := list_folder(self._what.path, recursive=recursive).sentence):
-            self.get_logger().info(f"of folder {self._what.path} {left_out}")
+            self.get_logger().info(f"of folder {printable(str(self._what.path))} {left_out}")
         before = read_run(self._state_directory)
         began_with = before.facts.source if before is not None else None
         if began_with is not None and began_with.is_carried_on_by(manifest):
             if difference := began_with.difference(manifest):
-                self.get_logger().warning(f"the source has changed: the run {difference}; what came later is not flown")
+                said = printable(f"the source has changed: the run {difference}; what came later is not flown")
+                self.get_logger().warning(said)
             manifest = began_with
         run = join_run(self, self._state_directory, facts_of(spec, source=manifest, pixels=self._pixels), begin=True)
         self._run_id = run.run_id if run is not None and run.run_id is not None else 0
@@ -463,20 +466,27 @@ class SensingNode(FlightNode):
             self._store.add(self._boot_id, batch.sequence, tiles)
         except sqlite3.Error as error:
             # Flown all the same: a copy in memory is better than none.
+            self._unkept.add(batch.sequence)
             self._complain("store_failed", f"{batch} is not kept for the next life of this node: {error}")
 
     def _forget_delivered(self) -> None:
         if self._store is None:
             return
         try:
-            self._store.keep_only({place.batch.sequence for place in self._protocol.custody.places()})
+            held = {place.batch.sequence for place in self._protocol.custody.places()}
+            self._unkept &= held
+            self._store.keep_only(held)
         except sqlite3.Error as error:
             self._complain("store_failed", f"delivered batches are not forgotten: {error}")
 
     def _at_risk_tiles(self) -> int:
         """Tiles of a camera that would die with this process."""
-        tally = self._protocol.custody.tally()
-        return self._source.counts().waiting_tiles + (tally.waiting + tally.in_flight if self._store is None else 0)
+        in_memory = sum(
+            place.tiles
+            for place in self._protocol.custody.places()
+            if place.state is not State.STORED and (self._store is None or place.batch.sequence in self._unkept)
+        )
+        return self._source.counts().waiting_tiles + in_memory
 
     def _send(self, send: SendBatch[list[Tile]]) -> None:
         tiles, plan = send.payload, send.plan
@@ -515,13 +525,13 @@ class SensingNode(FlightNode):
 
     def _mark_ledger(self) -> None:
         self._ledger_dirty = True
-        if self.state == "active":
-            self._forget_delivered()
 
     def _publish_ledger(self, *, closed: bool = False) -> None:
         self._ledger_dirty = False
         if self._ledger is None:
             return
+        # Before it is said: what the next life takes up is in no count of this one's deliveries.
+        self._forget_delivered()
         message = ledger_message(
             self._protocol,
             self._source,

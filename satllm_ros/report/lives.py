@@ -115,18 +115,6 @@ class Lives:
             drops += Counter(account.dropped_before)
         return dict(drops)
 
-    def dropped(self) -> dict[str, int]:
-        """Drops by cause, with the tiles that were lost with sensing among them."""
-        if not self._accounts:
-            return {}
-        *_, current = self._accounts.values()
-        drops: Counter[str] = Counter()
-        for account in [current] if self._rereads else self._accounts.values():
-            drops += Counter(account.dropped_before) + Counter(account.dropped_after)
-        if current.lost:
-            drops[LOST_WITH_SENSING] = current.lost
-        return dict(drops)
-
 
 def _later(heard: Account | None, written: Account) -> Account:
     if heard is None:

@@ -20,10 +20,13 @@ class Acquisition:
 
     def __init__(self) -> None:
         self._last_ns = 0
+        self._is_doubted = False
 
     def of(self, stamp_ns: int | None, arrival_ns: int) -> int:
         """Time of acquisition [ns since 1970] of the next image; its arrival is on the graph's clock."""
-        if not is_believable(stamp_ns, arrival_ns, self._last_ns):
+        if self._is_doubted or not is_believable(stamp_ns, arrival_ns, self._last_ns):
+            # From then on, for good: times of two clocks in turn would make no sense to anybody.
+            self._is_doubted = True
             return arrival_ns
         assert stamp_ns is not None
         self._last_ns = stamp_ns

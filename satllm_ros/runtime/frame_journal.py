@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from satllm_ros.runtime.database import BadDatabaseError, open_database, open_read_only
 
@@ -35,12 +36,15 @@ CREATE TABLE frames (
 CREATE TABLE books (boot_id TEXT PRIMARY KEY, place INTEGER NOT NULL, content TEXT NOT NULL)
 """
 _COLUMNS = "source_id, frame, name, height, width, tiles, stamp_ns, arrival_ns, digest, cause"
-# Tiles of the first reading may have come down: their delay counts from it.
 _WRITE = f"""
 INSERT INTO frames ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT (source_id, frame) DO UPDATE SET
-    name = excluded.name, height = excluded.height, width = excluded.width, tiles = excluded.tiles,
-    stamp_ns = excluded.stamp_ns, arrival_ns = MIN(arrival_ns, excluded.arrival_ns), digest = excluded.digest,
+    height = CASE WHEN excluded.cause <> '' AND height > 0 THEN height ELSE excluded.height END,
+    width = CASE WHEN excluded.cause <> '' AND height > 0 THEN width ELSE excluded.width END,
+    tiles = CASE WHEN excluded.cause <> '' AND height > 0 THEN tiles ELSE excluded.tiles END,
+    stamp_ns = COALESCE(stamp_ns, excluded.stamp_ns),
+    arrival_ns = MIN(arrival_ns, excluded.arrival_ns),
+    digest = CASE WHEN digest <> '' THEN digest ELSE excluded.digest END,
     cause = excluded.cause
 """
 
@@ -75,6 +79,13 @@ class FrameRow:
     arrival_ns: int
     digest: str
     cause: str
+
+
+class KnownFrame(NamedTuple):
+    """A frame as it was first read: its digest, empty if nothing of it could be read, and its tiles."""
+
+    digest: str
+    tiles: int
 
 
 @dataclass(frozen=True)
@@ -131,16 +142,19 @@ class FrameJournal:
         self._database = open_database(path, _SCHEMA, _VERSION, run_id=run_id)
         self._database.execute("PRAGMA synchronous=NORMAL")
 
-    def digests(self, source_id: str) -> dict[int, str]:
-        """Digest of every frame that an earlier life read of a source, by frame."""
+    def known(self, source_id: str) -> dict[int, KnownFrame]:
+        """What earlier lives read of a source, by frame."""
         with self._lock:
             rows = self._database.execute(
-                "SELECT frame, digest FROM frames WHERE source_id = ? AND digest <> ''", (source_id,)
+                "SELECT frame, digest, tiles FROM frames WHERE source_id = ?", (source_id,)
             ).fetchall()
-        return {int(frame): digest for frame, digest in rows}
+        return {int(frame): KnownFrame(digest, tiles) for frame, digest, tiles in rows}
 
     def write(self, rows: Iterable[FrameRow]) -> None:
-        """Note frames; one that is there is replaced, as when a source is read again, but for its first arrival.
+        """Note frames; of one that is there, read again, stays what its first tiles were of.
+
+        That is its first arrival and content, and, if it is dropped this time, its size and number of tiles: some of
+        them may have come down.
 
         Raises
         ------

@@ -7,6 +7,7 @@ when it would fly something else.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -20,6 +21,8 @@ from satllm_ros.runtime.durable import read_if_there, sync_folder, write_durably
 
 RUN_DOCUMENT = "run.json"
 FORMAT = 1
+# What a file system says that has no links, as those of memory sticks.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # What earlier versions left in a run's folder, which had no such file.
 _OLD_STORES = ("predictions.sqlite", "sensing.plan", "sensing.journal", "sensing.custody.sqlite", "planner.incarnation")
 _OLD_PATTERNS = ("*.predictions.sqlite",)
@@ -211,6 +214,18 @@ def _document(run: Run) -> bytes:
     return (json.dumps(document, indent=1) + "\n").encode("utf-8", "surrogateescape")
 
 
+def _written_exclusively(path: Path, content: bytes) -> bool:
+    """The same on a file system without links, where a crash may leave a part: that is refused when it is read."""
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    return True
+
+
 def _write_once(path: Path, run: Run) -> bool:
     """Write the document unless there is one; whether it was written."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +236,10 @@ def _write_once(path: Path, run: Run) -> bool:
         os.link(partial, path)
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _written_exclusively(path, _document(run))
     finally:
         partial.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -11,7 +11,14 @@ class SequenceGaps:
 
     def __init__(self) -> None:
         self._last: dict[bytes, int] = {}
-        self.missing = 0
+        self._gaps = 0
+        # As the middleware says it by itself; the same messages, where it also numbers them.
+        self.said_lost = 0
+
+    @property
+    def missing(self) -> int:
+        """Messages that were published and not heard, as far as is known."""
+        return max(self._gaps, self.said_lost)
 
     def note(self, publisher: bytes, number: int) -> int:
         """A message was heard; returns how many of the same publisher were missed just before it.
@@ -24,5 +31,5 @@ class SequenceGaps:
             del self._last[next(iter(self._last))]
         self._last[publisher] = number
         gap = 0 if last is None or number <= last else number - last - 1
-        self.missing += gap
+        self._gaps += gap
         return gap

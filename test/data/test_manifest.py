@@ -42,8 +42,10 @@ def test_a_bag_is_known_by_its_topic_and_its_messages() -> None:
 
 
 def test_a_folder_goes_on_while_something_of_it_is_there() -> None:
-    assert FOLDER.is_carried_on_by(replace(FOLDER, entries=(("0.jpg", 1), ("2.jpg", 20))))
-    assert not FOLDER.is_carried_on_by(replace(FOLDER, entries=(("0.jpg", 1),)))
+    changed = replace(FOLDER, entries=(("0.jpg", 1), ("2.jpg", 20)))
+    assert FOLDER.is_carried_on_by(changed)
+    assert not FOLDER.is_carried_on_by(replace(changed, path="/a/day2"))
+    assert not FOLDER.is_carried_on_by(replace(FOLDER, entries=(("0.jpg", 1), ("2.jpg", 21))))
     assert not BAG.is_carried_on_by(BAG)
 
 

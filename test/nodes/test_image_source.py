@@ -1,5 +1,6 @@
 """Images in: what is counted, what waits, what a restart or a stop leaves."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import rclpy
 from sensor_msgs.msg import CompressedImage, Image
 
 from satllm_ros.data.manifest import Manifest
+from satllm_ros.data.pixels import AS_DECLARED, PixelRules
 from satllm_ros.data.sources import take_manifest
+from satllm_ros.nodes import image_source
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.frames import Origin, SourceKind, UnreadableFrame
 from satllm_ros.nodes.image_source import ImageSource
@@ -44,6 +47,7 @@ class Source:
         manifest: Manifest | None = None,
         camera_tiles: int = 9,
         batch_tiles: int = 2,
+        pixels: PixelRules = AS_DECLARED,
     ) -> None:
         self.told = threading.Event()
         self.journal_path = folder / "journal" / JOURNAL_NAME
@@ -62,6 +66,7 @@ class Source:
             journal=FrameJournal(self.journal_path, run_id=1),
             manifest=manifest,
             camera_tiles=camera_tiles,
+            pixels=pixels,
         )
 
     def take_all(self) -> list[Tile]:
@@ -161,10 +166,86 @@ def test_a_file_whose_content_changed_between_two_lives_is_dropped(node: FlightN
     what = folder_of(tmp_path, jpeg(1), jpeg(2), jpeg(3))
     manifest = take_manifest("folder", what.path, "")
     Source(node, what, tmp_path, manifest=manifest).take_all()
-    (what.path / "1.jpg").write_bytes(jpeg(99))
+    # Of the same size: what follows the end of a JPEG file is not looked at.
+    content = jpeg(3)
+    (what.path / "1.jpg").write_bytes(content + bytes(len(jpeg(2)) - len(content)))
+    for _ in range(2):
+        # A third life must not take the new content for the first one.
+        later = Source(node, what, tmp_path, manifest=manifest)
+        assert [tile.frame for tile in later.take_all()] == [1, 3]
+        assert later.source.counts().dropped == {"source_changed": 1}
+        later.source.note_frames()
+
+
+def test_a_file_that_changes_before_it_is_first_read_is_dropped(node: FlightNode, tmp_path: Path) -> None:
+    what = folder_of(tmp_path, jpeg(1), jpeg(2), jpeg(3))
+    made = Source(node, what, tmp_path)
+    (what.path / "1.jpg").write_bytes(jpeg(2) + b"more")
+    assert [tile.frame for tile in made.take_all()] == [1, 3]
+    assert made.source.counts().dropped == {"source_changed": 1}
+
+
+def test_tiles_of_an_image_that_is_gone_when_it_is_read_again_are_counted(node: FlightNode, tmp_path: Path) -> None:
+    what = folder_of(tmp_path, jpeg(1, side=2 * SIDE), jpeg(2))
+    manifest = take_manifest("folder", what.path, "")
+    assert len(Source(node, what, tmp_path, manifest=manifest).take_all()) == 5
+    (what.path / "0.jpg").unlink()
     second = Source(node, what, tmp_path, manifest=manifest)
-    assert [tile.frame for tile in second.take_all()] == [1, 3]
-    assert second.source.counts().dropped == {"source_changed": 1}
+    assert len(second.take_all()) == 1
+    assert second.source.counts().dropped == {"unreadable_image": 4} and second.source.counts().acquired_tiles == 5
+    assert [(row.tiles, row.height, row.cause) for row in second.rows] == [
+        (4, 2 * SIDE, "unreadable_image"),
+        (1, SIDE, ""),
+    ]
+
+
+def test_names_that_are_no_text_fly_and_are_dropped_like_others(node: FlightNode, tmp_path: Path) -> None:
+    folder_of(tmp_path)
+    folder = os.fsencode(tmp_path / "images")
+    for name, content in ((b"caf\xe9.jpg", jpeg(1)), (b"th\xe9.jpg", b"no image")):
+        with open(folder + b"/" + name, "wb") as file:
+            file.write(content)
+    made = Source(node, SourceKind("folder", tmp_path / "images"), tmp_path)
+    made.source.peek()
+    assert [tile.frame for tile in made.take_all()] == [1]
+    assert [(row.name, row.cause) for row in made.rows] == [
+        ("caf\\udce9.jpg", ""),
+        ("th\\udce9.jpg", "unreadable_image"),
+    ]
+
+
+def test_a_reader_that_stumbles_says_so_and_ends(
+    node: FlightNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Source(node, folder_of(tmp_path, jpeg(1), jpeg(2)), tmp_path)
+
+    def stumbling(*_: object) -> Iterator[object]:
+        raise KeyError("nobody expects this")
+        yield
+
+    monkeypatch.setattr(image_source, "source_frames", stumbling)
+    assert made.take_all() == []
+    assert made.source.counts().dropped == {"source_damaged": 1}
+
+
+def test_an_image_in_hand_is_not_lost_when_reading_stops(node: FlightNode, tmp_path: Path) -> None:
+    made = Source(node, CAMERA, tmp_path)
+    for stamp_s in range(1, 4):
+        made.photograph(stamp_s)
+    frames: list[int] = []
+    for _ in range(6):
+        made.source.start()
+        made.source.stop()
+        frames += [tile.frame for tile in made.source.take(time.monotonic())]
+        assert made.source.counts().acquired_tiles == 3
+    assert frames + made.take_frames(3 - len(frames)) == [1, 2, 3]
+
+
+def test_a_frame_that_will_be_resized_is_one_tile(node: FlightNode, tmp_path: Path) -> None:
+    made = Source(node, CAMERA, tmp_path, pixels=PixelRules(resize=SIDE))
+    made.photograph(1, CompressedImage(format="jpeg", data=jpeg(side=20 * SIDE)))
+    assert made.source.counts().waiting_tiles == 1
+    assert made.take_frames(1) == [1]
 
 
 def test_a_reader_waits_for_room_and_goes_on_where_it_was_stopped(node: FlightNode, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ S = 10**9
         ([NOW - 1, NOW - 5], [True, False]),
         ([NOW + 1], [False]),
         ([NOW - MAX_AGE_NS, NOW - MAX_AGE_NS - 1], [True, False]),
+        ([NOW - 3, None, NOW - 1], [True, False, False]),
         ([100 * S, 101 * S], [False, False]),
     ],
-    ids=["good", "none", "standing still", "backwards", "future", "too old", "uptime"],
+    ids=["good", "none", "standing still", "backwards", "future", "too old", "without one between", "uptime"],
 )
 def test_stamps_of_all_kinds(stamps: list[int | None], believed: list[bool]) -> None:
     acquisition = Acquisition()

@@ -35,11 +35,20 @@ def test_rows_and_books_come_back(tmp_path: Path) -> None:
 def test_a_frame_that_is_read_again_has_one_row(tmp_path: Path) -> None:
     journal = FrameJournal(tmp_path / JOURNAL_NAME)
     journal.write([ROW, replace(ROW, source_id="other"), replace(ROW, frame=2, digest="")])
-    journal.write([replace(ROW, digest="cd", arrival_ns=ROW.arrival_ns + 5)])
-    assert journal.digests("source") == {1: "cd"}
+    journal.write([replace(ROW, arrival_ns=ROW.arrival_ns + 5)])
     rows = read_journal(tmp_path / JOURNAL_NAME).rows
-    assert len(rows) == 3
-    assert replace(ROW, digest="cd") in rows
+    assert len(rows) == 3 and ROW in rows
+
+
+def test_what_is_dropped_when_it_is_read_again_stays_what_its_first_tiles_were_of(tmp_path: Path) -> None:
+    journal = FrameJournal(tmp_path / JOURNAL_NAME)
+    journal.write([replace(ROW, tiles=4)])
+    for cause, digest in (("unreadable_image", ""), ("source_changed", "ee")):
+        journal.write([replace(ROW, tiles=1, height=0, width=0, digest=digest, cause=cause, arrival_ns=2 * 10**18)])
+        assert read_journal(tmp_path / JOURNAL_NAME).rows == (replace(ROW, tiles=4, cause=cause),)
+        assert journal.known("source") == {1: (ROW.digest, 4)}
+    journal.write([replace(ROW, tiles=4)])
+    assert read_journal(tmp_path / JOURNAL_NAME).rows == (replace(ROW, tiles=4),)
 
 
 def test_it_outlives_a_process_that_is_killed(tmp_path: Path) -> None:

@@ -12,6 +12,15 @@ def test_gaps_are_counted_for_each_publisher() -> None:
     assert gaps.missing == 6
 
 
+def test_what_the_middleware_says_by_itself_is_not_counted_twice() -> None:
+    gaps = SequenceGaps()
+    gaps.said_lost += 4
+    assert gaps.missing == 4
+    gaps.note(b"a", 1)
+    gaps.note(b"a", 8)
+    assert gaps.missing == 6
+
+
 def test_a_publisher_that_begins_anew_has_missed_nothing() -> None:
     gaps = SequenceGaps()
     for number in (5, 1, 2, 2):

@@ -207,8 +207,12 @@ def started(command: Sequence[str | Path], folder: Path, domain: int | None = No
 
 
 def up(config: Path, *options: str | Path) -> list[str | Path]:
-    """Command line of `satllm up`; runs are kept beside the configuration."""
-    return [executable("satllm"), "up", config, "--runs", config.parent / "runs", *options]
+    """Command line of `satllm up`; runs are kept beside the configuration.
+
+    Without the unsplit reference, which takes seconds, unless the options ask for it.
+    """
+    reference = () if "--reference" in options else ("--reference", "none")
+    return [executable("satllm"), "up", config, "--runs", config.parent / "runs", *reference, *options]
 
 
 def _shared_memory_files() -> frozenset[str]:

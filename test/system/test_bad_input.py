@@ -174,7 +174,7 @@ def test_damaged_images_are_counted_and_the_rest_delivered(material: Material, t
     images[3] = b"\xff\xd8\xff broken"
     bag = save_bag(tmp_path / "damaged", images)
     config = write_constellation(tmp_path, constellation(material, BLOCK_S, emulate=False))
-    with started(up(config, "--bag", bag), tmp_path) as flight:
+    with started(up(config, "--bag", bag, "--reference", "all"), tmp_path) as flight:
         assert flight.wait() == 1, flight.story()
         assert flight.left_behind() == ([], [])
     summary = json.loads((flight.latest / "summary.json").read_text())

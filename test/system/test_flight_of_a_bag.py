@@ -28,7 +28,7 @@ BATCH_TILES = 5
 def flown(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flight]:
     folder = tmp_path_factory.mktemp("bag_flight")
     config = write_constellation(folder, constellation(material, BLOCK_S, batch_tiles=BATCH_TILES))
-    with started(up(config), folder) as flight:
+    with started(up(config, "--reference", "all"), folder) as flight:
         assert flight.wait() == 0, flight.story()
         yield flight
 

@@ -45,7 +45,7 @@ def save_images(folder: Path) -> list[int]:
 def test_folder_flies_at_own_speed_inside_a_namespace(material: Material, tmp_path: Path) -> None:
     tiles = save_images(tmp_path / "images")
     config = write_constellation(tmp_path, constellation(material, (0.0, 0.0), emulate=False, upload_encoding="rgb8"))
-    command = up(config, "--images", tmp_path / "images", "--namespace", NAMESPACE)
+    command = up(config, "--images", tmp_path / "images", "--namespace", NAMESPACE, "--reference", "all")
     with started(command, tmp_path) as flight:
         with Observer(flight, f"/{NAMESPACE}") as observer:
             plans = observer.hear(graph.PLAN_ACTIVE)

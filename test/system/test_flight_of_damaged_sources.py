@@ -44,7 +44,7 @@ def test_every_message_of_a_bag_is_an_image_of_its_own_whatever_its_stamp(
     monkeypatch.setattr(bag_writer, "PERIOD_NS", 0)
     bag = save_bag(tmp_path / "equal", [encoded(picture(number)) for number in range(20)])
     config = write_constellation(tmp_path, constellation(material, BLOCK_S, emulate=False))
-    with started(up(config, "--bag", bag), tmp_path) as flight:
+    with started(up(config, "--bag", bag, "--reference", "all"), tmp_path) as flight:
         assert flight.wait() == 0, flight.story()
     summary = json.loads((flight.latest / "summary.json").read_text())
     assert summary["tiles"]["received"] == 20 and summary["tiles"]["duplicates"] == 0

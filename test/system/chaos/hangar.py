@@ -43,7 +43,7 @@ class Hangar:
             "links": dict.fromkeys(("upload", "isl", "s2g"), link),
         }
         content = constellation(cargo.material, [block_s] * len(SATELLITES), **(settled | changes))
-        with started(up(write_constellation(folder, content), "--reference", "none", *options), folder) as flight:
+        with started(up(write_constellation(folder, content), *options), folder) as flight:
             with Observer(flight) as observer:
                 rig = Rig(flight, observer)
                 try:

@@ -83,7 +83,7 @@ def unreadable(hangar: Hangar, scenario: str, *, tiles: int) -> Result:
     with hangar.fly(cargo, "--images", str(folder)) as rig:
         broken = [folder / f"{tiles - 2:05}.jpg", folder / f"{tiles - 4:05}.jpg"]
         broken[0].unlink()
-        broken[1].write_bytes(b"no image")
+        broken[1].write_bytes(b"x" * broken[1].stat().st_size)
         code = rig.until_ended()
         dropped = _cause(rig, "unreadable_image")
         named = [file.name for file in broken if file.name in rig.flight.errors]

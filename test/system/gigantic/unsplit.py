@@ -14,7 +14,7 @@ def main() -> None:
     sys.stdin.readline()
     import torch
 
-    from satllm_ros.data.folder import read_folder
+    from satllm_ros.data.folder import list_folder
     from satllm_ros.model.checkpoint import load_model
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import normalise
@@ -24,8 +24,8 @@ def main() -> None:
     spec = read_spec(checkpoint)
     model = load_model(checkpoint)
     logits = {}
-    for number, file in enumerate(read_folder(folder), start=1):
-        image = decode_jpeg(np.frombuffer(file.read_bytes(), np.uint8))
+    for number, name in enumerate(list_folder(folder).files, start=1):
+        image = decode_jpeg(np.frombuffer((folder / name).read_bytes(), np.uint8))
         with torch.inference_mode():
             logits[str(number)] = model(normalise(image[np.newaxis], spec))[0].numpy()
     np.savez(target, **logits)
