@@ -90,7 +90,9 @@ class Source:
         deadline_s = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline_s
+            # Not without a pause: the reader needs the lock too.
             self.told.wait(0.01)
+            self.told.clear()
 
     def photograph(self, stamp_s: int, content: Any = None, topic: str = "/image/compressed") -> None:
         image = CompressedImage(format="jpeg", data=jpeg(stamp_s % 250)) if content is None else content
