@@ -84,6 +84,11 @@ def list_folder(path: Path | str, *, recursive: bool = False) -> FolderListing:
     raise FolderError(f"folder {folder} holds no image; allowed are {', '.join(IMAGE_EXTENSIONS)}{others}")
 
 
+def image_files(folder: Path) -> FolderListing:
+    """Image files directly in a folder, which may be none; raises FolderError if it is no folder."""
+    return _listing(folder, recursive=False)
+
+
 def left_out_sentence(left_out: Mapping[str, tuple[str, ...]]) -> str:
     """What is left out, how many by reason, and the first names; empty if nothing is."""
     if not left_out:
