@@ -59,7 +59,7 @@ SCENARIOS = (
     Scenario(
         "20 changes of plan",
         partial(replans.replans, tiles=2000, changes=20),
-        partial(replans.replans, tiles=100, changes=4),
+        partial(replans.replans, tiles=400, changes=4),
     ),
     Scenario("20 changes of codec and plan", partial(replans.codecs, tiles=2000, changes=20)),
     *(_killed(name) for name in ("sat1", "sat2", "sat3", "sat4", "sensing", "planner", "link", "ground")),
@@ -94,7 +94,7 @@ SCENARIOS = (
     Scenario(
         "a satellite four times slower",
         partial(absences.slowed, tiles=1500, batches=300, timed=True),
-        partial(absences.slowed, tiles=200, batches=10, timed=False),
+        partial(absences.slowed, tiles=400, batches=10, timed=False),
     ),
     Scenario(
         "1,000 malformed plans",
@@ -103,7 +103,7 @@ SCENARIOS = (
     Scenario(
         "10,000 forged and replayed plans",
         partial(forged.forged_plans, tiles=1000, plans=10_000, block_s=0.25),
-        partial(forged.forged_plans, tiles=100, plans=60, block_s=0.03),
+        partial(forged.forged_plans, tiles=300, plans=60, block_s=0.03),
     ),
     Scenario(
         "kill -9 sensing, live camera",
