@@ -48,8 +48,7 @@ class Hangar:
                 rig = Rig(flight, observer)
                 try:
                     # On a busy machine the planner begins with whoever is there.
-                    several = lambda: rig.committed and len(rig.plan.satellites) > 1  # noqa: E731
-                    rig.until(several, "a plan over several satellites")
+                    rig.until(lambda: rig.committed and len(rig.plan.satellites) > 1, "a plan over several satellites")
                     yield rig
                 finally:
                     rig.processes.close()
