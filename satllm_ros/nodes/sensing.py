@@ -380,6 +380,8 @@ class SensingNode(FlightNode):
 
     def _on_image(self, message: Any, topic: str) -> None:
         self._source.on_image(message, self._identity, topic)
+        # At once: killed before its tiles are in custody, it is lost, and the next life must say so.
+        self._note_risk()
 
     def _tick(self) -> None:
         if self.state != "active":
@@ -448,6 +450,9 @@ class SensingNode(FlightNode):
             self._keep(batch, tiles)
             self._ledger_dirty = True
             self._carry_out(self._protocol.on_accepted(now_s))
+        self._note_risk()
+
+    def _note_risk(self) -> None:
         if self._journal is not None:
             self._journal.note(self._at_risk_tiles())
 

@@ -92,6 +92,9 @@ def killed_with_a_camera(hangar: Hangar, scenario: str, *, images: int, durable:
     with hangar.fly(base, "--respawn", block_s=SLOW_BLOCK_S, **changes) as rig:
         camera = Camera(rig)
         camera.show(images)
+        if durable:
+            # What has not become a batch yet would be lost, and told.
+            rig.until(lambda: _at_risk(rig) == 0, "every image to be in custody")
         life = rig.ledgers[-1].boot_id
         fault_s = rig.kill("sensing")
         rig.until(lambda: rig.ledgers[-1].boot_id != life, "sensing to live again")
@@ -113,6 +116,11 @@ def killed_with_a_camera(hangar: Hangar, scenario: str, *, images: int, durable:
         if durable and said:
             return replace(result, complaints=(*result.complaints, f"{said} tiles lost from a durable custody"))
         return result
+
+
+def _at_risk(rig: Rig) -> int:
+    """Tiles that would be lost if sensing were killed now, by its own books."""
+    return int.from_bytes((rig.flight.latest / "sensing.journal").read_bytes()[-8:], "little")
 
 
 def _is_settled(ledger: Ledger) -> bool:
