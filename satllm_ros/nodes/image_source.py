@@ -358,12 +358,12 @@ class ImageSource:
 
     def _acquire(self, frame: Frame | UnreadableFrame, arrival_ns: int) -> None:
         origin = frame.origin
+        known = self._known.get(origin.number)
+        if origin.digest and known is not None and known.digest not in ("", origin.digest):
+            self._lose(origin, CHANGED, "its content is not what it was when this run first read it", arrival_ns)
+            return
         if isinstance(frame, UnreadableFrame):
             self._lose(frame.origin, frame.cause, frame.reason, arrival_ns)
-            return
-        known = self._known.get(origin.number)
-        if known is not None and known.digest not in ("", origin.digest):
-            self._lose(origin, CHANGED, "its content is not what it was when this run first read it", arrival_ns)
             return
         height, width = frame.rgb.shape[:2]
         try:
