@@ -11,10 +11,12 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 _ROOMS_THAT_FLY = ("nodes", "system")
 
 
+# Before the workers look for groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what talks over DDS in one worker, one after the other: several graphs at once would starve one another.
+    """Keep every file that talks over DDS in one worker: its tests share a flight, and what one has done to it.
 
-    It comes first, since it takes longest.
+    These files come first, since they take longest.
     """
     here = Path(__file__).parent
 
@@ -22,5 +24,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path.relative_to(here).parts[0] in _ROOMS_THAT_FLY
 
     for item in filter(flies, items):
-        item.add_marker(pytest.mark.xdist_group("dds"))
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=flies, reverse=True)

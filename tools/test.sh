@@ -9,5 +9,5 @@ if [[ $route == ros ]]; then
 fi
 mkdir -p "$root/build"
 cd "$root/build"
-# Two workers: one has the flights, which mostly wait, the other all else.
+# Two workers; each file of flights is flown by one of them.
 exec "$venv/bin/python" -m pytest "$root/test" -q -n 2 --dist loadgroup "$@"
