@@ -9,5 +9,5 @@ if [[ $route == ros ]]; then
 fi
 mkdir -p "$root/build"
 cd "$root/build"
-# Two workers; each file of flights is flown by one of them.
-exec "$venv/bin/python" -m pytest "$root/test" -q -n 2 --dist loadgroup "$@"
+# Two workers, each file to one of them: the tests of a file share a flight, and what one has done to it.
+exec "$venv/bin/python" -m pytest "$root/test" -q -n 2 --dist loadfile "$@"
