@@ -20,6 +20,8 @@ node = rclpy.create_node("satllm_doctor")
 node.destroy_node()
 rclpy.shutdown()
 """
+# Python looks in the current folder first; in a checkout the sources there would hide the generated messages.
+_ELSEWHERE = "import sys\nsys.path[:] = [place for place in sys.path if place]\n"
 _MESSAGES = """
 import rclpy
 from satllm_ros.msg import Ledger
@@ -94,7 +96,7 @@ def _tried(around: Surroundings, program: str, what: str) -> Finding:
     """Run a program; its last word says what went wrong, or which version was found."""
     try:
         ended = subprocess.run(
-            [around.python, "-c", program],
+            [around.python, "-c", _ELSEWHERE + program],
             env=dict(around.environ),
             capture_output=True,
             text=True,

@@ -87,7 +87,8 @@ def subscription(
         )
 
     def on_lost(event: Any) -> None:
-        counters.add("message_lost", event.total_count_change)
+        # Of a latched state only the newest matters: that an older one was skipped is no loss.
+        counters.add("states_skipped" if topic.qos.value.latched else "message_lost", event.total_count_change)
         lost(event.total_count_change)
 
     return node.create_subscription(

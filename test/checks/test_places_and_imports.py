@@ -1,5 +1,6 @@
 """Folders and imports as the checks see them."""
 
+import os
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -92,3 +93,11 @@ def test_a_trial_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_python_that_is_not_there() -> None:
     finding = imports._tried(Surroundings({}, python="/does/not/exist"), "", "the trial")
     assert finding.level is Level.REFUSE and "/does/not/exist" in finding.found
+
+
+def test_what_lies_in_the_current_folder_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a checkout does, where the package has no messages.
+    (tmp_path / "satllm_ros").mkdir()
+    (tmp_path / "satllm_ros" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert imports.messages(Surroundings(os.environ)).level is Level.OK
