@@ -223,7 +223,6 @@ def test_wide_samples_are_refused_until_their_scale_is_stated(data: bytes, expec
 
 
 def test_twelve_bits_are_named_as_twelve() -> None:
-    pytest.importorskip("imagecodecs")
     data = tiff(REFLECTANCE[:, :, 0])
     # The tag of bits a sample, one short: 16 becomes 12.
     place = data.index(bytes([2, 1, 3, 0, 1, 0, 0, 0, 16, 0]))
