@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from satllm_ros.runtime.custody import Cause
-from satllm_ros.runtime.database import open_database
+from satllm_ros.runtime.database import open_database, read_owner
 from satllm_ros.runtime.delivery import REMEMBERED_DELIVERIES, Restored, batch_key
 from satllm_ros.runtime.identity import BatchId
 
@@ -39,6 +39,17 @@ CREATE INDEX IF NOT EXISTS deliveries ON batches (delivery, refusal)
 
 class StoreFullError(sqlite3.OperationalError):
     """More batches wait for the ground than the store takes."""
+
+
+def run_of_batches(path: Path) -> int | None:
+    """The run that a satellite's file is of; None as long as nobody has said it. Nothing is written.
+
+    Raises
+    ------
+    BadDatabaseError
+        If the file is damaged, of an older version, or another program's.
+    """
+    return read_owner(path, _VERSION)
 
 
 class BatchStore:

@@ -77,6 +77,20 @@ def open_read_only(path: Path, version: int) -> sqlite3.Connection:
     return database
 
 
+def read_owner(path: Path, version: int) -> int | None:
+    """The run that a file belongs to; None if that was never said, or another process is only just making it.
+
+    Raises as `open_read_only`.
+    """
+    if path.exists() and path.stat().st_size == 0:
+        return None
+    database = open_read_only(path, version)
+    try:
+        return owner_of(database)
+    finally:
+        database.close()
+
+
 def owner_of(database: sqlite3.Connection) -> int | None:
     """The run that an open file belongs to; None if that was never said."""
     (run_id,) = database.execute("SELECT run_id FROM owner").fetchone()

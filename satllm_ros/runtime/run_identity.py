@@ -17,15 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from satllm_ros.data.manifest import Manifest, ManifestError
+from satllm_ros.runtime.batch_store import run_of_batches
+from satllm_ros.runtime.database import BadDatabaseError
 from satllm_ros.runtime.durable import read_if_there, sync_folder, write_durably
+from satllm_ros.runtime.store import run_of_predictions
 
 RUN_DOCUMENT = "run.json"
 FORMAT = 1
 # What a file system says that has no links, as those of memory sticks.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
-# What earlier versions left in a run's folder, which had no such file.
-_OLD_STORES = ("predictions.sqlite", "sensing.plan", "sensing.journal", "sensing.custody.sqlite", "planner.incarnation")
-_OLD_PATTERNS = ("*.predictions.sqlite",)
+# What sensing keeps; it writes the run's document first, so that without one they are an earlier version's.
+_OF_SENSING = ("sensing.plan", "sensing.journal", "sensing.custody.sqlite")
+# What ground and satellites keep. They may have begun before sensing did, and then belong to no run yet.
+_OF_OTHERS = {"predictions.sqlite": run_of_predictions, "*.predictions.sqlite": run_of_batches}
 
 
 class RunMismatchError(ValueError):
@@ -97,7 +101,7 @@ def open_run(directory: Path, facts: RunFacts, *, software: str, begin: bool) ->
     run = compare_run(directory, facts, software=software)
     path = directory / RUN_DOCUMENT
     if run is None:
-        _refuse_old_stores(directory)
+        _refuse_stores_without_a_document(directory)
         made = Run(_new_id() if begin else None, facts, software)
         if _write_once(path, made):
             return made
@@ -181,16 +185,23 @@ def _size(tile: tuple[int, int] | None) -> str:
     return "?" if tile is None else f"{tile[1]}x{tile[0]}"
 
 
-def _refuse_old_stores(directory: Path) -> None:
-    if not directory.is_dir():
-        return
-    found = [name for name in _OLD_STORES if (directory / name).exists()]
-    found += [path.name for pattern in _OLD_PATTERNS for path in directory.glob(pattern)]
-    if found:
-        raise RunMismatchError(
-            f"run folder {directory} has {found[0]} but no {RUN_DOCUMENT}: an older version of satllm_ros (0.4.0 or"
-            " before) wrote it; go on with that version, or choose another folder"
-        )
+def _refuse_stores_without_a_document(directory: Path) -> None:
+    missing = f"but no {RUN_DOCUMENT}"
+    for name in _OF_SENSING:
+        if (directory / name).exists():
+            raise RunMismatchError(
+                f"run folder {directory} has {name} {missing}: an older version of satllm_ros (0.4.0 or before) wrote"
+                " it; go on with that version, or choose another folder"
+            )
+    for path, read in [(path, read) for pattern, read in _OF_OTHERS.items() for path in directory.glob(pattern)]:
+        try:
+            run_id = read(path)
+        except BadDatabaseError as error:
+            raise RunMismatchError(f"run folder {directory} has {path.name} {missing}: {error}") from None
+        if run_id is not None:
+            raise RunMismatchError(
+                f"run folder {directory} has {path.name} of run {run_id:016x} {missing}: choose another folder"
+            )
 
 
 def _new_id() -> int:

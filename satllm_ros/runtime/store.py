@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from satllm_ros.runtime.database import open_database, owner_of, take_over
+from satllm_ros.runtime.database import open_database, owner_of, read_owner, take_over
 from satllm_ros.runtime.identity import Epoch, TileKey
 
 _VERSION = 2
@@ -45,6 +45,17 @@ class StoredTile:
     epoch: Epoch
     plan_hash: str
     copies: int = 1
+
+
+def run_of_predictions(path: Path) -> int | None:
+    """The run that a file of predictions is of; None as long as nobody has said it. Nothing is written.
+
+    Raises
+    ------
+    BadDatabaseError
+        If the file is damaged, of an older version, or another program's.
+    """
+    return read_owner(path, _VERSION)
 
 
 class PredictionStore:

@@ -83,7 +83,7 @@ class Rest:
             "batch_tiles": 2,
             "window_batches": 2,
             "state_directory": str(self._folder),
-            "flush_s": 0.01,
+            "flush_s": 2 * PATIENCE_S,  # a batch of two is of the two images the test took, however slow the machine
         } | parameters
         self.sensing = SensingNode(
             context=self._context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()]

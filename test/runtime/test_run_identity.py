@@ -1,13 +1,16 @@
 """A folder belongs to one run; whoever would fly something else with it is told what differs."""
 
 import json
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from satllm_ros.data.manifest import CAMERA, Manifest
+from satllm_ros.runtime.batch_store import BatchStore
 from satllm_ros.runtime.run_identity import (
     RUN_DOCUMENT,
     Run,
@@ -17,6 +20,7 @@ from satllm_ros.runtime.run_identity import (
     open_run,
     read_run,
 )
+from satllm_ros.runtime.store import PredictionStore
 
 SOURCE = Manifest("folder", "/images", (("1.jpg", 10), ("2.jpg", 20)), {})
 FACTS = RunFacts("0123456789abcdef", "fedcba9876543210", ("crop", "sea"), (64, 64), None, SOURCE)
@@ -97,11 +101,42 @@ def test_processes_that_begin_together_begin_one_run(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [RUN_DOCUMENT]
 
 
-@pytest.mark.parametrize("name", ["predictions.sqlite", "sat2.predictions.sqlite", "sensing.plan", "sensing.journal"])
+@pytest.mark.parametrize("name", ["sensing.plan", "sensing.journal", "sensing.custody.sqlite"])
 def test_a_folder_of_an_older_version_is_refused_by_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"old")
     with pytest.raises(RunMismatchError, match=f"has {name} but no {RUN_DOCUMENT}: an older version"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "older"),
+    [("predictions.sqlite", PredictionStore, 1), ("sat2.predictions.sqlite", BatchStore, 1001)],
+)
+def test_stores_are_refused_unless_a_process_that_was_quicker_than_sensing_has_just_made_them(
+    tmp_path: Path, name: str, kind: Any, older: int
+) -> None:
+    path = tmp_path / name
+    kind(path).close()
+    run = opened(tmp_path)
+    assert run.run_id
+    (tmp_path / RUN_DOCUMENT).unlink()
+
+    kind(path, run_id=run.run_id).close()
+    with pytest.raises(RunMismatchError, match=f"has {name} of run {run.run_id:016x} but no {RUN_DOCUMENT}: choose"):
+        opened(tmp_path)
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {older}")
+    with pytest.raises(RunMismatchError, match=f"has {name} but no {RUN_DOCUMENT}: .*written by an older version"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["predictions.sqlite", "sat2.predictions.sqlite"])
+def test_a_store_that_cannot_be_read_is_refused_and_one_that_is_being_made_is_not(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"not a database at all")
+    with pytest.raises(RunMismatchError, match=f"has {name} but no {RUN_DOCUMENT}: .*cannot be read"):
+        opened(tmp_path)
+    (tmp_path / name).write_bytes(b"")
+    assert opened(tmp_path).run_id
 
 
 @pytest.mark.parametrize(

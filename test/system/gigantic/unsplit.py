@@ -15,17 +15,17 @@ def main() -> None:
     import torch
 
     from satllm_ros.data.folder import list_folder
+    from satllm_ros.data.images import decode_image
     from satllm_ros.model.checkpoint import load_model
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import normalise
-    from satllm_ros.runtime.tiles import decode_jpeg
 
     torch.set_num_threads(1)
     spec = read_spec(checkpoint)
     model = load_model(checkpoint)
     logits = {}
     for number, name in enumerate(list_folder(folder).files, start=1):
-        image = decode_jpeg(np.frombuffer((folder / name).read_bytes(), np.uint8))
+        image = decode_image((folder / name).read_bytes(), name)
         with torch.inference_mode():
             logits[str(number)] = model(normalise(image[np.newaxis], spec))[0].numpy()
     np.savez(target, **logits)
