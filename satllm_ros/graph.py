@@ -295,7 +295,7 @@ def processes(
             without="the graph flies on under the active plan",
             needs_plan=True,
         ),
-        ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),
+        ProcessSpec("ground", "ground", "", {"ground": model | chain | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]
     return [_under_simulated_time(spec) for spec in specs] if use_sim_time else specs

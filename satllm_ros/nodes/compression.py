@@ -99,12 +99,15 @@ class CompressionNode(FlightNode):
         self._abandon = self._pipeline.abandon
         # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
+        self._onboard.worker_age_s = partial(getattr, self._pipeline, "progress_age_s")
         self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
         self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
 
     def deactivate(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
+            # What is abandoned waits no more.
+            self._onboard.worker_age_s = lambda: 0.0
             pipeline.stop()
 
     # Receiving (executor thread)

@@ -140,8 +140,8 @@ class SensingProtocol(Generic[Payload]):
         committed = self._committer.on_status(report.satellite, report.readiness, *report.about)
         return [*self._commit(committed), *self._after(now_s)]
 
-    def on_heartbeat(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
-        """A sign of life."""
+    def on_hello(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
+        """A satellite that is ready, and whose work moves, has said hello."""
         change = self.liveness.on_sign(satellite, boot_id)
         if change is None:
             return []
@@ -165,7 +165,7 @@ class SensingProtocol(Generic[Payload]):
         return self._after(now_s)
 
     def on_tick(self, now_s: float) -> list[Action]:
-        """Time passes; at least once a heartbeat period."""
+        """Time passes; at least once a period of hellos."""
         for change in self.liveness.on_tick(now_s):
             self._note(change, now_s)
         self.custody.on_tick(now_s)
