@@ -77,8 +77,8 @@ class HelloThread:
         self.worker_age_s = _nothing_waits
         self._signs: deque[Sign] = deque(maxlen=MAX_SIGNS)
         self._stopping = threading.Event()
-        # A node of its own with nothing in it but this: an executor takes whole nodes, and what waits in the owner's must
-        # not silence it.
+        # A node of its own with nothing in it but this: an executor takes whole nodes, and what waits in the owner's
+        # must not silence it.
         self._node = Node(
             f"{owner.get_name()}_hello",
             context=owner.context,

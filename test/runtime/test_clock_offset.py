@@ -67,9 +67,15 @@ def test_a_clock_that_jumped_is_believed_anew() -> None:
 
 @pytest.mark.parametrize(
     "times",
-    [(0.0, 5.0, 5.0, -1.0), (0.0, 5.0, 4.0, 1.0), (0.0, 5.0, 7.0, 1.0), (0.0, math.nan, 5.0, 1.0), (0.0, 5.0, math.inf, 1.0)],
+    [
+        (0.0, 5.0, 5.0, -1.0),
+        (0.0, 5.0, 4.0, 1.0),
+        (0.0, 5.0, 7.0, 1.0),
+        (0.0, math.nan, 5.0, 1.0),
+        (0.0, 5.0, math.inf, 1.0),
+    ],
     ids=["back before sent", "answered before received", "there longer than away", "no number", "never"],
-)  # fmt: skip
+)
 def test_times_that_cannot_be_are_refused(times: tuple[float, float, float, float]) -> None:
     clock = ClockOffset()
     assert not clock.add(*times)
