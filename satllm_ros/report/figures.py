@@ -8,7 +8,7 @@ from satllm_ros.report.satellites import SatelliteUse
 
 COUNTING_RULE = (
     "Serialized ROS messages ImageBatch (upload), CompressedActivation (ISL) and Predictions (S2G), re-sent "
-    "batches and duplicates included; no DDS or UDP headers, acknowledgements, plans, status or heartbeats."
+    "batches and duplicates included; no DDS or UDP headers, acknowledgements, plans, status or hellos."
 )
 
 
