@@ -181,6 +181,10 @@ class Others:
         said = m.BatchAck(batch=message.envelope.batch, sender=sender, verdict=int(verdict), cause=int(cause))
         self.ack.publish(said)
 
+    def verdict(self, node: str = "/sat1/downlink") -> tuple[bytes, str]:
+        """Level and sentence of a node's last diagnostics."""
+        return self.verdicts.get(node, (b"", ""))
+
     def counter(self, name: str, node: str = "/sat1/downlink") -> str:
         return self.diagnostics.get(node, {}).get(name, "0")
 

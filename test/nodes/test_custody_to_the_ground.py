@@ -112,7 +112,7 @@ def test_who_else_listens_to_the_grounds_inbox_is_not_the_ground(others: Others)
     others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
     others.until_next_diagnostics()
     assert others.counter("in_contact") == "False" and not overheard
-    level, sentence = others.verdicts["/sat1/downlink"]
+    level, sentence = others.verdict()
     assert level == DiagnosticStatus.WARN
     assert sentence == "1 batch waits for the ground: no contact, and no hello of it was ever heard"
 
@@ -149,7 +149,7 @@ def test_contact_that_was_away_comes_back_with_the_same_life(others: Others) -> 
     others.ground.mute = True
     others.until(lambda: others.counter("in_contact") == "False", "the end of the contact")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
-    others.until(lambda: "its last hello came" in others.verdicts["/sat1/downlink"][1], "the age of the last hello")
+    others.until(lambda: "its last hello came" in others.verdict()[1], "the age of the last hello")
     assert not arrived
     others.ground.mute = False
     others.until(lambda: arrived, "predictions at the ground")
@@ -161,13 +161,13 @@ def test_nothing_is_sent_into_a_link_that_works_one_way(others: Others) -> None:
     others.start_downlink(f"resend_s:={NEVER_S}")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
     others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
-    others.until(lambda: "does not hear this satellite" in others.verdicts["/sat1/downlink"][1], "the reason")
-    assert others.verdicts["/sat1/downlink"][0] == DiagnosticStatus.WARN
+    others.until(lambda: "does not hear this satellite" in others.verdict()[1], "the reason")
+    assert others.verdict()[0] == DiagnosticStatus.WARN
     states = others.node.create_publisher(m.LinkState, graph.LINK_STATE.of(), profile(graph.LINK_STATE.qos))
     up = m.LinkState(sender="sat1", receiver=graph.GROUND, up=True)
     others.node.create_timer(0.2, lambda: states.publish(up))
-    others.until(lambda: others.verdicts["/sat1/downlink"][0] == DiagnosticStatus.ERROR, "the error")
-    assert "though link_state says that the link is up" in others.verdicts["/sat1/downlink"][1]
+    others.until(lambda: others.verdict()[0] == DiagnosticStatus.ERROR, "the error")
+    assert "though link_state says that the link is up" in others.verdict()[1]
     assert not arrived and others.counter("sent") == "0"
     others.ground.deaf = False
     others.until(lambda: arrived, "predictions at the ground")
