@@ -36,6 +36,7 @@ from satllm_ros.nodes.parameters import (
     BATCH_TILES,
     CHECKPOINT,
     EMULATE_LINKS,
+    LINK_CONTROLLERS,
     PLAN_PUBLIC_KEY,
     RECURSIVE,
     SATELLITES,
@@ -82,6 +83,7 @@ class SensingNode(FlightNode):
         CHECKPOINT,
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         BATCH_TILES,
         PLAN_PUBLIC_KEY,
         STATE_DIRECTORY,
@@ -141,6 +143,7 @@ class SensingNode(FlightNode):
         self._journal: LossJournal | None = None
         self._frames: FrameJournal | None = None
         self._camera: Camera | None = None
+        self._outlet: Outlet | None = None
         self.every(TICK_PERIOD_S, self._tick)
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
@@ -241,7 +244,13 @@ class SensingNode(FlightNode):
         self._refuse_a_second_graph()
         emulated = self.value("emulate_links")
         self._outlet = Outlet(
-            self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, self._satellites, emulated=emulated
+            self,
+            graph.IMAGES_INBOX,
+            graph.IMAGES_OUTBOX,
+            graph.SENSING,
+            self._satellites,
+            emulated=emulated,
+            controllers=self.value("link_controllers"),
         )
         self._plan_active = self.publish_on(graph.PLAN_ACTIVE)
         self._switch_state = self.publish_on(graph.SWITCH_STATE)
@@ -282,6 +291,9 @@ class SensingNode(FlightNode):
         self._rival = self._rival or message.boot_id != self._boot_id
 
     def deactivate(self) -> None:
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
         self._source.stop()
         if self._camera is not None:
             self._camera.close()
@@ -361,7 +373,9 @@ class SensingNode(FlightNode):
         self._carry_out(self._protocol.on_heartbeat(satellite, message.boot_id, time.monotonic()))
 
     def _on_timing(self, satellite: str, message: m.BatchTiming) -> None:
-        self._protocol.custody.on_passed(convert.batch_from(message.batch), satellite)
+        batch = convert.batch_from(message.batch)
+        self._protocol.custody.on_passed(batch, satellite)
+        self._outlet.on_received(satellite, batch)
 
     def _on_ack(self, message: m.BatchAck) -> None:
         try:
@@ -523,7 +537,7 @@ class SensingNode(FlightNode):
             crc32=convert.seal(envelope, 0, data),
             data=data,
         )
-        self._outlet.send(message, envelope.destination)
+        self._outlet.send(message, envelope.destination, envelope.batch)
         self.counters.add("sent")
 
     # What it says of itself
