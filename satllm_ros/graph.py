@@ -289,6 +289,7 @@ def processes(
     planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
     planner |= {"calibration": constellation.calibration, "threads": constellation.threads}
+    planner |= {"real_links": not constellation.emulate_links}
     if constellation.profiles:
         # An empty list has no type in a ROS parameter file.
         planner |= {"profiles": constellation.profiles}

@@ -1,4 +1,4 @@
-"""Batches go to the middleware as the link takes them: at most two inside, the next when the last is received or due."""
+"""Batches go to the middleware as the link takes them: two inside at most, the next when the last is in or due."""
 
 import math
 
