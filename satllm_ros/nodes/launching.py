@@ -35,7 +35,7 @@ from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_cons
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
 from satllm_ros.report.sample import DEFAULT, parse_reference
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
-from satllm_ros.runtime.middleware_profile import profile_environment
+from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
 from satllm_ros.runtime.run_directory import open_run_directory
 from satllm_ros.runtime.transports import has_room, transports
 from satllm_ros.share import PACKAGE, share_directory
@@ -178,8 +178,10 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     log_directory = ros_log_directory(os.environ)
     if log_directory is None or not can_be_written(log_directory):
         environment |= log_variables(os.environ, run_directory / "logs")
-    made: list[Action] = [LogInfo(msg=note) for note in (*notes, *opened.notes)]
     wanted_here = wanted_specs(run_directory)
+    if sentence := unlimited(wanted_here, os.environ):
+        notes.append(sentence)
+    made: list[Action] = [LogInfo(msg=note) for note in (*notes, *opened.notes)]
     is_roomy = has_room(len(wanted_here))
     for spec in wanted_here:
         # Without `name`, which would rename every node of a process that holds several.

@@ -229,6 +229,20 @@ _DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+def unlimited(specs: Sequence[ProcessSpec], environ: Mapping[str, str]) -> str:
+    """Why processes on real links have no limits of their own, in a sentence; empty if they have them."""
+    if not any(spec.routes for spec in specs):
+        return ""
+    if not is_fast_dds(environ):
+        return "links are real, but only Fast DDS is told to send below their rates: publishing may hold processes up"
+    if PROFILE_VARIABLE in environ:
+        return (
+            f"links are real, but {PROFILE_VARIABLE} is set: unless that profile limits batches below the links' rates,"
+            " publishing holds processes up"
+        )
+    return ""
+
+
 def profile_environment(
     spec: ProcessSpec, run_directory: Path, root: str, environ: Mapping[str, str], *, has_room: bool
 ) -> dict[str, str]:
