@@ -446,7 +446,8 @@ class SensingNode(FlightNode):
     def _announce(self, plan: Plan) -> None:
         """Tell all of the active plan, and let images flow."""
         # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
-        self._protocol.custody.be_patient(2 * (2 * len(plan.stages) + 1) * plan.predicted_cycle_s)
+        cycle_s = 2 * plan.predicted_cycle_s
+        self._protocol.be_patient((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
