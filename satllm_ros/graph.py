@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import yaml
 
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
+from satllm_ros.interfaces import GROUND, SENSING
 from satllm_ros.report.sample import DEFAULT
+from satllm_ros.runtime.link_controllers import written_controllers
+from satllm_ros.runtime.middleware_profile import Route, routes_of
 
 __all__ = [
     *("Constellation", "ConstellationError", "LinkConfig", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
@@ -24,6 +28,7 @@ __all__ = [
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
+_SENDING_NODES = {"sensing": "inbox/images", "compression": "inbox/activation", "downlink": "inbox/predictions"}
 LINK_KINDS = ("upload", "isl", "s2g")
 
 
@@ -121,6 +126,8 @@ class ProcessSpec:
         How the graph goes on when it has died, in words; empty if it cannot.
     needs_plan
         Whether that is true only once a plan is active.
+    routes
+        Real links that it sends batches on, for its Fast DDS profile; None where links are emulated.
     """
 
     name: str
@@ -130,6 +137,7 @@ class ProcessSpec:
     required: bool = False
     without: str = ""
     needs_plan: bool = False
+    routes: tuple[Route, ...] | None = None
 
     def write_parameters(self, run_directory: Path, root: str) -> Path:
         """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
@@ -281,6 +289,7 @@ def processes(
     planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
     planner |= {"calibration": constellation.calibration, "threads": constellation.threads}
+    planner |= {"real_links": not constellation.emulate_links}
     if constellation.profiles:
         # An empty list has no type in a ROS parameter file.
         planner |= {"profiles": constellation.profiles}
@@ -298,7 +307,27 @@ def processes(
         ProcessSpec("ground", "ground", "", {"ground": model | chain | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]
+    if not constellation.emulate_links:
+        specs = [_over_real_links(spec, constellation) for spec in specs]
     return [_under_simulated_time(spec) for spec in specs] if use_sim_time else specs
+
+
+def _over_real_links(spec: ProcessSpec, constellation: Constellation) -> ProcessSpec:
+    """A process with the links that it sends on, each node with those of its batches; nobody serves types."""
+    routes = routes_of(spec.name, constellation.names, partial(_rate_bps, constellation))
+    parameters = {node: {**given, "start_type_description_service": False} for node, given in spec.parameters.items()}
+    for node, kind in _SENDING_NODES.items():
+        name = f"{spec.namespace}/{node}".strip("/")
+        # A list that is empty has no type in a ROS parameter file.
+        if rates := {r.receiver: r.rate_bps for r in routes if any(inbox.endswith(kind) for inbox in r.inboxes)}:
+            if name in parameters:
+                parameters[name]["link_controllers"] = written_controllers(rates)
+    return replace(spec, parameters=parameters, routes=tuple(routes))
+
+
+def _rate_bps(constellation: Constellation, sender: str, receiver: str) -> float:
+    kind = "upload" if sender == SENSING else "s2g" if receiver == GROUND else "isl"
+    return float(constellation.links[kind].rate_bps)
 
 
 def _under_simulated_time(spec: ProcessSpec) -> ProcessSpec:

@@ -55,6 +55,7 @@ class FlightNode(LifecycleNode):
         self._active_subscriptions: list[Subscription] = []
         self._waiting_for = ""
         self._complaint = ""
+        self._cautions: list[Callable[[], list[str]]] = []
         self.state = "unconfigured"
         # Waiting would not mend it: the process ends, and whoever started it may start it again.
         self.failed_to_start = False
@@ -137,6 +138,14 @@ class FlightNode(LifecycleNode):
         made = qos.subscription(self, self.counters, topic, f"{self.root}/{topic.of(node)}", callback, raw=raw)
         self._active_subscriptions.append(made)
         return made
+
+    def beware_of(self, cautions: Callable[[], list[str]]) -> None:
+        """Ask, whenever /diagnostics are due, for sentences that make them a warning."""
+        self._cautions.append(cautions)
+
+    def beware_no_more(self, cautions: Callable[[], list[str]]) -> None:
+        """Ask no longer."""
+        self._cautions = [kept for kept in self._cautions if kept != cautions]
 
     # Lifecycle
 
@@ -248,6 +257,8 @@ class FlightNode(LifecycleNode):
         reason = self._waiting_for or self._complaint
         if self.state != "active" and reason:
             level, message = DiagnosticStatus.WARN, f"{self.state}: {reason}"
+        if said := [sentence for cautions in self._cautions for sentence in cautions()]:
+            level, message = max(level, DiagnosticStatus.WARN), "; ".join([message, *said])
         status = DiagnosticStatus(
             level=level,
             name=self.get_fully_qualified_name(),

@@ -21,7 +21,7 @@ from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.identity import Envelope
@@ -42,6 +42,7 @@ class CompressionNode(FlightNode):
         ARTEFACTS,
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         BATCH_TILES,
         Parameter(
             "codec",
@@ -68,6 +69,7 @@ class CompressionNode(FlightNode):
         self._satellite = self.get_namespace().split("/")[-1]
         self._pipeline: Pipeline | None = None
         self._artefacts: Artefacts | None = None
+        self._activations: Outlet | None = None
 
     def configure(self) -> None:
         submodels = self._onboard.submodels
@@ -84,7 +86,13 @@ class CompressionNode(FlightNode):
         others = [name for name in self.value("satellites") if name != self._satellite]
         emulated = self.value("emulate_links")
         self._activations = Outlet(
-            self, graph.ACTIVATION_INBOX, graph.ACTIVATION_OUTBOX, self._satellite, others, emulated=emulated
+            self,
+            graph.ACTIVATION_INBOX,
+            graph.ACTIVATION_OUTBOX,
+            self._satellite,
+            others,
+            emulated=emulated,
+            controllers=self.value("link_controllers"),
         )
         self._ack = self.publish_on(graph.BATCH_ACK)
         self._timing = self.publish_on(graph.TIMING, self._satellite)
@@ -109,6 +117,9 @@ class CompressionNode(FlightNode):
             # What is abandoned waits no more.
             self._onboard.worker_age_s = lambda: 0.0
             pipeline.stop()
+        if self._activations is not None:
+            self._activations.close()
+            self._activations = None
 
     # Receiving (executor thread)
 
@@ -207,7 +218,9 @@ class CompressionNode(FlightNode):
             published_from_s = time.monotonic()
             job.times.encode_s = published_from_s - start_s
             fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
-            wire_bytes = self._activations.send(self._message(job, frame, setting, next_hop), next_hop)
+            wire_bytes = self._activations.send(
+                self._message(job, frame, setting, next_hop), next_hop, job.envelope.batch
+            )
         job.times.sent_s = time.monotonic()
         job.times.publish_s = job.times.sent_s - published_from_s
         self.counters.add("sent")

@@ -20,7 +20,7 @@ from satllm_ros.nodes.arrivals import accepted
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import (
@@ -59,6 +59,7 @@ class DownlinkNode(FlightNode):
     PARAMETERS = (
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         Parameter("store_directory", "", "Folder of the durable store of predictions; empty: the working directory"),
         Parameter(
             "resend_s",
@@ -114,6 +115,7 @@ class DownlinkNode(FlightNode):
             self._satellite,
             [*others, graph.GROUND],
             emulated=self.value("emulate_links"),
+            controllers=self.value("link_controllers"),
         )
         self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, self._satellite)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
@@ -122,8 +124,10 @@ class DownlinkNode(FlightNode):
 
     def deactivate(self) -> None:
         with self._lock:
-            self._outlet = None
+            outlet, self._outlet = self._outlet, None
             self._protocol.on_contact(False, time.monotonic())
+        if outlet is not None:
+            outlet.close()
 
     def cleanup(self) -> None:
         with self._lock:
@@ -154,7 +158,7 @@ class DownlinkNode(FlightNode):
                 raise NotActiveError("the downlink node is not active")
             if custodian != self._satellite:
                 message.envelope.sender, message.envelope.destination = self._satellite, custodian
-                return self._outlet.send(message, custodian)
+                return self._outlet.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
@@ -175,6 +179,8 @@ class DownlinkNode(FlightNode):
             self.counters.add("malformed_ack")
             return
         with self._lock:
+            if self._outlet is not None:
+                self._outlet.on_received(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
                 self._carry_out(self._protocol.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
@@ -270,7 +276,7 @@ class DownlinkNode(FlightNode):
             self._protocol.on_spoilt(batch)
             return
         self.counters.add("sent")
-        self._outlet.send_serialized(payload, graph.GROUND)
+        self._outlet.send_serialized(payload, graph.GROUND, batch)
 
     def _complain(self, cause: str, sentence: str) -> None:
         self.counters.add(cause)

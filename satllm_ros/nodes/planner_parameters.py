@@ -55,6 +55,11 @@ PARAMETERS = (
         1.0,
         1e15,
     ),
+    Parameter(
+        "real_links",
+        False,
+        "Links are real: batches leave through flow controllers, below the rates that are given here",
+    ),
     *(
         parameter
         for kind, what in KINDS.items()
@@ -84,4 +89,5 @@ def facts_beforehand(value: Callable[[str], Any], spec: ModelSpec, settings: Seq
         links=LinkFacts(**links),
         settings=settings,
         accuracy_floor=value("accuracy_floor"),
+        real_links=value("real_links"),
     )

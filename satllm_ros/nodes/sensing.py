@@ -37,6 +37,7 @@ from satllm_ros.nodes.parameters import (
     BATCH_TILES,
     CHECKPOINT,
     EMULATE_LINKS,
+    LINK_CONTROLLERS,
     PLAN_PUBLIC_KEY,
     RECURSIVE,
     SATELLITES,
@@ -83,6 +84,7 @@ class SensingNode(FlightNode):
         CHECKPOINT,
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         BATCH_TILES,
         PLAN_PUBLIC_KEY,
         STATE_DIRECTORY,
@@ -143,6 +145,7 @@ class SensingNode(FlightNode):
         self._journal: LossJournal | None = None
         self._frames: FrameJournal | None = None
         self._camera: Camera | None = None
+        self._outlet: Outlet | None = None
         self.every(TICK_PERIOD_S, self._tick)
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
@@ -243,7 +246,13 @@ class SensingNode(FlightNode):
         self._refuse_a_second_graph()
         emulated = self.value("emulate_links")
         self._outlet = Outlet(
-            self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, self._satellites, emulated=emulated
+            self,
+            graph.IMAGES_INBOX,
+            graph.IMAGES_OUTBOX,
+            graph.SENSING,
+            self._satellites,
+            emulated=emulated,
+            controllers=self.value("link_controllers"),
         )
         self._plan_active = self.publish_on(graph.PLAN_ACTIVE)
         self._switch_state = self.publish_on(graph.SWITCH_STATE)
@@ -286,6 +295,9 @@ class SensingNode(FlightNode):
 
     def deactivate(self) -> None:
         self._hello.set_ready(False)
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
         self._source.stop()
         if self._camera is not None:
             self._camera.close()
@@ -367,7 +379,9 @@ class SensingNode(FlightNode):
             self._carry_out(self._protocol.on_hello(sign.name, sign.boot_id, now_s))
 
     def _on_timing(self, satellite: str, message: m.BatchTiming) -> None:
-        self._protocol.custody.on_passed(convert.batch_from(message.batch), satellite)
+        batch = convert.batch_from(message.batch)
+        self._protocol.custody.on_passed(batch, satellite)
+        self._outlet.on_received(satellite, batch)
 
     def _on_ack(self, message: m.BatchAck) -> None:
         try:
@@ -439,7 +453,8 @@ class SensingNode(FlightNode):
     def _announce(self, plan: Plan) -> None:
         """Tell all of the active plan, and let images flow."""
         # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
-        self._protocol.custody.be_patient(2 * (2 * len(plan.stages) + 1) * plan.predicted_cycle_s)
+        cycle_s = 2 * plan.predicted_cycle_s
+        self._protocol.be_patient((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
@@ -530,7 +545,7 @@ class SensingNode(FlightNode):
             crc32=convert.seal(envelope, 0, data),
             data=data,
         )
-        self._outlet.send(message, envelope.destination)
+        self._outlet.send(message, envelope.destination, envelope.batch)
         self.counters.add("sent")
 
     # What it says of itself

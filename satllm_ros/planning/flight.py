@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
+from satllm_ros.planning.wire import goodput_bps
 
 FLOAT32_BYTES = 4
 # What the envelope of a message adds to its payload: identity, plan and names, and frame and index of each tile.
@@ -77,6 +78,8 @@ class FlightFacts:
         Codec settings to choose from at each cut.
     accuracy_floor
         Least accuracy a cut's setting may have, a share of 1; 0 allows all.
+    real_links
+        Whether batches leave through flow controllers, made for the links' rates as they were known beforehand.
     """
 
     spec: ModelSpec
@@ -87,6 +90,21 @@ class FlightFacts:
     links: LinkFacts
     settings: Sequence[Setting]
     accuracy_floor: float
+    real_links: bool = False
+
+    def links_through(self, names: Sequence[str]) -> list[Link]:
+        """(K+1,) links of a chain of these satellites, as batches find them.
+
+        On real links no more crosses than flow controllers let out, whatever is measured.
+        """
+        links = self.links.through(names)
+        if not self.real_links:
+            return links
+        stated = replace(self.links, measured={}).through(names)
+        return [
+            replace(link, rate_bps=min(link.rate_bps, goodput_bps(beforehand.rate_bps)))
+            for link, beforehand in zip(links, stated, strict=True)
+        ]
 
 
 def flight_problem(facts: FlightFacts) -> Problem:
@@ -111,6 +129,6 @@ def flight_problem(facts: FlightFacts) -> Problem:
             ],
         ),
         satellites=[Satellite(s.name, s.memory_bytes, layer_s=s.layer_s(spec.blocks, tiles)) for s in facts.satellites],
-        links=facts.links.through([s.name for s in facts.satellites]),
+        links=facts.links_through([s.name for s in facts.satellites]),
         compression=Compression(facts.settings, facts.accuracy_floor),
     )

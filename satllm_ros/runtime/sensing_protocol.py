@@ -99,6 +99,7 @@ class SensingProtocol(Generic[Payload]):
         self.liveness = Liveness(known, limits.liveness)
         self._reports: dict[str, Report] = {}
         self._unconnected: frozenset[str] = frozenset()
+        self._drain_s = limits.drain_s
         self._drain_since_s: float | None = None
         self.switch = SwitchState()
         self._ended_drains = 0
@@ -172,9 +173,22 @@ class SensingProtocol(Generic[Payload]):
         asks = [Ask(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s
         withdrawn: list[Action] = []
-        if drain is not None and now_s - drain > self._limits.drain_s:
+        if drain is not None and now_s - drain > self._drain_s:
             withdrawn = self._withdraw()
         return [*asks, *withdrawn, *self._after(now_s)]
+
+    def be_patient(self, crossing_s: float, cycle_s: float) -> None:
+        """Wait for the chain as long as its plan says it may take, where that is longer than the limits say.
+
+        Parameters
+        ----------
+        crossing_s
+            Time of the first batch through an empty chain [s].
+        cycle_s
+            Time between two batches at its end [s].
+        """
+        self.custody.be_patient(crossing_s)
+        self._drain_s = max(self._limits.drain_s, crossing_s + self._limits.custody.window_batches * cycle_s)
 
     # What it says of itself
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from satllm_ros.graph import ProcessSpec
 from satllm_ros.runtime.child import Child, how_it_ended
 from satllm_ros.runtime.log_directory import log_variables
+from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
 from satllm_ros.runtime.parent import EXIT_BAD_INPUT
 from satllm_ros.runtime.shared_memory import domain_of_environment, remove_orphans
-from satllm_ros.runtime.transports import transports
+from satllm_ros.runtime.transports import has_room, transports
 from satllm_ros.runtime.waiting import Reminder
 from satllm_ros.share import share_directory
 
@@ -54,10 +55,14 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
     _free_shared_memory()
     # Transports are one choice for all, made here, where their number is known.
     environment = log_variables(os.environ, run_directory / "logs")
+    if sentence := unlimited(specs, os.environ):
+        _say(sentence)
+    is_roomy = has_room(len(specs))
     environment |= transports(os.environ, share_directory(), processes=len(specs))
     try:
         for spec in specs:
-            child = Child(spec, root, run_directory, environment)
+            profile = profile_environment(spec, run_directory, root, os.environ, has_room=is_roomy)
+            child = Child(spec, root, run_directory, environment | profile)
             child.start()
             children.append(child)
         code = _watch(children, stop, signals, respawn)

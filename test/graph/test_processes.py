@@ -137,3 +137,28 @@ def test_all_nodes_take_the_same_time(shipped_path: Path, use_sim_time: bool) ->
 def test_the_graph_can_spare_a_satellite_or_the_planner_only(specs: list[ProcessSpec], shipped: dict[str, Any]) -> None:
     spared = {spec.name for spec in specs if spec.without}
     assert spared == {"planner", *(satellite["name"] for satellite in shipped["satellites"])}
+
+
+def test_processes_on_real_links_know_the_rates_their_controllers_are_made_for(
+    shipped: dict[str, Any], load: Any
+) -> None:
+    emulated = processes(load(shipped), RUN, exit_when_done=False)
+    assert all(spec.routes is None for spec in emulated)
+    assert not any("link_controllers" in values for values in by_node(emulated).values())
+    real = processes(
+        load(changed(shipped, "emulate", value={"compute": False, "links": False})), RUN, exit_when_done=False
+    )
+    nodes = by_node(real)
+    rate = {kind: float(link["rate_bps"]) for kind, link in shipped["links"].items()}
+    names = [satellite["name"] for satellite in shipped["satellites"]]
+    others = [f"{name}={rate['isl']!r}" for name in names[1:]]
+    assert nodes["sensing"]["link_controllers"] == [f"{name}={rate['upload']!r}" for name in names]
+    assert nodes["sat1/compression"]["link_controllers"] == others
+    assert nodes["sat1/downlink"]["link_controllers"] == [*others, f"ground={rate['s2g']!r}"]
+    assert nodes["planner"]["real_links"] is True and by_node(emulated)["planner"]["real_links"] is False
+    assert {spec.name: len(spec.routes or ()) for spec in real} == {
+        **dict.fromkeys(names, len(names)),
+        "sensing": len(names),
+        "planner": 0,
+        "ground": 0,
+    }

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_nothing_is_planned_before_anything_is_known() -> None:
     planner = FlightPlanner(observed, LoadRates(1e3), source="sensing", say=print)
     assert planner.split(NAMES) is None and "nothing was reported" in planner.why_not
     assert planner.split(()) is None and "no satellite is alive" in planner.why_not
+
+
+def test_batches_that_would_be_too_long_on_a_real_link_are_refused_with_the_size_that_would_do() -> None:
+    bench = Bench()
+    bench.observed = Observed(replace(PRIOR, real_links=True))
+    bench.planner = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
+    bench.observed.on_stream(Stream(20, 0, 5e9))
+    bench.report(1.0, 1.0)
+    assert bench.planner.split(NAMES) is None
+    assert "a batch of 2 tiles takes 101 s from sensing to sat1" in bench.planner.why_not
+    assert bench.planner.why_not.endswith("nearest change: batch_tiles 1")
+    bench.observed.on_stream(Stream(20, 0, 100.0))
+    assert bench.planner.split(NAMES) is not None and bench.planner.why_not == ""
 
 
 def test_a_lasting_slow_down_is_a_reason_and_worth_a_move() -> None:

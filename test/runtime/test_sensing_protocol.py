@@ -124,6 +124,14 @@ def test_a_drain_that_takes_too_long_is_withdrawn_and_the_old_plan_goes_on() -> 
         sensing.on_proposal(NEW, 14.0)
 
 
+def test_a_drain_is_waited_for_as_long_as_the_chain_may_take_to_empty() -> None:
+    sensing = needing_drain()
+    sensing.be_patient(20.0, 5.0)
+    # Begun at 1 s: 20 s for the first batch and 5 s for each of the window of two.
+    assert not of(Tell, sensing.on_tick(30.9)) and sensing.draining
+    assert of(Tell, sensing.on_tick(31.1)) and not sensing.draining
+
+
 def test_a_newer_proposal_ends_the_drain_for_an_older_one() -> None:
     sensing = needing_drain()
     stored(sensing, 0, 2.0)
