@@ -115,9 +115,7 @@ def _run(args: argparse.Namespace) -> int:
     run_directory, opened = open_run_directory(
         constellation, args.run_directory, args.runs, source_is_here="sensing" in here
     )
-    specs = _chosen(
-        constellation, run_directory, args.only, use_sim_time=args.use_sim_time, reference=reference
-    )
+    specs = _chosen(constellation, run_directory, args.only, use_sim_time=args.use_sim_time, reference=reference)
     print(
         f"satllm: {_count(specs, constellation, args.only)}; logs in {run_directory / 'logs'}",
         flush=True,

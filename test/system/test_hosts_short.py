@@ -1,4 +1,4 @@
-"""Short versions of the flights between hosts of their own: another network stack, address and clock for every process."""
+"""Short versions of the flights between hosts of their own: a network stack, address and clock for every process."""
 
 import pytest
 from hosts.catalogue import SCENARIOS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hosts.scenario import MBIT, Crew, End, Outage, Plan, Return, Scenario, Shape, both_ways
 
 # Half a megabyte a batch, as in the flights that showed what is broken.
-_HALF_A_MEGABYTE = 160
+_HALF_A_MEGABYTE = 10
 _FAST = both_ways(500)
 
 
@@ -15,18 +15,18 @@ def _steady(mbit: float, batches: int, minutes: float, short: Plan | None = None
 
 
 def _outage(host: str, where: str, how: End, seconds: float, short: Plan | None = None) -> Scenario:
-    # Batches of 64 KB, 20 a second, for half a minute more than the outage: where it is flown around, none may be left.
+    # Batches of 50 KB, ten a second at most, for half a minute more than the outage, that are flown around it.
     batches = int(10 * (seconds + 30))
     crew = Crew.TWO_OF_THREE if host.startswith("sat") else Crew.ALL_OF_THREE
     line = both_ways(20)
     fault = Outage(host, how, seconds)
-    long = Plan(batches, 20, line, crew=crew, faults=(fault,), patience_s=seconds + 600.0)
+    long = Plan(batches, 1, line, crew=crew, faults=(fault,), patience_s=seconds + 600.0)
     name = f"{where} cut off for {seconds:g} s: {how.value}"
     return Scenario(name, long, short, (seconds + 90) / 60, is_long_running=seconds >= 300)
 
 
 def _brief_outage(host: str, how: End, seconds: float) -> Plan:
-    return Plan(30, 8, both_ways(20), satellites=2, crew=Crew.ANY, faults=(Outage(host, how, seconds, 2),))
+    return Plan(40, 2, both_ways(20), satellites=2, crew=Crew.ANY, faults=(Outage(host, how, seconds, 2),))
 
 
 _OUTAGES = (
@@ -48,7 +48,7 @@ _OUTAGES = (
 )
 
 SCENARIOS = (
-    _steady(500, 50, 1, Plan(6, 40, _FAST, satellites=2, crew=Crew.ANY, is_steady=False)),
+    _steady(500, 50, 1, Plan(6, 4, _FAST, satellites=2, crew=Crew.ANY)),
     _steady(20, 50, 1),
     _steady(8, 50, 1.5),
     _steady(2, 50, 4),
@@ -65,12 +65,12 @@ SCENARIOS = (
     ),
     Scenario(
         "a satellite returns with another address",
-        Plan(600, 20, both_ways(20), crew=Crew.ALL_OF_THREE, faults=(Return("sat2", 5.0),)),
+        Plan(400, 1, both_ways(20), crew=Crew.ALL_OF_THREE, faults=(Return("sat2", 5.0),)),
         minutes=2,
     ),
     Scenario(
         "the ground returns with another address",
-        Plan(600, 20, both_ways(20), crew=Crew.ALL_OF_THREE, faults=(Return("ground", 5.0),)),
+        Plan(400, 1, both_ways(20), crew=Crew.ALL_OF_THREE, faults=(Return("ground", 5.0),)),
         minutes=2,
     ),
     Scenario(
@@ -80,7 +80,7 @@ SCENARIOS = (
     ),
     Scenario(
         "batches of 10 MB at 2 Mbit/s",
-        Plan(6, 3200, both_ways(2), is_steady=True, patience_s=1800.0),
+        Plan(6, 200, both_ways(2), is_steady=True, patience_s=1800.0),
         minutes=10,
         is_long_running=True,
     ),

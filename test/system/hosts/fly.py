@@ -105,9 +105,7 @@ def _observe(
     # A fleet whose ground has ended is done; others go on.
     watch.until(lambda: all(fleet.exit_code("ground") is not None for fleet in fleets), plan.patience_s)
     control_s = time.monotonic() - began_s
-    sent = {
-        kind: {name: meter.sent_bytes(name, kind) for name in network.hosts} for kind in (Kind.DATA, Kind.CONTROL)
-    }
+    sent = {kind: {name: meter.sent_bytes(name, kind) for name in network.hosts} for kind in (Kind.DATA, Kind.CONTROL)}
     return Flown(
         exit_codes=[fleet.exit_code("ground") for fleet in fleets],
         seconds=watch.came_s[-1] - watch.came_s[0] if watch.came_s else 0.0,

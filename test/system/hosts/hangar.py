@@ -15,7 +15,7 @@ from hosts.flown import Flown
 from hosts.fly import write_orders
 from hosts.namespaces import OUTER
 from hosts.result import Result, judge
-from hosts.scenario import Plan, Scenario
+from hosts.scenario import PATCH, SIDE, Plan, Scenario
 
 _HERE = Path(__file__).resolve().parent
 # Beyond the patience that a plan has with each of its steps: hosts are made, and processes end.
@@ -27,7 +27,7 @@ class Hangar:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._workshop = Workshop(folder / "workshop")
+        self._workshop = Workshop(folder / "workshop", SIDE, PATCH)
 
     def fly(self, scenario: Scenario, *, is_short: bool = False) -> Result:
         """Fly a scenario; short ones are not held against goals in seconds and bytes.

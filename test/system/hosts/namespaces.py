@@ -1,7 +1,7 @@
 """A host: network stack, monotonic clock and shared memory of its own, made without being root.
 
-Everything lives below one command, `unshare` with the words of `OUTER`: a user namespace in which the caller may make the
-others, a network without a way out, and a process table that ends with its first process. Nothing is left behind.
+Everything lives below one command, `unshare` with the words of `OUTER`: a user namespace in which the caller may make
+the others, a network without a way out, and a process table that ends with its first process. Nothing is left behind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _SHARED_MEMORY = "mount -t tmpfs -o size=64k tmpfs /dev/shm"
 # A trial of all that a network needs: `hosts.topology` uses the same words.
 _TRIAL = (
     "ip link add trial0 type veth peer name trial1 && ip link add trial2 type bridge && "
-    "tc qdisc add dev trial0 root tbf rate 8mbit burst 32kb limit 64kb && tc qdisc replace dev trial1 root blackhole && "
+    "tc qdisc add dev trial0 root tbf rate 8mbit burst 32kb limit 64kb && "
+    "tc qdisc replace dev trial1 root blackhole && "
     f"unshare -n -m -T --monotonic 1000 --boottime 1000 --fork sh -c '{_SHARED_MEMORY}'"
 )
 
@@ -52,8 +53,8 @@ def run(*words: str) -> str:
 class Host:
     """One computer: processes are started in it by `popen`, commands run in it by `run`.
 
-    Its clock is ahead of the kernel's by `clock_offset_s` (whole seconds): readings of two hosts that are subtracted from each
-    other give nonsense here as they do between computers.
+    Its clock is ahead of the kernel's by `clock_offset_s` (whole seconds): readings of two hosts that are subtracted
+    from each other give nonsense here as they do between computers.
     """
 
     def __init__(self, name: str, clock_offset_s: int) -> None:

@@ -1,6 +1,6 @@
-"""A relay between two network interfaces on layer 2 that delays frames and loses some: what netem does where it is there.
+"""A relay between two network interfaces on layer 2 that delays frames and loses some, as netem would if it were here.
 
-`python -m hosts.relay NEAR FAR DELAY_S LOSS`. It works on frames, since the middleware's messages carry addresses inside.
+`python -m hosts.relay NEAR FAR DELAY_S LOSS`. It works on frames, since messages of the middleware carry addresses.
 """
 
 from __future__ import annotations

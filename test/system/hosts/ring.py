@@ -1,6 +1,6 @@
 """Frames of network interfaces, through a ring that is shared with the kernel.
 
-A plain socket holds a few dozen of them, which only the administrator may change; a ring holds as many as it is made for.
+A plain socket holds a few dozen of them, which only the administrator may change; a ring holds what it is made for.
 """
 
 from __future__ import annotations

@@ -9,8 +9,11 @@ from enum import Enum
 from hosts.topology import End, Shape
 
 MBIT = 1.0e6
-# Bytes of a tile, uncompressed: uploaded as RGB of 32 x 32, and as an activation of 17 tokens of 48 channels.
-UPLOAD_TILE_BYTES, ACTIVATION_TILE_BYTES, LOGITS_TILE_BYTES = 3 * 32 * 32, 4 * 17 * 48, 4 * 5
+# Side of a tile and of a patch: few tiles with wide activations.
+SIDE, PATCH = 64, 4
+_TOKENS, _CHANNELS, _CLASSES = (SIDE // PATCH) ** 2 + 1, 48, 5
+# Bytes of a tile, uncompressed: uploaded as RGB, between satellites, and to the ground.
+UPLOAD_TILE_BYTES, ACTIVATION_TILE_BYTES, LOGITS_TILE_BYTES = 3 * SIDE * SIDE, 4 * _TOKENS * _CHANNELS, 4 * _CLASSES
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class End(Enum):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a line does: rates as the host sees them, out of it and into it [bit/s]; delay [s] and lost share one way."""
+    """What a line does: rates out of the host and into it [bit/s]; delay [s] and lost share, one way."""
 
     up_bps: float
     down_bps: float
