@@ -19,6 +19,7 @@ _END_PATIENCE_S = 30.0
 # Discovery may leave a host here: the network has no way out.
 _ENVIRONMENT = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_DOMAIN_ID": "0"}
 _NOT_HANDED_ON = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_STATIC_PEERS")
+_TESTS = Path(__file__).resolve().parents[2]
 STORE = "predictions.sqlite"
 
 
@@ -64,7 +65,7 @@ class Fleet:
         if order.namespace:
             words += ["--namespace", order.namespace]
         host = self._network.hosts[order.host(process)]
-        self._running[process] = host.popen(words, folder / "terminal.txt", _environment(os.environ))
+        self._running[process] = host.popen(words, folder / "terminal.txt", environment_of_a_host(os.environ))
 
     def kill(self, process: str) -> None:
         """As a power cut: the command and the process below it, which have no exit code then."""
@@ -106,8 +107,12 @@ class Fleet:
         return Path(self._order.folder) / process
 
 
-def _environment(inherited: Mapping[str, str]) -> dict[str, str]:
+def environment_of_a_host(inherited: Mapping[str, str]) -> dict[str, str]:
+    """What processes of the graph get: as it was inherited, without choices of middleware and without these tests."""
     kept = {name: value for name, value in inherited.items() if name not in _NOT_HANDED_ON}
+    path = [entry for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry]
+    if others := [entry for entry in path if not Path(entry).is_relative_to(_TESTS)]:
+        kept["PYTHONPATH"] = os.pathsep.join(others)
     return kept | _ENVIRONMENT
 
 

@@ -45,7 +45,8 @@ class Hangar:
         asked, answer = folder / "orders.json", folder / "flown.json"
         write_orders(asked, scenario.name, is_short, orders)
         words = [*OUTER, sys.executable, "-m", "hosts.fly", str(asked), str(answer)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(_HERE.parent), str(_HERE.parents[1])])}
+        path = [str(_HERE.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
         patience_s = plan.patience_s * (2 + 2 * len(plan.faults)) + _SPARE_S
         log = folder / "fly.txt"
         with log.open("w") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaos.judge import Rows, count_rows, rows_complaints
@@ -89,12 +89,12 @@ def judge(scenario: str, plan: Plan, orders: list[Order], cargo: Cargo, flown: F
         dropped_packets=flown.dropped_packets,
         silence_s=flown.silence_s,
         recovery_s=_slowest(flown.recoveries_s),
-        complaints=tuple(complaints),
     )
-    more = _complaints(plan, flown, result) if is_timed else []
     if None in flown.recoveries_s:
-        more.append("nothing came down after the fault")
-    return Result(**{**vars(result), "complaints": (*complaints, *more)})
+        complaints.append("nothing came down after the fault")
+    if is_timed:
+        complaints += goal_complaints(plan, flown, result)
+    return replace(result, complaints=tuple(complaints))
 
 
 def _slowest(recoveries_s: list[float | None]) -> float | None:
@@ -119,7 +119,8 @@ def _makespan(summary: Path) -> tuple[float | None, float | None]:
     return makespan_s["predicted_exact"], makespan_s["measured"]
 
 
-def _complaints(plan: Plan, flown: Flown, result: Result) -> list[str]:
+def goal_complaints(plan: Plan, flown: Flown, result: Result) -> list[str]:
+    """Goals in seconds and bytes that were missed."""
     found = []
     if flown.missed_frames:
         found.append(f"{flown.missed_frames} frames were not counted")
