@@ -20,7 +20,8 @@ _END_PATIENCE_S = 30.0
 _ENVIRONMENT = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_DOMAIN_ID": "0"}
 _NOT_HANDED_ON = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_STATIC_PEERS")
 _TESTS = Path(__file__).resolve().parents[2]
-STORE = "predictions.sqlite"
+# What the processes of a host leave in its run folder: the ground's predictions, and what `satllm up` printed.
+STORE, TERMINAL = "predictions.sqlite", "terminal.txt"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Fleet:
         if order.namespace:
             words += ["--namespace", order.namespace]
         host = self._network.hosts[order.host(process)]
-        self._running[process] = host.popen(words, folder / "terminal.txt", environment_of_a_host(os.environ))
+        self._running[process] = host.popen(words, folder / TERMINAL, environment_of_a_host(os.environ))
 
     def kill(self, process: str) -> None:
         """As a power cut: the command and the process below it, which have no exit code then."""

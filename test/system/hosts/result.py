@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos.judge import Rows, count_rows, rows_complaints
 from chaos.workshop import Cargo
-from hosts.fleet import STORE, Order
+from hosts.fleet import STORE, TERMINAL, Order
 from hosts.flown import Flown
 from hosts.scenario import Plan
 
@@ -107,9 +107,16 @@ def _exit_complaints(code: int | None, folder: Path) -> list[str]:
     if code is None:
         found.append("the ground did not end by itself")
     elif code:
-        found.append(f"exit code {code} of the ground")
-    texts = (path.read_text(errors="replace") for path in folder.glob("*/terminal.txt"))
-    return [*found, *(["an exception on a terminal"] if any("Traceback" in text for text in texts) else [])]
+        found.append(f"exit code {code} of the ground: {_last_line(folder / 'ground')}")
+    for terminal in sorted(folder.glob(f"*/{TERMINAL}")):
+        if "Traceback" in terminal.read_text(errors="replace"):
+            found.append(f"an exception on the terminal of {terminal.parent.name}: {_last_line(terminal.parent)}")
+    return found
+
+
+def _last_line(host: Path) -> str:
+    lines = (host / TERMINAL).read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _makespan(summary: Path) -> tuple[float | None, float | None]:
