@@ -71,13 +71,13 @@ class Hangar:
             # A hop passes two lines.
             "propagation_s": 2 * plan.line.delay_s,
         }
-        return constellation(
+        content = constellation(
             cargo.material,
             [plan.compute_s / spec.blocks / plan.batch_tiles] * plan.satellites,
             batch_tiles=plan.batch_tiles,
             memory_bytes=int(plan.crew.value * sum(spec.layer_bytes)),
             upload_encoding="rgb8",
             codecs=["raw"],
-            emulate={"compute": True, "links": False},
             links=dict.fromkeys(("upload", "isl", "s2g"), link),
         )
+        return content | {"emulate": {"compute": True, "links": False}}
