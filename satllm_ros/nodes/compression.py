@@ -24,6 +24,7 @@ from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
@@ -237,6 +238,7 @@ class CompressionNode(FlightNode):
             start=stage.start,
             stop=stage.stop,
             tiles=job.envelope.tiles,
+            clock=host_clock(),
             received_s=times.received_s,
             compute_start_s=times.compute_start_s,
             compute_stop_s=times.compute_stop_s,

@@ -20,6 +20,7 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import SATELLITES, Parameter
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.qos import message_class
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.link_faults import Arrival, FaultShares, FaultyLink
 from satllm_ros.runtime.link_pairs import Pair, all_pairs, kind_of, parsed
 from satllm_ros.runtime.link_queue import LinkRates
@@ -217,6 +218,7 @@ class LinkNode(FlightNode):
                 receiver=pair[1],
                 batch=batch,
                 wire_bytes=arrival.transfer.wire_bytes,
+                clock=host_clock(),
                 start_s=arrival.transfer.start_s,
                 stop_s=arrival.transfer.stop_s,
             )

@@ -50,6 +50,7 @@ from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import FINAL, CustodyLimits, State, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
 from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
@@ -547,6 +548,7 @@ class SensingNode(FlightNode):
         message.source, message.run_id = self._source.source_id, self._run_id
         message.unheard_frames = self._gaps.missing
         message.header.stamp = self.get_clock().now().to_msg()
+        message.steady_s, message.clock = time.monotonic(), host_clock()
         self._ledger.publish(message)
         try:
             self._source.note_frames()
