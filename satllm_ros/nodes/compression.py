@@ -22,6 +22,7 @@ from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.host_clock import host_clock
@@ -100,8 +101,9 @@ class CompressionNode(FlightNode):
         self._abandon = self._pipeline.abandon
         # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
-        self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
-        self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
+        receipts = Receipts(self, self._satellite)
+        receipts.listen_to(graph.IMAGES_INBOX, self._on_images)
+        receipts.listen_to(graph.ACTIVATION_INBOX, self._on_activation)
 
     def deactivate(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
@@ -205,7 +207,9 @@ class CompressionNode(FlightNode):
             published_from_s = time.monotonic()
             job.times.encode_s = published_from_s - start_s
             fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
-            wire_bytes = self._activations.send(self._message(job, frame, setting, next_hop), next_hop)
+            wire_bytes = self._activations.send(
+                self._message(job, frame, setting, next_hop), next_hop, job.envelope.batch
+            )
         job.times.sent_s = time.monotonic()
         job.times.publish_s = job.times.sent_s - published_from_s
         self.counters.add("sent")

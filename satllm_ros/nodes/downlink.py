@@ -19,6 +19,7 @@ from satllm_ros.nodes.arrivals import accepted
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import (
@@ -111,7 +112,7 @@ class DownlinkNode(FlightNode):
             [*others, graph.GROUND],
             emulated=self.value("emulate_links"),
         )
-        self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, self._satellite)
+        Receipts(self, self._satellite).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
@@ -150,7 +151,7 @@ class DownlinkNode(FlightNode):
                 raise NotActiveError("the downlink node is not active")
             if custodian != self._satellite:
                 message.envelope.sender, message.envelope.destination = self._satellite, custodian
-                return self._outlet.send(message, custodian)
+                return self._outlet.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
@@ -187,7 +188,9 @@ class DownlinkNode(FlightNode):
             self._carry_out(self._protocol.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        if (message.sender, message.receiver) == (self._satellite, graph.GROUND):
+        is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
+        # What was measured of a link does not say that it is there.
+        if is_ours and message.source != m.LinkState.SOURCE_MEASURED:
             self._link_down_until_s = 0.0 if message.up else time.monotonic() + LINK_DOWN_S
             self._tell_contact()
 
@@ -281,7 +284,7 @@ class DownlinkNode(FlightNode):
             self._protocol.on_spoilt(batch)
             return
         self.counters.add("sent")
-        self._outlet.send_serialized(payload, graph.GROUND)
+        self._outlet.send_serialized(payload, graph.GROUND, batch)
 
     def _complain(self, cause: str, sentence: str) -> None:
         self.counters.add(cause)

@@ -17,6 +17,7 @@ from satllm_ros.nodes.arrivals import accepted, stored_tiles
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import CHECKPOINT, Parameter
 from satllm_ros.nodes.process import run
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.custody import Cause
@@ -65,7 +66,7 @@ class GroundNode(FlightNode):
     def activate(self) -> None:
         self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
-        self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, graph.GROUND)
+        Receipts(self, graph.GROUND).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
 
     def cleanup(self) -> None:
         if self.store is not None:

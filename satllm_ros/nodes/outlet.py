@@ -10,6 +10,8 @@ from rclpy.serialization import serialize_message
 
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.link_meter import LinkMeter
+from satllm_ros.runtime.identity import BatchId
 
 
 class Outlet:
@@ -27,15 +29,17 @@ class Outlet:
             self._publishers: dict[str, Publisher] = {receiver: shared for receiver in receivers}
         else:
             self._publishers = {receiver: node.publish_on(inbox, receiver) for receiver in receivers}
+        self._meter = LinkMeter(node, sender, self._publishers)
 
-    def send(self, message: Any, destination: str) -> int:
+    def send(self, message: Any, destination: str, batch: BatchId) -> int:
         """Publish to a destination; returns the length of the serialized message [byte]."""
         serialized = serialize_message(message)
-        self.send_serialized(serialized, destination)
+        self.send_serialized(serialized, destination, batch)
         return len(serialized)
 
-    def send_serialized(self, serialized: bytes, destination: str) -> None:
+    def send_serialized(self, serialized: bytes, destination: str, batch: BatchId) -> None:
         """Publish a message that is already in its serialized form."""
+        self._meter.handed(destination, batch, len(serialized))
         self._publishers[destination].publish(serialized)
 
     def connected(self, destination: str) -> bool:

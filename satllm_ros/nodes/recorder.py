@@ -23,8 +23,8 @@ from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY
 from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
 from satllm_ros.nodes.sensing import NEVER_SENT
-from satllm_ros.report.clocks import have_one_wall_clock
 from satllm_ros.report.audit import audit_journal, audit_ledger
+from satllm_ros.report.clocks import have_one_wall_clock
 from satllm_ros.report.lives import Lives
 from satllm_ros.report.progress import Progress, total_batches
 from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord
@@ -169,7 +169,8 @@ class RecorderNode(FlightNode):
                 self.counters.add("malformed_transfer")
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        if self._is_known(message.sender, message.receiver):
+        # The record is of what links are set to; what they carried, it has from transfers.
+        if message.source != m.LinkState.SOURCE_MEASURED and self._is_known(message.sender, message.receiver):
             try:
                 self._links[message.sender, message.receiver] = records.link_record(message)
             except ValueError:

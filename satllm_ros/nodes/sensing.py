@@ -524,7 +524,7 @@ class SensingNode(FlightNode):
             crc32=convert.seal(envelope, 0, data),
             data=data,
         )
-        self._outlet.send(message, envelope.destination)
+        self._outlet.send(message, envelope.destination, envelope.batch)
         self.counters.add("sent")
 
     # What it says of itself

@@ -1,7 +1,5 @@
 """Times of different hosts on one axis, where somebody compared their clocks; never subtracted where nobody did."""
 
-from collections.abc import Iterable, Mapping
-
 from satllm_ros.report.record import RunRecord, StageRecord, TransferRecord
 
 # Two crystals drift apart by less, a second; offsets are known of the end of a run only.
@@ -24,7 +22,7 @@ class Clocks:
     def __init__(self, run: RunRecord) -> None:
         records: list[Timed] = [*run.stages, *run.transfers]
         self.names = list(dict.fromkeys(record.clock for record in records))
-        known: dict[str, tuple[float, float]] = dict(_pairs(run.clock_offsets))
+        known = {name: (offset_s, uncertainty_s) for name, (offset_s, uncertainty_s) in run.clock_offsets.items()}
         if run.clock:
             known[run.clock] = (0.0, 0.0)
         if len(self.names) == 1:
@@ -62,11 +60,6 @@ def life_ranks(run: RunRecord) -> dict[int, int]:
     """
     lives = dict.fromkeys(record.boot_id for record in (*run.stages, *run.transfers))
     return {boot_id: rank for rank, boot_id in enumerate(lives)}
-
-
-def _pairs(offsets: Mapping[str, Iterable[float]]) -> Iterable[tuple[str, tuple[float, float]]]:
-    for name, (offset_s, uncertainty_s) in offsets.items():
-        yield name, (offset_s, uncertainty_s)
 
 
 def _span_s(records: list[Timed]) -> float:

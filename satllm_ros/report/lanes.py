@@ -58,9 +58,7 @@ def lanes(run: RunRecord) -> list[Lane]:
     places = _places(run)
     order = sorted(bars, key=lambda key: (min(bar.batch for bar in bars[key]), _place(run, places, key)))
     return [
-        Lane(
-            " → ".join(key), len(key) == 2, len(key) == 1 and key[0] in emulated, tuple(bars[key]), apart=key in apart
-        )
+        Lane(" → ".join(key), len(key) == 2, len(key) == 1 and key[0] in emulated, tuple(bars[key]), apart=key in apart)
         for key in order
     ]
 

@@ -173,8 +173,8 @@ class RunRecord:
         Name of the recorder's steady clock, and of others, by name, how far they are ahead of it and the uncertainty of
         that [s]: (offset, uncertainty). One that is not there was not compared with it.
     acquisition_shift_s
-        What has to be added to times of acquisition to have them on the ground's wall clock, and the uncertainty of that
-        [s]; None: nobody knows, and delays are left out.
+        What has to be added to times of acquisition to have them on the ground's wall clock, and the uncertainty of
+        that [s]; None: nobody knows, and delays are left out.
     audit
         Whether every tile is accounted for; None in records of older versions, and when nobody could tell.
     frames

@@ -13,9 +13,9 @@ def engine_s() -> float:
     """Seconds for which the calling thread was on a processor or in line for one; differences of it mean something.
 
     Between its operations inference has to take Python's lock again. A thread that holds it, as one that publishes
-    to a slow link does, makes it sleep: that is none of its time, while sharing a processor with others is. With several
-    threads for one inference it is the time of the one that leads them. Where the kernel does not tell, what it stood in
-    line is left out.
+    to a slow link does, makes it sleep: that is none of its time, while sharing a processor with others is. With
+    several threads for one inference it is the time of the one that leads them. Where the kernel does not tell, what it
+    stood in line is left out.
     """
     return time.thread_time() + _in_line_s()
 

@@ -19,8 +19,8 @@ MAX_PENDING = 128
 # Round trips that are tried, and the share of the best that may be poorly explained: receipts come late now and then.
 TRIALS = 49
 EXPLAINED = 0.8
-# Round trips explain what was seen equally well if they leave no more than this much more unexplained, as shares of what
-# the best one leaves and of the time that a message takes.
+# Round trips explain what was seen equally well if they leave no more than this much more unexplained, as shares of
+# what the best one leaves and of the time that a message takes.
 SLACK = 0.25
 SLACK_OF_TIME = 0.01
 # And if they do not agree on the rate to this, there is no telling.
@@ -31,7 +31,7 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Goodput:
-    """Bytes of messages that the link carries while it is busy, as bit/s; and there and back of an empty message [s]."""
+    """What the link carries of messages while it is busy [bit/s], and there and back of an empty message [s]."""
 
     rate_bps: float
     round_trip_s: float
@@ -49,16 +49,16 @@ class _Sample:
 class GoodputMeter:
     """Receives each message's hand-over and receipt, and fits the rate of a link that is first in, first out.
 
-    A message begins to cross when it is handed over or when the one before it has left, whichever is later. The one before
-    has left a round trip T before its receipt came, so that every message says
+    A message begins to cross when it is handed over or when the one before it has left, whichever is later. The one
+    before has left a round trip T before its receipt came, so that every message says
 
         received - max(handed, received before - T) = 8 bytes / rate + T
 
-    Messages of several sizes on an idle link give slope and intercept; those that wait for one another give the rate by
-    themselves, of whatever size. T is the one that leaves the least unexplained, and the rate a weighted median, so that
-    a receipt that is late changes neither. Two messages on their way at all times would look the same on a link twice as
-    fast with a long round trip; the quickest message ever, mostly the first one, tells these apart. Messages of one size
-    on an idle link leave both open: then there is no figure.
+    Messages of several sizes on an idle link give slope and intercept; those that wait for one another give the rate
+    by themselves, of whatever size. T is the one that leaves the least unexplained, and the rate a weighted median, so
+    that a receipt that is late changes neither. Two messages on their way at all times would look the same on a link
+    twice as fast with a long round trip; the quickest message ever, mostly the first one, tells these apart. Messages
+    of one size on an idle link leave both open: then there is no figure.
     """
 
     def __init__(self) -> None:
@@ -79,12 +79,12 @@ class GoodputMeter:
             self._pending.popitem(last=False)
 
     def on_receipt(self, batch: Hashable, now_s: float) -> bool:
-        """The receiver's word that it has it has come; False if nothing was sent by that name, or it was said before."""
+        """Its receiver says that it has it; False if nothing was sent by that name, or that was said before."""
         if batch not in self._pending:
             return False
         is_next = next(iter(self._pending)) == batch
-        # What was handed over before and has no receipt yet was lost, or its receipt was: how long the link was busy with
-        # it nobody knows.
+        # What was handed over before and has no receipt yet was lost, or its receipt was: how long the link was busy
+        # with it nobody knows.
         while True:
             known, (wire_bytes, handed_s) = self._pending.popitem(last=False)
             if known == batch:
@@ -96,14 +96,6 @@ class GoodputMeter:
             self._is_stale = True
         self._received_s = max(self._received_s, now_s)
         return True
-
-    def forget(self) -> None:
-        """Whoever receives is another one now, or the link was down: what was measured says nothing any more."""
-        self._pending.clear()
-        self._samples.clear()
-        self._received_s = float("-inf")
-        self._quickest, self._longest_trip_s = None, float("inf")
-        self._estimate, self._is_stale = None, False
 
     @property
     def estimate(self) -> Goodput | None:
