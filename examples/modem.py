@@ -7,7 +7,6 @@ from typing import Any
 
 import rclpy
 from rclpy.node import Node
-
 from satllm_ros.msg import LinkState
 
 
