@@ -75,7 +75,20 @@ LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner
 STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
 HELLO = Topic("hello", "satllm_ros/msg/Hello", Qos.HELLO, "every process but link", "every process but link")
 TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "sensing, recorder")
-LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, downlink, recorder")
+LINK_STATE = Topic(
+    "link_state",
+    "satllm_ros/msg/LinkState",
+    Qos.EVENT,
+    "a modem's driver or link; sensing, compression, downlink (what they measured)",
+    "planner, downlink, recorder",
+)
+LINK_RECEIPT = Topic(
+    "link_receipt",
+    "satllm_ros/msg/LinkReceipt",
+    Qos.EVENT,
+    "compression, downlink, ground",
+    "sensing, compression, downlink",
+)
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
 IMAGE_COMPRESSED = Topic(

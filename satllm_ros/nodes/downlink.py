@@ -21,6 +21,7 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import (
@@ -117,7 +118,7 @@ class DownlinkNode(FlightNode):
             emulated=self.value("emulate_links"),
             controllers=self.value("link_controllers"),
         )
-        self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, self._satellite)
+        Receipts(self, self._satellite).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
@@ -179,8 +180,6 @@ class DownlinkNode(FlightNode):
             self.counters.add("malformed_ack")
             return
         with self._lock:
-            if self._outlet is not None:
-                self._outlet.on_received(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
                 self._carry_out(self._protocol.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
@@ -197,7 +196,9 @@ class DownlinkNode(FlightNode):
             self._carry_out(self._protocol.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        if (message.sender, message.receiver) == (self._satellite, graph.GROUND):
+        is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
+        # What was measured of a link does not say that it is there.
+        if is_ours and message.source != m.LinkState.SOURCE_MEASURED:
             self._contact.on_link(message.up, time.monotonic())
             self._tell_contact()
 

@@ -18,6 +18,7 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.parameters import CHECKPOINT, SATELLITES, Parameter
 from satllm_ros.nodes.process import run
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.custody import Cause
@@ -70,7 +71,7 @@ class GroundNode(FlightNode):
     def activate(self) -> None:
         self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
-        self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, graph.GROUND)
+        Receipts(self, graph.GROUND).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self._hello.set_ready(True)
 
     def deactivate(self) -> None:

@@ -145,7 +145,9 @@ class PlannerNode(FlightNode):
         try:
             if not {sender, receiver} <= {"", *self.value("satellites")}:
                 raise NonsenseError(f"no link is known from {message.sender!r} to {message.receiver!r}")
-            self._observed.on_link(sender, receiver, (message.rate_bps, message.propagation_s), time.monotonic())
+            link = (message.rate_bps, message.propagation_s)
+            is_measured = message.source == m.LinkState.SOURCE_MEASURED
+            self._observed.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
         except NonsenseError as error:
             self._count("malformed_link_state", error)
 

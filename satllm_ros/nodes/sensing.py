@@ -52,6 +52,7 @@ from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import FINAL, CustodyLimits, State, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.identity import BatchId, Envelope
 from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
@@ -379,9 +380,7 @@ class SensingNode(FlightNode):
             self._carry_out(self._protocol.on_hello(sign.name, sign.boot_id, now_s))
 
     def _on_timing(self, satellite: str, message: m.BatchTiming) -> None:
-        batch = convert.batch_from(message.batch)
-        self._protocol.custody.on_passed(batch, satellite)
-        self._outlet.on_received(satellite, batch)
+        self._protocol.custody.on_passed(convert.batch_from(message.batch), satellite)
 
     def _on_ack(self, message: m.BatchAck) -> None:
         try:
@@ -569,6 +568,7 @@ class SensingNode(FlightNode):
         message.source, message.run_id = self._source.source_id, self._run_id
         message.unheard_frames = self._gaps.missing
         message.header.stamp = self.get_clock().now().to_msg()
+        message.steady_s, message.clock = time.monotonic(), host_clock()
         self._ledger.publish(message)
         try:
             self._source.note_frames()
