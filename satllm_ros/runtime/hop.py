@@ -83,7 +83,7 @@ class HopSender(Generic[Message]):
     """Copies of what one process has sent over its links.
 
     `causes` counts messages: `resent`, `given_up`, `let_go` (no room for a copy), `superseded` (by a later attempt),
-    `deaf` (given up at once); and receipts: `unknown_receipt` (late, doubled or forged), `false_receipt` (another size).
+    `deaf` (given up at once); and receipts: `unknown_receipt` (late, doubled, forged), `false_receipt` (another size).
     """
 
     limits: HopLimits = HopLimits()

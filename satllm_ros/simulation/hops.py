@@ -43,7 +43,8 @@ class Hops:
 
     def take_on(self, batch: BatchId) -> None:
         """What has arrived is taken on: should it come again, it is a duplicate."""
-        self._receiver.take(batch)
+        if self._limits is not None:
+            self._receiver.take(batch)
 
     def receipt(self, host: Host, receipt: Receipt) -> None:
         """A receiver says what has arrived."""

@@ -383,9 +383,7 @@ MUTATIONS = (
     Mutation("relapsing store", "a store forgets at a restart what it had set aside", _store(_RelapsingStore)),
     Mutation("glossing sensing", "what the ground refused is not counted as dropped", _sensing(_GlossingSensing)),
     Mutation("trusting sensing", "a dead store's batches are not sent again", _sensing(_TrustingSensing)),
-    Mutation(
-        "faithful sensing", "what was under way to a dead satellite is not noticed", _sensing(_FaithfulSensing)
-    ),
+    Mutation("faithful sensing", "what was under way to a dead satellite is not noticed", _sensing(_FaithfulSensing)),
     Mutation("blithesome sensing", "an overtaken batch is not noticed", _sensing(_BlithesomeSensing)),
     Mutation("patient sensing", "a chain that stands still is not noticed", _sensing(_PatientSensing)),
     Mutation("incurious sensing", "a store is not asked what became of a batch", _sensing(_IncuriousSensing)),

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from satllm_ros.simulation.satellite_process import Satellite
     from satllm_ros.simulation.sensing_process import Sensing
 
+# Not to last at all: its time was counted otherwise.
+AT_ONCE_S = -1.0
 # Whatever is judged is looked at once in so long.
 TICK_S = 1.0
-# A message that was under way when its fault began may still arrive so late: ten times the mean delay of the worst weather.
+# What was under way when a fault began may still arrive so late: ten times the mean delay of the worst weather.
 LATENESS_S = 5.0
 # The longest pause before a refused batch is sent again, in units of `backoff_s`.
 LONGEST_BACKOFF = 16
@@ -90,7 +92,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class _Overdue:
-    """Something that must not last: what, of which batch or plan, for how long at most, and since when at the earliest."""
+    """Something that must not last: what, of which batch or plan, how long at most, and since when at the earliest."""
 
     fault: str
     about: BatchId | Epoch
@@ -155,10 +157,10 @@ class RecoveryWatch:
             began_s = max(since_s.get(key, now_s), overdue.not_before_s)
             self._since_s[key] = began_s
             if now_s - began_s > overdue.bound_s:
-                return (
-                    f"slow recovery: {overdue.fault}, and for {now_s - began_s:.1f} s nothing is done about"
-                    f" {overdue.about}; the bound is {overdue.bound_s:g} s"
+                lasts = (
+                    f" for {now_s - began_s:.0f} s, the bound is {overdue.bound_s:g} s" if overdue.bound_s > 0 else ""
                 )
+                return f"slow recovery: {overdue.fault}, and nothing is done about {overdue.about}{lasts}"
         return ""
 
     def _wrong(
@@ -199,10 +201,10 @@ class RecoveryWatch:
         batch, bounds = place.batch, self._bounds
         sent_s = self._sent_s[batch]
         if self._passed[batch] >= self._window:
-            yield _Overdue(f"{self._passed[batch]} batches sent later were acknowledged sooner", batch, -1.0)
+            yield _Overdue(f"{self._passed[batch]} batches sent later were acknowledged sooner", batch, AT_ONCE_S)
         silent_s = max(sent_s, self._progress_s)
         if truth.now_s - silent_s > bounds.silence_s:
-            yield _Overdue(f"nothing was heard of the chain for {truth.now_s - silent_s:.0f} s", batch, -1.0)
+            yield _Overdue(f"nothing was heard of the chain for {truth.now_s - silent_s:.0f} s", batch, AT_ONCE_S)
         key = batch_key(batch)
         if plan is None or key in under_way or self._is_kept(key, truth, satellites):
             return
