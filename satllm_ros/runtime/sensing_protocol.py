@@ -169,6 +169,9 @@ class SensingProtocol(Generic[Payload]):
         """Time passes; at least once a period of hellos."""
         for change in self.liveness.on_tick(now_s):
             self._note(change, now_s)
+        for store in self.liveness.in_state(Life.DEAD):
+            # What it said of a batch just before it died may have arrived since.
+            self.custody.on_store_lost(store, now_s)
         self.custody.on_tick(now_s)
         asks = [Ask(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s

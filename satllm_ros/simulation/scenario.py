@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.runtime.custody import CustodyLimits
+from satllm_ros.runtime.hop import HopLimits
 from satllm_ros.runtime.identity import NO_EPOCH
 from satllm_ros.runtime.liveness import LivenessLimits
 from satllm_ros.runtime.plan import Plan, Stage
@@ -68,11 +69,20 @@ class Scenario:
     # All processes end and are started again, as a run of this kind.
     sequel_s: float | None = None
     sequel: str = ""
+    # How much longer than its least sensing waits before it takes silence for a loss.
+    patience: float = 1.0
+    # What is lost on a hop is sent again there; None: there are no receipts, custody does all.
+    hop_limits: HopLimits | None = None
 
     @property
     def limits(self) -> SensingLimits:
         custody = CustodyLimits(
-            self.window_batches, self.copies_batches, stall_s=8.0, delivery_s=25.0, query_s=5.0, attempts=60
+            self.window_batches,
+            self.copies_batches,
+            stall_s=8.0 * self.patience,
+            delivery_s=25.0 * self.patience,
+            query_s=5.0,
+            attempts=60,
         )
         return SensingLimits(custody, LIVENESS, drain_s=10.0)
 
@@ -110,6 +120,11 @@ def make_scenario(seed: int) -> Scenario:
     _add_faults(scenario, draw)
     _add_identities(scenario, random.Random(f"identities {seed}"))
     _add_contacts(scenario, random.Random(f"contacts {seed}"))
+    # As flown: a death is noticed long before patience ends, or one would do for the other.
+    scenario.patience = random.Random(f"patience {seed}").choice((1.0, 4.0))
+    hops = random.Random(f"hops {seed}")
+    if hops.random() < 0.5:
+        scenario.hop_limits = HopLimits(copies=hops.choice((2, 8)), resends=hops.choice((1, 3)))
     return scenario
 
 

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from satllm_ros.runtime.delivery import BatchKey, batch_key
 from satllm_ros.runtime.ground_contact import GroundContact
+from satllm_ros.runtime.identity import BatchId
 from satllm_ros.runtime.presence import Hello, HelloState, Presence, PresenceLimits, Sign
-from satllm_ros.simulation.messages import Predictions
+from satllm_ros.simulation.messages import Batch, Predictions, Receipt
 from satllm_ros.simulation.oracle import Oracle
-from satllm_ros.simulation.process import GROUND, Process
+from satllm_ros.simulation.process import GROUND, SENSING, Process
 from satllm_ros.simulation.satellite_process import Satellite
 from satllm_ros.simulation.sensing_process import Sensing
 from satllm_ros.simulation.story import describe
@@ -38,6 +40,8 @@ class Weather:
     """Faults of the network; all probabilities are per message and receiver."""
 
     loss: float = 0.0
+    # On top, of what links carry: batches, predictions and receipts.
+    data_loss: float = 0.0
     duplication: float = 0.0
     corruption: float = 0.0
     # Messages are delayed by base + exponential(mean); independent draws reorder them.
@@ -54,7 +58,8 @@ class _Life:
     stopped: bool = False
     number: int = 0
     born_s: float = 0.0
-    resumed_s: float = 0.0
+    # When it was last stopped, started or told to go on.
+    disturbed_s: float = 0.0
     # Effects left until it is killed in the midst of them.
     fuse: int | None = None
 
@@ -98,6 +103,8 @@ class World:
         self._looking_until_s: dict[frozenset[str], float] = {}
         # Who hears the hellos of satellites.
         self._observers: list[str] = [GROUND]
+        # When a message between two of them was last lost.
+        self._lost_s: dict[frozenset[str], float] = {}
 
     # Set up
 
@@ -153,7 +160,7 @@ class World:
         life.up, life.stopped, life.fuse = True, False, None
         self.processes[name].alive = True
         life.number += 1
-        life.born_s = self.now_s
+        life.born_s = life.disturbed_s = self.now_s
         self.tell(lambda: f"{name} starts (life {life.number})")
         boot_id = self.random.getrandbits(64) or 1
         self._presence[name] = self._presence_machine(name, boot_id, list(self.processes), PRESENCE)
@@ -197,8 +204,7 @@ class World:
         if not life.stopped:
             return
         self.tell(lambda: f"{name} goes on")
-        life.stopped = False
-        life.resumed_s = self.now_s
+        life.stopped, life.disturbed_s = False, self.now_s
         for kind, event in self._frozen.pop(name, []):
             if life.up and not life.stopped:
                 self.act(name, self._meaning(name, kind, event))
@@ -218,6 +224,8 @@ class World:
         self.at(self.now_s + TICK_S, self._tick, name, number)
         if not life.stopped:
             self.act(name, lambda: self.processes[name].tick(self))
+            if name == SENSING and life.up:
+                self.watcher.looked(self)
 
     # What processes ask for
 
@@ -228,15 +236,21 @@ class World:
         weather, draw = self.weather, self.random.random
         copies = 2 if draw() < weather.duplication else 1
         for _ in range(copies):
-            lost = draw() < weather.loss or self._is_cut(sender, receiver)
+            lost = draw() < weather.loss or self._lost_on_link(message) or self._is_cut(sender, receiver)
             # Volatile: a writer and a reader that do not know each other yet lose it.
             acquainted = self.now_s - max(self._lives[sender].born_s, self._lives[receiver].born_s) >= DISCOVERY_S[0]
             if lost or not acquainted or not self._lives[receiver].up:
+                self._lost_s[frozenset((sender, receiver))] = self.now_s
                 self.tell(lambda: f"lost: {sender} to {receiver}: {describe(message)}")
                 continue
             arriving = self.watcher.corrupt(message) if draw() < weather.corruption else message
             delay_s = weather.base_delay_s + self.random.expovariate(1.0) * weather.mean_delay_s
             self.at(self.now_s + delay_s, self._arrive, receiver, arriving)
+
+    def _lost_on_link(self, message: Any) -> bool:
+        # No draw where there is nothing to draw for: a seed keeps its history.
+        share = self.weather.data_loss
+        return share > 0.0 and isinstance(message, (Batch, Predictions, Receipt)) and self.random.random() < share
 
     def publish(self, sender: str, topic: str, message: Any) -> None:
         self._effect(sender)
@@ -354,12 +368,13 @@ class World:
         if since_s is None:
             return
         self._cut -= {(one, other), (other, one)}
+        self._lost_s[pair] = self.now_s
         if self.now_s - since_s < LEASE_S:
             self.tell(lambda: f"link {one} - {other} is up")
             return
         wait_s = self._air.uniform(*DISCOVERY_S)
         self.tell(lambda: f"link {one} - {other} is up; they find each other again in {wait_s:.1f} s")
-        self._looking_until_s[pair] = self.now_s + wait_s
+        self._looking_until_s[pair] = self._lost_s[pair] = self.now_s + wait_s
         for (writer, topic), message in list(self._latched.items()):
             reader = other if writer == one else one
             if writer in pair and reader in self._readers[topic] and self._lives[reader].up:
@@ -394,13 +409,55 @@ class World:
         """Since when the first could have known that the two cannot talk both ways; 0 if they can."""
         since_s = self._broken_s.get(frozenset((one, other)))
         life = self._lives[one]
-        return 0.0 if since_s is None else self.now_s - max(since_s, life.born_s, life.resumed_s)
+        return 0.0 if since_s is None else self.now_s - max(since_s, life.born_s, life.disturbed_s)
+
+    # What really happened, for whoever judges
+
+    def born_s(self, name: str) -> float:
+        """When its present life, or its last one, began."""
+        return self._lives[name].born_s
+
+    def undisturbed_since_s(self, one: str, other: str) -> float:
+        """Since when both live and go on, and no message between them was lost, nor their link cut."""
+        pair = frozenset((one, other))
+        if pair in self._broken_s:
+            return self.now_s
+        lives = (self._lives[one].disturbed_s, self._lives[other].disturbed_s)
+        return max(*lives, self._lost_s.get(pair, 0.0))
+
+    def under_way(self) -> set[BatchKey]:
+        """Batches of which a copy is on its way through the chain, or waits or is worked on in it."""
+        found: set[BatchKey] = set()
+        for _, _, action, arguments in self._heap:
+            # By name: a bound method is another object each time.
+            kind = action.__name__
+            if kind == "_arrive":
+                _note_batch(found, arguments[1])
+            elif kind == "_done" and self._lives[arguments[0]].number == arguments[1]:
+                _note_batch(found, *arguments[3])
+        for waiting in self._frozen.values():
+            for _, event in waiting:
+                _note_batch(found, *event)
+        for process in self.processes.values():
+            if isinstance(process, Satellite) and process.alive:
+                for message, _, _ in process.inbox:
+                    _note_batch(found, message)
+        return found
 
     # Story
 
     def tell(self, text: Callable[[], str]) -> None:
         if self.story is not None:
             self.story.append(f"{self.now_s:9.3f} s  {text()}")
+
+
+def _note_batch(found: set[BatchKey], *event: Any) -> None:
+    if event and isinstance(event[0], Batch):
+        found.add(batch_key(event[0].envelope.batch))
+    elif event and isinstance(event[0], Predictions):
+        found.add(batch_key(event[0].batch))
+    elif event and isinstance(event[0], BatchId):
+        found.add(batch_key(event[0]))
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:

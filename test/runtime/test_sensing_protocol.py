@@ -5,7 +5,7 @@ from flight_plans import KNOWN, MODEL_ID, ORIGIN, make_plan
 
 from satllm_ros.runtime.custody import Cause, CustodyLimits, Verdict
 from satllm_ros.runtime.identity import BatchId
-from satllm_ros.runtime.liveness import LivenessLimits
+from satllm_ros.runtime.liveness import Life, LivenessLimits
 from satllm_ros.runtime.plan import Plan, PlanError
 from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.satellite_protocol import plan_key
@@ -215,6 +215,19 @@ def test_what_a_dead_store_holds_is_sent_again() -> None:
             sensing.on_hello(name, 1, float(second))
         sensing.on_tick(float(second))
     assert sensing.custody.causes["store_lost"] == 1
+    assert [words for _, words in sensing.ledger()[1]] == ["in window"]
+
+
+def test_the_last_word_of_a_store_that_is_dead_by_then_is_not_relied_on() -> None:
+    sensing = flying(make_plan(1, downlink="sat3"))
+    feed(sensing, 1)
+    sensing.on_heartbeat("sat3", 1, 0.0)
+    until_dead(sensing, "sat3")
+    assert sensing.liveness.life("sat3") is Life.DEAD
+    sensing.custody.sendable(sensing.active.epoch, 9.0)
+    sensing.on_ack(Ack(BatchId(5, 0, 1), "sat3", Verdict.STORED), 9.0)
+    assert [words for _, words in sensing.ledger()[1]] == ["stored at sat3, down"]
+    sensing.on_tick(9.5)
     assert [words for _, words in sensing.ledger()[1]] == ["in window"]
 
 
