@@ -26,7 +26,7 @@ test: setup ## lint and all tests, the flights over DDS included
 chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
 	@tools/chaos.sh run $(ARGS)
 
-hosts: setup ## fly between network namespaces, a host each: slow, lossy and cut links; table in docs/reliability.md (about 35 min)
+hosts: setup ## fly between network namespaces, a host each: slow, lossy and cut links; table in docs/reliability.md (about 50 min)
 	@tools/hosts.sh $(ARGS)
 
 soak: setup ## 100,000 batches without a fault: what grows? table in docs/reliability.md

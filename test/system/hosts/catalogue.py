@@ -17,7 +17,7 @@ def _steady(mbit: float, batches: int, minutes: float, short: Plan | None = None
 def _outage(host: str, where: str, how: End, seconds: float, short: Plan | None = None) -> Scenario:
     # Batches of 50 KB, ten a second at most, for half a minute more than the outage, that are flown around it.
     batches = int(10 * (seconds + 30))
-    crew = Crew.TWO_OF_THREE if host.startswith("sat") else Crew.ALL_OF_THREE
+    crew = Crew.TWO if host.startswith("sat") else Crew.THREE
     line = both_ways(20)
     fault = Outage(host, how, seconds)
     long = Plan(batches, 1, line, crew=crew, faults=(fault,), patience_s=seconds + 600.0)
@@ -26,7 +26,7 @@ def _outage(host: str, where: str, how: End, seconds: float, short: Plan | None 
 
 
 def _brief_outage(host: str, how: End, seconds: float) -> Plan:
-    return Plan(40, 2, both_ways(20), satellites=2, crew=Crew.ANY, faults=(Outage(host, how, seconds, 2),))
+    return Plan(40, 2, both_ways(20), satellites=2, crew=Crew.TWO, faults=(Outage(host, how, seconds, 2),))
 
 
 _OUTAGES = (
@@ -48,7 +48,7 @@ _OUTAGES = (
 )
 
 SCENARIOS = (
-    _steady(500, 50, 1, Plan(6, 4, _FAST, satellites=2, crew=Crew.ANY)),
+    _steady(500, 50, 1, Plan(6, 4, _FAST, satellites=2, crew=Crew.TWO)),
     _steady(20, 50, 1),
     _steady(8, 50, 1.5),
     _steady(2, 50, 4),
@@ -65,17 +65,17 @@ SCENARIOS = (
     ),
     Scenario(
         "a satellite returns with another address",
-        Plan(400, 1, both_ways(20), crew=Crew.ALL_OF_THREE, faults=(Return("sat2", 5.0),)),
+        Plan(400, 1, both_ways(20), crew=Crew.THREE, faults=(Return("sat2", 5.0),)),
         minutes=2,
     ),
     Scenario(
         "the ground returns with another address",
-        Plan(400, 1, both_ways(20), crew=Crew.ALL_OF_THREE, faults=(Return("ground", 5.0),)),
+        Plan(400, 1, both_ways(20), crew=Crew.THREE, faults=(Return("ground", 5.0),)),
         minutes=2,
     ),
     Scenario(
         "two constellations on one network",
-        Plan(50, _HALF_A_MEGABYTE, both_ways(20), satellites=2, crew=Crew.ANY, constellations=2),
+        Plan(50, _HALF_A_MEGABYTE, both_ways(20), satellites=2, crew=Crew.TWO, constellations=2),
         minutes=2,
     ),
     Scenario(

@@ -36,11 +36,10 @@ class Return:
 
 
 class Crew(Enum):
-    """How many satellites must hold the model: the share of its bytes that each may hold."""
+    """How many satellites the model needs at least: the share of its bytes that each may hold."""
 
-    ALL_OF_THREE = 0.45
-    TWO_OF_THREE = 0.7
-    ANY = 1.5
+    THREE = 0.45
+    TWO = 0.7
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Plan:
     rate_bps: float = 0.0
     compute_s: float = 0.3
     satellites: int = 3
-    crew: Crew = Crew.ALL_OF_THREE
+    crew: Crew = Crew.THREE
     constellations: int = 1
     faults: tuple[Outage | Return, ...] = ()
     is_steady: bool = False
