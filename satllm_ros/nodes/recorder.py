@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -92,8 +92,8 @@ class RecorderNode(FlightNode):
         ),
     )
 
-    def __init__(self, ground: GroundNode, stop: Stop) -> None:
-        super().__init__("recorder")
+    def __init__(self, ground: GroundNode, stop: Stop, **kwargs: Any) -> None:
+        super().__init__("recorder", **kwargs)
         self._ground = ground
         self._stop = stop
         self._reported = self._gathered = False
