@@ -221,7 +221,7 @@ class RecorderNode(FlightNode):
             self.counters.add("malformed_ledger")
             return
         for host, clock in self._clocks.items():
-            if clock != self._run.clock and (offset := self.offset_of(host)) is not None:
+            if clock not in ("", self._run.clock) and (offset := self.offset_of(host)) is not None:
                 self._run.clock_offsets[clock] = offset
 
     def _total_batches(self, message: m.Ledger) -> int:
