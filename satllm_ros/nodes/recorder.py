@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -92,8 +92,8 @@ class RecorderNode(FlightNode):
         ),
     )
 
-    def __init__(self, ground: GroundNode, stop: Stop) -> None:
-        super().__init__("recorder")
+    def __init__(self, ground: GroundNode, stop: Stop, **kwargs: Any) -> None:
+        super().__init__("recorder", **kwargs)
         self._ground = ground
         self._stop = stop
         self._reported = self._gathered = False
@@ -221,7 +221,7 @@ class RecorderNode(FlightNode):
             self.counters.add("malformed_ledger")
             return
         for host, clock in self._clocks.items():
-            if clock != self._run.clock and (offset := self.offset_of(host)) is not None:
+            if clock not in ("", self._run.clock) and (offset := self.offset_of(host)) is not None:
                 self._run.clock_offsets[clock] = offset
 
     def _total_batches(self, message: m.Ledger) -> int:

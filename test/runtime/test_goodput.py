@@ -86,7 +86,7 @@ def test_whatever_is_told_is_right(rate_bps: float, trip: float, gap: float, ins
     draw = random.Random(seed)
     line.send([draw.choice((SIZE, SIZE // 2)) for _ in range(60)], gap_s=gap * message_s)
     measured = line.measured()
-    assert measured is None or measured.rate_bps == pytest.approx(rate_bps, rel=0.12)
+    assert measured is None or measured.rate_bps == pytest.approx(rate_bps, rel=0.15)
 
 
 def test_messages_of_one_size_on_an_idle_link_tell_nothing() -> None:
