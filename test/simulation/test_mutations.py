@@ -31,6 +31,17 @@ CAUGHT_BY = {
     "stubborn store": 31,
     "relapsing store": 57,
     "glossing sensing": 31,
+    "trusting sensing": 64,
+    "faithful sensing": 23,
+    "blithesome sensing": 20,
+    "patient sensing": 3,
+    "incurious sensing": 48,
+    "once-only store": 0,
+    "credulous satellite": 84,
+    "half-credulous satellite": 84,
+    "tireless hop": 40,
+    "forgetful hop": 2,
+    "hoarding hop": 79,
 }
 BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 
