@@ -34,6 +34,17 @@ CAUGHT_BY = {
     "one-eared contact": 4,
     "faithful contact": 173,
     "lost name": 111,
+    "trusting sensing": 64,
+    "faithful sensing": 23,
+    "blithesome sensing": 20,
+    "patient sensing": 3,
+    "incurious sensing": 48,
+    "once-only store": 0,
+    "credulous satellite": 84,
+    "half-credulous satellite": 84,
+    "tireless hop": 40,
+    "forgetful hop": 2,
+    "hoarding hop": 79,
 }
 BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 
