@@ -76,7 +76,7 @@ def fly(plan: Plan, orders: Sequence[Order]) -> Flown:
         began_s = time.monotonic()
         try:
             for order in orders:
-                fleets.append(Fleet(order, network))
+                fleets.append(Fleet(order, network.hosts))
                 fleets[-1].start_all()
             return _observe(plan, orders[0], network, fleets, meter, began_s)
         finally:
