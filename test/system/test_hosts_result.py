@@ -1,14 +1,19 @@
 """Flights on hosts of their own are held against the goals, and a row says what was missed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hosts.catalogue import SCENARIOS
-from hosts.fleet import environment_of_a_host
+from hosts.fleet import STORE, Fleet, Order, environment_of_a_host
 from hosts.flown import Flown
+from hosts.fly import Watch
 from hosts.result import Result, goal_complaints
 from hosts.scenario import End, Outage, Plan, both_ways
 from hosts.table import HEADINGS, cells, markdown
+
+from satllm_ros.runtime.identity import Epoch, TileKey
+from satllm_ros.runtime.store import PredictionStore, StoredTile
 
 STEADY = Plan(50, 10, both_ways(8), is_steady=True)
 GOOD = Result("steady", 500, 0, 0, 0, predicted_s=40.0, measured_s=41.0, wire_ratio=1.05, control_kbps=20.0)
@@ -70,3 +75,25 @@ def test_processes_of_a_host_choose_no_middleware_and_import_no_tests() -> None:
     given = environment_of_a_host(inherited)
     assert given["PYTHONPATH"] == "/opt/ros/site-packages" and given["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
     assert "FASTDDS_BUILTIN_TRANSPORTS" not in given and given["HOME"] == "/root"
+
+
+def test_silence_and_recovery_are_of_tiles_that_are_new() -> None:
+    watch = Watch([], batch_tiles=1)
+    watch.came_s = [1.0, 2.0, 9.0, 9.5]
+    assert watch.silence_s(3.0) == 6.0 and watch.silence_s(9.2) == pytest.approx(0.3) and watch.silence_s(9.5) is None
+    assert watch.next_after(2.0) == 7.0 and watch.next_after(9.5) is None
+
+
+def test_tiles_are_counted_in_the_grounds_store_while_it_is_written(tmp_path: Path) -> None:
+    fleet = Fleet(Order("satllm", "constellation.yaml", str(tmp_path), ("sat1",)), {})
+    assert fleet.tiles_down() == 0
+    store = PredictionStore(tmp_path / "ground" / STORE)
+    key, epoch = TileKey("bag", 7, 0), Epoch(1, 1)
+    store.write([StoredTile(key, 3, 0.0, 1.0, "model", epoch, "plan")])
+    assert fleet.tiles_down() == 1
+    store.close()
+
+
+def test_hosts_of_several_constellations_have_names_of_their_own() -> None:
+    order = Order("satllm", "constellation.yaml", "runs", ("sat1",), namespace="a")
+    assert [order.host(process) for process in order.processes] == ["a-sat1", "a-planner", "a-ground", "a-sensing"]

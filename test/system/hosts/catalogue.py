@@ -20,13 +20,15 @@ def _outage(host: str, where: str, how: End, seconds: float, short: Plan | None 
     crew = Crew.TWO if host.startswith("sat") else Crew.THREE
     line = both_ways(20)
     fault = Outage(host, how, seconds)
-    long = Plan(batches, 1, line, crew=crew, faults=(fault,), patience_s=seconds + 600.0)
+    long = Plan(batches, 1, line, crew=crew, faults=(fault,), patience_s=seconds + 200.0)
     name = f"{where} cut off for {seconds:g} s: {how.value}"
     return Scenario(name, long, short, (seconds + 90) / 60, is_long_running=seconds >= 300)
 
 
 def _brief_outage(host: str, how: End, seconds: float) -> Plan:
-    return Plan(40, 2, both_ways(20), satellites=2, crew=Crew.TWO, faults=(Outage(host, how, seconds, 2),))
+    return Plan(
+        40, 2, both_ways(20), satellites=2, crew=Crew.TWO, faults=(Outage(host, how, seconds, 2),), patience_s=120.0
+    )
 
 
 _OUTAGES = (
@@ -48,7 +50,7 @@ _OUTAGES = (
 )
 
 SCENARIOS = (
-    _steady(500, 50, 1, Plan(6, 4, _FAST, satellites=2, crew=Crew.TWO)),
+    _steady(500, 50, 1, Plan(6, 4, _FAST, satellites=2, crew=Crew.TWO, patience_s=120.0)),
     _steady(20, 50, 1),
     _steady(8, 50, 1.5),
     _steady(2, 50, 4),

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hosts.namespaces import Host
-from hosts.topology import Network
 
 _END_PATIENCE_S = 30.0
 # Discovery may leave a host here: the network has no way out.
@@ -49,8 +48,8 @@ class Order:
 class Fleet:
     """One constellation in flight."""
 
-    def __init__(self, order: Order, network: Network) -> None:
-        self._order, self._network = order, network
+    def __init__(self, order: Order, hosts: Mapping[str, Host]) -> None:
+        self._order, self._hosts = order, hosts
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_all(self) -> None:
@@ -65,12 +64,12 @@ class Fleet:
         words = [order.satllm, "up", order.config, "--only", process, "--run", str(folder), "--reference", "none"]
         if order.namespace:
             words += ["--namespace", order.namespace]
-        host = self._network.hosts[order.host(process)]
+        host = self._hosts[order.host(process)]
         self._running[process] = host.popen(words, folder / TERMINAL, environment_of_a_host(os.environ))
 
     def kill(self, process: str) -> None:
         """As a power cut: the command and the process below it, which have no exit code then."""
-        host = self._network.hosts[self._order.host(process)]
+        host = self._hosts[self._order.host(process)]
         for pid in _pids_of_network(host):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

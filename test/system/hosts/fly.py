@@ -76,7 +76,7 @@ def fly(plan: Plan, orders: Sequence[Order]) -> Flown:
         began_s = time.monotonic()
         try:
             for order in orders:
-                fleets.append(Fleet(order, network))
+                fleets.append(Fleet(order, network.hosts))
                 fleets[-1].start_all()
             return _observe(plan, orders[0], network, fleets, meter, began_s)
         finally:
@@ -91,19 +91,21 @@ def _observe(
     plan: Plan, order: Order, network: Network, fleets: Sequence[Fleet], meter: Meter, began_s: float
 ) -> Flown:
     watch = Watch(fleets, plan.batch_tiles)
-    watch.until(lambda: watch.batches > 0, _START_PATIENCE_S + plan.patience_s)
+    goes_on = watch.until(lambda: watch.batches > 0, _START_PATIENCE_S + plan.patience_s)
     fault_s: float | None = None
     ends_s: list[float] = []
     for fault in plan.faults:
         wanted = watch.batches + fault.after_batches
-        watch.until(lambda wanted=wanted: watch.batches >= wanted, plan.patience_s)
+        if not (goes_on and watch.until(lambda wanted=wanted: watch.batches >= wanted, plan.patience_s)):
+            break
         at_s = time.monotonic()
         fault_s = fault_s or at_s
         _make(fault, order, network, fleets[0], watch)
         ends_s.append(time.monotonic())
-        watch.until(lambda: watch.next_after(ends_s[-1]) is not None, plan.patience_s)
-    # A fleet whose ground has ended is done; others go on.
-    watch.until(lambda: all(fleet.exit_code("ground") is not None for fleet in fleets), plan.patience_s)
+        goes_on = watch.until(lambda: watch.next_after(ends_s[-1]) is not None, plan.patience_s)
+    if goes_on:
+        watch.until(lambda: all(fleet.exit_code("ground") is not None for fleet in fleets), plan.patience_s)
+    recoveries_s = [watch.next_after(at_s) for at_s in ends_s]
     control_s = time.monotonic() - began_s
     sent = {kind: {name: meter.sent_bytes(name, kind) for name in network.hosts} for kind in (Kind.DATA, Kind.CONTROL)}
     return Flown(
@@ -115,7 +117,8 @@ def _observe(
         missed_frames=meter.missed(),
         dropped_packets=sum(line.dropped_packets() for line in network.lines.values()),
         silence_s=watch.silence_s(fault_s) if fault_s is not None else None,
-        recoveries_s=[watch.next_after(at_s) for at_s in ends_s],
+        # A fault that could not be made any more has none.
+        recoveries_s=recoveries_s + [None] * (len(plan.faults) - len(recoveries_s)),
     )
 
 
