@@ -18,6 +18,7 @@ from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
 from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.runtime.flight_pixels import pixels_in_flight
+from satllm_ros.runtime.link_pairs import with_unnamed_ends
 from satllm_ros.runtime.signing import parse_public_key
 
 
@@ -44,13 +45,14 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
     measured = {"profiles": constellation.profiles, "calibration": constellation.calibration} if planner_is_here else {}
     inputs = read_inputs(spec, artefacts, constellation.codecs, satellites=constellation.names, **measured)
     links = [Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g")]
+    stated = {pair: Link(rates.rate_bps) for pair, rates in constellation.link_pairs.items()}
     facts = FlightFacts(
         spec=spec,
         batches=1,
         batch_tiles=constellation.batch_tiles,
         upload_tile_bytes=0.0,
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
-        links=LinkFacts(*links),
+        links=LinkFacts(*links, stated=with_unnamed_ends(stated)),
         settings=inputs.settings,
         accuracy_floor=constellation.accuracy_floor,
         real_links=not constellation.emulate_links,

@@ -51,6 +51,7 @@ class FlightNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set)
         after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
         self._active_publishers: list[Publisher] = []
+        self._companions: list[Callable[[], None]] = []
         self._active_subscriptions: list[Subscription] = []
         self._waiting_for = ""
         self._complaint = ""
@@ -111,6 +112,16 @@ class FlightNode(LifecycleNode):
     def waits_for(self) -> str:
         """What keeps it from being active, in words; it may be a transition that somebody has to ask for."""
         return self._waiting_for or self._complaint or f"is {self.state}"
+
+    def ends_with_it(self, close: Callable[[], None]) -> None:
+        """Call this when the node is destroyed."""
+        self._companions.append(close)
+
+    def destroy_node(self) -> None:
+        """Free it, and what ends with it."""
+        while self._companions:
+            self._companions.pop()()
+        super().destroy_node()
 
     def now_s(self) -> float:
         """ROS time [s]."""

@@ -22,8 +22,10 @@ from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
@@ -107,12 +109,16 @@ class CompressionNode(FlightNode):
         self._abandon = self._pipeline.abandon
         # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
-        self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
-        self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
+        self._onboard.worker_age_s = partial(getattr, self._pipeline, "progress_age_s")
+        receipts = Receipts(self, self._satellite)
+        receipts.listen_to(graph.IMAGES_INBOX, self._on_images)
+        receipts.listen_to(graph.ACTIVATION_INBOX, self._on_activation)
 
     def deactivate(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
+            # What is abandoned waits no more.
+            self._onboard.worker_age_s = lambda: 0.0
             pipeline.stop()
         if self._activations is not None:
             self._activations.close()
@@ -250,6 +256,7 @@ class CompressionNode(FlightNode):
             start=stage.start,
             stop=stage.stop,
             tiles=job.envelope.tiles,
+            clock=host_clock(),
             received_s=times.received_s,
             compute_start_s=times.compute_start_s,
             compute_stop_s=times.compute_stop_s,

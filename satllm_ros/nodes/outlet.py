@@ -15,6 +15,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.link_meter import LinkMeter
 from satllm_ros.runtime.identity import BatchId
 from satllm_ros.runtime.link_controllers import parsed_controllers
 from satllm_ros.runtime.pacing import Hand, Pacing
@@ -57,6 +58,7 @@ class Outlet:
         self._pacing: Pacing[bytes] = Pacing({name: rates[name] for name in self._paced})
         self._stopping = False
         self._pacer: threading.Thread | None = None
+        self._meter = LinkMeter(node, sender, self._publishers, self.on_received)
         if self._paced:
             node.listen_to(graph.LINK_STATE, self._on_link_state)
             node.beware_of(self._cautions)
@@ -84,7 +86,7 @@ class Outlet:
         Where nobody listens it is lost, as ever: what comes back later is another life, for which custody sends anew.
         """
         if destination not in self._paced or not self.connected(destination):
-            self._publishers[destination].publish(serialized)
+            self._publish(destination, batch, serialized)
             return
         with self._changed:
             now_s = time.monotonic()
@@ -103,7 +105,9 @@ class Outlet:
         return self._publishers[destination].get_subscription_count() > 0
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        if message.sender == self._sender and message.up:
+        # What is measured follows what the controller lets out; the rate in force is a modem's word.
+        is_word = message.source != m.LinkState.SOURCE_MEASURED
+        if message.sender == self._sender and message.up and is_word:
             with self._changed:
                 self._hand_over(self._pacing.on_rate(message.receiver, message.rate_bps, time.monotonic()))
                 self._changed.notify()
@@ -127,7 +131,11 @@ class Outlet:
         # With the lock held: publishing is asynchronous on these topics, and short.
         if not self._stopping:
             for hand in hands:
-                self._publishers[hand.destination].publish(hand.message)
+                self._publish(hand.destination, hand.batch, hand.message)
         for cause, count in self._pacing.counts.items():
             self._node.counters.add(cause, count)
         self._pacing.counts.clear()
+
+    def _publish(self, destination: str, batch: BatchId, serialized: bytes) -> None:
+        self._meter.handed(destination, batch, len(serialized))
+        self._publishers[destination].publish(serialized)

@@ -47,21 +47,26 @@ class LinkFacts:
     ----------
     measured
         Single links that are known better, by (sender, receiver); an empty name stands for the source and the ground.
+    stated
+        The same, of links that are stated beforehand to differ from their kind.
     """
 
     upload: Link
     isl: Link
     s2g: Link
     measured: Mapping[tuple[str, str], Link] = field(default_factory=dict)
+    stated: Mapping[tuple[str, str], Link] = field(default_factory=dict)
+
+    def of(self, sender: str, receiver: str) -> Link:
+        """What is known of one link."""
+        kind = self.upload if not sender else self.s2g if not receiver else self.isl
+        pair = (sender, receiver)
+        return self.measured.get(pair) or self.stated.get(pair) or kind
 
     def through(self, names: Sequence[str]) -> list[Link]:
         """(K+1,) links that a chain of these K satellites uses."""
         ends = ["", *names, ""]
-        kinds = [self.upload, *[self.isl] * (len(names) - 1), self.s2g]
-        return [
-            self.measured.get(pair, kind)
-            for pair, kind in zip(zip(ends[:-1], ends[1:], strict=True), kinds, strict=True)
-        ]
+        return [self.of(sender, receiver) for sender, receiver in zip(ends[:-1], ends[1:], strict=True)]
 
 
 @dataclass(frozen=True)

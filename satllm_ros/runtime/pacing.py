@@ -32,6 +32,7 @@ class Hand(Generic[Message]):
     """Give this message to the middleware now."""
 
     destination: str
+    batch: BatchId
     message: Message
 
 
@@ -176,7 +177,7 @@ class Pacing(Generic[Message]):
             self.counts["reception_unheard"] += len(left)
         while now_s >= lane.next_s():
             item = lane.waiting.popleft()
-            hands.append(Hand(destination, item.message))
+            hands.append(Hand(destination, item.batch, item.message))
             self._enter(lane, item, now_s)
         return hands
 

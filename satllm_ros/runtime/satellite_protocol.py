@@ -196,10 +196,9 @@ class SatelliteProtocol:
         if self._active is None or plan.epoch > self._active.epoch:
             # Only sensing stamps batches: this one says sooner than `plan_active` that the plan is committed.
             actions += self.on_active(plan)
-        # A batch is itself in flight: a mark above its own epoch is damaged, and must not cost its sub-model.
-        low_water = min(envelope.low_water, envelope.epoch)
-        if low_water > self._low_water:
-            self._low_water = low_water
+        # A batch is itself in flight: a mark above its own epoch is damaged, and says nothing of older ones either.
+        if self._low_water < envelope.low_water <= envelope.epoch:
+            self._low_water = envelope.low_water
             actions += self._reconcile()
         stage = plan.stage_of(self.satellite)
         if stage is None or stage.start != cut or envelope.model_id != self._model_id:

@@ -141,8 +141,8 @@ class SensingProtocol(Generic[Payload]):
         committed = self._committer.on_status(report.satellite, report.readiness, *report.about)
         return [*self._commit(committed), *self._after(now_s)]
 
-    def on_heartbeat(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
-        """A sign of life."""
+    def on_hello(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
+        """A satellite that is ready, and whose work moves, has said hello."""
         change = self.liveness.on_sign(satellite, boot_id)
         if change is None:
             return []
@@ -166,9 +166,12 @@ class SensingProtocol(Generic[Payload]):
         return self._after(now_s)
 
     def on_tick(self, now_s: float) -> list[Action]:
-        """Time passes; at least once a heartbeat period."""
+        """Time passes; at least once a period of hellos."""
         for change in self.liveness.on_tick(now_s):
             self._note(change, now_s)
+        for store in self.liveness.in_state(Life.DEAD):
+            # What it said of a batch just before it died may have arrived since.
+            self.custody.on_store_lost(store, now_s)
         self.custody.on_tick(now_s)
         asks = [Ask(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s

@@ -119,6 +119,7 @@ def _print_totals(totals: Totals, took_s: float) -> None:
         ("kills", f"{totals.kills:,}"),
         ("predictions of another run or model refused", f"{totals.refusals:,}"),
         ("batches sent again", f"{totals.resent_batches:,}"),
+        ("messages sent again on their hop", f"{totals.hop_resends:,}"),
         ("events", f"{totals.events:,}"),
         ("virtual time", f"{totals.virtual_s / 3600:.1f} h"),
         ("longest way back after the last fault", f"{totals.longest_s:.0f} s"),

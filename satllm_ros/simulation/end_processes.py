@@ -7,8 +7,10 @@ from typing import Any
 
 from satllm_ros.runtime import delivery, planner_protocol
 from satllm_ros.runtime.delivery import GroundProtocol
+from satllm_ros.runtime.hop import HopLimits
 from satllm_ros.runtime.planner_protocol import PlannerLimits, PlannerProtocol
 from satllm_ros.runtime.signals import Report
+from satllm_ros.simulation.hops import Hops
 from satllm_ros.simulation.messages import Proposed, Result, RunSaid
 from satllm_ros.simulation.process import CLASSES, GROUND, SENSING, Host, Process, chain
 
@@ -21,10 +23,19 @@ class Ground(Process):
     """
 
     topics = ("ledger",)
+    memory = ("protocol", "hops")
     machine = GroundProtocol
 
-    def __init__(self, satellites: Sequence[str], *, model_id: str, known_run: int | None) -> None:
+    def __init__(
+        self,
+        satellites: Sequence[str],
+        *,
+        model_id: str,
+        known_run: int | None,
+        hop_limits: HopLimits | None = None,
+    ) -> None:
         super().__init__(GROUND)
+        self._hop_limits = hop_limits
         self._satellites = tuple(satellites)
         self.model_id = model_id
         self.known_run = known_run
@@ -37,6 +48,7 @@ class Ground(Process):
 
     def start(self, host: Host, boot_id: int) -> None:
         self.boot_id = boot_id
+        self.hops = Hops(self.name, boot_id, self._hop_limits)
         self.protocol: GroundProtocol[Result] = self.machine(
             self.name, model_id=self.model_id, classes=CLASSES, run_id=self.known_run or self.disk["run"]
         )
@@ -45,6 +57,8 @@ class Ground(Process):
         if isinstance(message, RunSaid):
             actions = self.protocol.on_run(message.run_id)
         else:
+            # What comes twice is acknowledged twice.
+            self.hops.arrived(host, message.sender, message)
             actions = self.protocol.on_predictions(message.batch, message.result.origin, message.result)
         self._carry_out(host, actions)
 
@@ -104,8 +118,9 @@ class Planner(Process):
             actions = self.protocol.on_active(message.plan, host.now_s)
         self._carry_out(host, actions)
 
-    def heartbeat(self, host: Host, satellite: str, boot_id: int) -> None:
-        self._carry_out(host, self.protocol.on_heartbeat(satellite, boot_id, host.now_s))
+    def hello(self, host: Host, satellite: str, boot_id: int) -> None:
+        """A satellite that is ready has said hello."""
+        self._carry_out(host, self.protocol.on_hello(satellite, boot_id, host.now_s))
 
     def replan(self, host: Host) -> None:
         """An operator asks for another plan."""

@@ -56,6 +56,20 @@ class Predictions:
 
     batch: BatchId
     result: Result
+    # Who is told that they have arrived.
+    sender: str = ""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A data message of `sender` has arrived at `receiver`."""
+
+    sender: str
+    receiver: str
+    batch: BatchId
+    wire_bytes: int
+    # False: it was made up, or damaged on its way.
+    intact: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from typing import Any
 
 from satllm_ros.runtime.custody import Cause, Custody, State, Verdict
 from satllm_ros.runtime.delivery import Acknowledge, GroundProtocol, Origin, StoreProtocol, Write
+from satllm_ros.runtime.hop import HopLimits, HopSender
 from satllm_ros.runtime.identity import BatchId, Envelope, TileKey
 from satllm_ros.runtime.plan import Plan
 from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
+from satllm_ros.runtime.presence import Contact, Presence
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol, Serve, plan_key
 from satllm_ros.runtime.sensing_protocol import Persist, SensingProtocol
 from satllm_ros.runtime.signals import Ack
@@ -21,6 +23,7 @@ from satllm_ros.simulation.process import Process
 from satllm_ros.simulation.run import Outcome, Parts, simulate
 from satllm_ros.simulation.satellite_process import Satellite
 from satllm_ros.simulation.sensing_process import Sensing
+from satllm_ros.simulation.world import LEASE_S
 
 SEEDS = 1000
 
@@ -98,6 +101,34 @@ class _RelapsingStore(StoreProtocol):
             restored=[replace(found, refused=None) for found in restored],
             **limits,
         )
+
+
+# In what is made of hellos
+
+
+class _OneEaredPresence(Presence):
+    def contact(self, name: str, now_s: float) -> Contact:
+        # Whoever is heard is taken for one who hears.
+        return replace(super().contact(name, now_s), hears_us=True)
+
+
+class _FaithfulPresence(Presence):
+    def contact(self, name: str, now_s: float) -> Contact:
+        # Whoever was heard once is heard for ever.
+        return replace(super().contact(name, now_s), is_heard=True)
+
+
+class _GraphBelievingPresence(Presence):
+    def __init__(self, *arguments: Any, **known: Any) -> None:
+        super().__init__(*arguments, **known)
+        self._lost: set[tuple[str, int]] = set()
+
+    def contact(self, name: str, now_s: float) -> Contact:
+        # As it was by names in the graph: whoever is found again after its lease has run out has lost its name.
+        found = super().contact(name, now_s)
+        if found.heard_age_s is not None and found.heard_age_s > LEASE_S:
+            self._lost.add((name, found.boot_id))
+        return replace(found, is_heard=False) if (name, found.boot_id) in self._lost else found
 
 
 # In sensing
@@ -186,7 +217,115 @@ class _UnwrittenSensing(Sensing):
             self.disk["plan"] = before
 
 
+class _TrustingCustody(Custody):
+    def on_store_lost(self, store: str, now_s: float) -> None:
+        # What a dead store holds stays where it is.
+        return
+
+
+class _FaithfulCustody(Custody):
+    def on_way_lost(self, is_lost: Any, now_s: float) -> None:
+        # What was under way to the dead is still on its way.
+        return
+
+
+class _BlithesomeCustody(Custody):
+    def on_ack(self, *arguments: Any, **named: Any) -> None:
+        super().on_ack(*arguments, **named)
+        # That later batches came sooner says nothing.
+        for held in self._held.values():
+            held.overtaken = 0
+
+
+class _PatientCustody(Custody):
+    def on_tick(self, now_s: float) -> None:
+        # Silence is never a loss.
+        self._last_progress_s = now_s
+        super().on_tick(now_s)
+
+
+class _IncuriousCustody(Custody):
+    def queries(self, now_s: float) -> dict[str, list[BatchId]]:
+        # Nobody is asked.
+        return {}
+
+
+class _SlackSensing(SensingProtocol):
+    """Its custody does not notice something; slower ways round remain."""
+
+    keeper: type[Custody]
+
+    def __init__(self, *arguments: Any, **known: Any) -> None:
+        super().__init__(*arguments, **known)
+        self.custody = self.keeper(self.boot_id, self._limits.custody)
+
+
+class _TrustingSensing(_SlackSensing):
+    keeper = _TrustingCustody
+
+
+class _FaithfulSensing(_SlackSensing):
+    keeper = _FaithfulCustody
+
+
+class _BlithesomeSensing(_SlackSensing):
+    keeper = _BlithesomeCustody
+
+
+class _PatientSensing(_SlackSensing):
+    keeper = _PatientCustody
+
+
+class _IncuriousSensing(_SlackSensing):
+    keeper = _IncuriousCustody
+
+
+# On the hops
+
+
+class _TirelessHop(HopSender):
+    def tick(self, now_s: float) -> list[Any]:
+        # However often: it never gives up.
+        for copy in self._copies.values():
+            copy.resends = min(copy.resends, self.limits.resends - 1)
+        return super().tick(now_s)
+
+
+class _ForgetfulHop(HopSender):
+    def receipt(self, receiver: str, batch: BatchId, wire_bytes: int, now_s: float) -> None:
+        # The copy is kept although it has arrived.
+        return
+
+
+class _HoardingHop(HopSender):
+    def __init__(self, limits: HopLimits) -> None:
+        # Without a bound on the copies.
+        super().__init__(replace(limits, copies=10**6))
+
+
 # In the satellites
+
+
+class _OnceOnlyStore(StoreProtocol):
+    def on_tick(self, now_s: float) -> list[Any]:
+        # What was lost on its way down is not sent again before the next contact.
+        return self._send(now_s)
+
+
+class _CredulousSatellite(SatelliteProtocol):
+    def on_batch(self, envelope: Envelope, cut: int) -> tuple[Any, list[Any]]:
+        # A low water above the batch's own epoch is believed.
+        decision, actions = super().on_batch(envelope, cut)
+        if isinstance(decision, Serve) and envelope.low_water > self._low_water:
+            self._low_water = envelope.low_water
+            actions += self._reconcile()
+        return decision, actions
+
+
+class _HalfCredulousSatellite(_CredulousSatellite):
+    def on_batch(self, envelope: Envelope, cut: int) -> tuple[Any, list[Any]]:
+        # It is believed as far as the batch's own epoch.
+        return super().on_batch(replace(envelope, low_water=min(envelope.low_water, envelope.epoch)), cut)
 
 
 class _NewestPlanSatellite(SatelliteProtocol):
@@ -220,7 +359,7 @@ class _EagerSatellite(SatelliteProtocol):
 
 
 def _with(process: type[Process], machine: type, attribute: str = "machine") -> type[Any]:
-    made = type(f"{machine.__name__}Process", (process,), {attribute: machine, "__module__": __name__})
+    made = type(f"{machine.__name__}{process.__name__}", (process,), {attribute: machine, "__module__": __name__})
     # The exploration pickles processes, by the names of their classes.
     globals()[made.__name__] = made
     return made
@@ -240,6 +379,10 @@ def _store(machine: type[StoreProtocol]) -> Parts:
 
 def _ground(machine: type[GroundProtocol]) -> Parts:
     return Parts(ground=_with(Ground, machine))
+
+
+def _hop(machine: type[HopSender]) -> Parts:
+    return Parts(sensing=_with(Sensing, machine, "hop_machine"), satellite=_with(Satellite, machine, "hop_machine"))
 
 
 MUTATIONS = (
@@ -268,7 +411,27 @@ MUTATIONS = (
     Mutation("mute ground", "the ground refuses without a word", _ground(_MuteGround)),
     Mutation("stubborn store", "a store sends on what the ground refused", _store(_StubbornStore)),
     Mutation("relapsing store", "a store forgets at a restart what it had set aside", _store(_RelapsingStore)),
+    Mutation("one-eared contact", "contact from one direction only", Parts(presence=_OneEaredPresence)),
+    Mutation("faithful contact", "contact goes on when the ground falls silent", Parts(presence=_FaithfulPresence)),
+    Mutation("lost name", "a ground whose lease ran out is never known again", Parts(presence=_GraphBelievingPresence)),
     Mutation("glossing sensing", "what the ground refused is not counted as dropped", _sensing(_GlossingSensing)),
+    Mutation("trusting sensing", "a dead store's batches are not sent again", _sensing(_TrustingSensing)),
+    Mutation("faithful sensing", "what was under way to a dead satellite is not noticed", _sensing(_FaithfulSensing)),
+    Mutation("blithesome sensing", "an overtaken batch is not noticed", _sensing(_BlithesomeSensing)),
+    Mutation("patient sensing", "a chain that stands still is not noticed", _sensing(_PatientSensing)),
+    Mutation("incurious sensing", "a store is not asked what became of a batch", _sensing(_IncuriousSensing)),
+    Mutation("once-only store", "what was lost on its way down is not sent again", _store(_OnceOnlyStore)),
+    Mutation(
+        "credulous satellite", "a low water above the batch's own epoch is believed", _satellite(_CredulousSatellite)
+    ),
+    Mutation(
+        "half-credulous satellite",
+        "a low water above the batch's own epoch is believed as far as that epoch",
+        _satellite(_HalfCredulousSatellite),
+    ),
+    Mutation("tireless hop", "a hop never gives up", _hop(_TirelessHop)),
+    Mutation("forgetful hop", "a hop does not let go of what has arrived", _hop(_ForgetfulHop)),
+    Mutation("hoarding hop", "a hop keeps copies without bound", _hop(_HoardingHop)),
 )
 
 

@@ -14,14 +14,24 @@ from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.satellite_protocol import Blocks, SatelliteProtocol, plan_key
 from satllm_ros.runtime.sensing_protocol import SensingProtocol
 from satllm_ros.runtime.signals import PlanKey, Report
-from satllm_ros.simulation.messages import Batch, Result, Step, Tile
+from satllm_ros.simulation.messages import Batch, Receipt, Result, Step, Tile
 from satllm_ros.simulation.process import MODEL_ID, RUN_ID
 
 if TYPE_CHECKING:
+    from satllm_ros.runtime.hop import HopLimits, Resend
     from satllm_ros.runtime.signals import Ack
     from satllm_ros.simulation.end_processes import Ground
+    from satllm_ros.simulation.recovery import RecoveryWatch, Truth
     from satllm_ros.simulation.satellite_process import Satellite
     from satllm_ros.simulation.sensing_process import Sensing
+
+# Sender, its boot id, receiver, batch.
+Hop = tuple[str, int, str, BatchId]
+
+
+# Until it is known that a link does not work both ways: the last hellos on their way (1 s), silence taken for absence
+# (4 s) at one end and then at the other, and two looks at it.
+ONE_WAY_S = 12.0
 
 
 class Violation(AssertionError):
@@ -31,8 +41,9 @@ class Violation(AssertionError):
 class Oracle:
     """Told of everything that happens; raises `Violation` at the first broken promise."""
 
-    def __init__(self, window_batches: int) -> None:
+    def __init__(self, window_batches: int, recovery: RecoveryWatch | None = None) -> None:
         self._window_batches = window_batches
+        self._recovery = recovery
         self.sensing: Sensing | None = None
         self.ground: Ground | None = None
         self.satellites: dict[str, Satellite] = {}
@@ -49,6 +60,10 @@ class Oracle:
         self.lost_with_sensing: set[str] = set()
         self.drains = 0
         self.refusals = 0
+        self.hop_resends = 0
+        # Of each life of a sender, for each receiver and batch.
+        self._repeats: Counter[Hop] = Counter()
+        self._receipted: set[Hop] = set()
 
     def begin_run(self, run_id: int, model_id: str) -> None:
         """All that was promised of the run before is over: nothing of it may turn up in this one."""
@@ -92,9 +107,24 @@ class Oracle:
                     f"sensing says it is drained with {protocol.custody.in_flight_batches} batches in flight"
                 )
 
-    def sent(self, batch: BatchId, tiles: tuple[Tile, ...]) -> None:
+    def sent(self, sensing: Sensing, batch: BatchId, tiles: tuple[Tile, ...], now_s: float) -> None:
         """Sensing sends a batch."""
         self._sent[batch_key(batch)] = tiles
+        if self._recovery is not None:
+            self._recovery.sent(sensing, batch, now_s)
+
+    def heard(self, sensing: Sensing, ack: Ack, now_s: float) -> None:
+        """Sensing is about to take an acknowledgement."""
+        if self._recovery is not None:
+            self._recovery.heard(sensing, ack, now_s)
+
+    def looked(self, truth: Truth) -> None:
+        """Sensing has looked at its custody: whatever was lost must have been noticed in time."""
+        if self._recovery is None or self.sensing is None or self.ground is None:
+            return
+        slow = self._recovery.look(truth, self.sensing, self.ground, self.satellites, self.committed_plans)
+        if slow:
+            raise Violation(slow)
 
     def reported(self, report: Report) -> None:
         """A satellite publishes its report."""
@@ -162,6 +192,13 @@ class Oracle:
         if (satellite, batch) in self._aside:
             raise Violation(f"{satellite} sends {batch} again, which the ground refused for good")
 
+    def sent_into(self, satellite: str, broken_for_s: float) -> None:
+        """Predictions are sent over a link that has not worked both ways for so long, as far as could be known."""
+        if broken_for_s > ONE_WAY_S:
+            raise Violation(
+                f"{satellite} sends predictions into a link that has not worked both ways for {broken_for_s:.0f} s"
+            )
+
     def written(self, result: Result) -> None:
         """The ground has written a result."""
         origin = result.origin
@@ -175,9 +212,50 @@ class Oracle:
         self.check_steps(result.steps)
         self.check_names(result.tiles)
 
+    # Told by the ends of hops
+
+    def offered(self, sender: str, boot_id: int, receiver: str, batch: BatchId) -> None:
+        """A sender sends a message to its next hop, for a reason other than that no receipt came."""
+        hop = (sender, boot_id, receiver, batch)
+        self._repeats.pop(hop, None)
+        self._receipted.discard(hop)
+
+    def receipted(self, sender: str, boot_id: int, receipt: Receipt) -> None:
+        """A sender hears that a message of its has arrived."""
+        if receipt.intact:
+            self._receipted.add((sender, boot_id, receipt.receiver, receipt.batch))
+
+    def sent_again(self, sender: str, boot_id: int, resend: Resend[Any], limits: HopLimits) -> None:
+        """A sender sends a message to its next hop again."""
+        hop = (sender, boot_id, resend.receiver, resend.batch)
+        self._repeats[hop] += 1
+        self.hop_resends += 1
+        if self._repeats[hop] > limits.resends:
+            raise Violation(
+                f"{sender} sends {resend.batch} to {resend.receiver} again {self._repeats[hop]} times, allowed are"
+                f" {limits.resends}"
+            )
+        if hop in self._receipted:
+            raise Violation(f"{sender} sends {resend.batch} to {resend.receiver} again, and has a receipt for it")
+
+    def kept(self, sender: str, copies: int, limits: HopLimits) -> None:
+        """A sender keeps so many copies of what it sent."""
+        if copies > limits.copies:
+            raise Violation(f"{sender} keeps {copies} messages without a receipt, allowed are {limits.copies}")
+
     def corrupt(self, message: Any) -> Any:
-        """The message, damaged in a way its checksum tells; small messages are not damaged."""
-        return replace(message, intact=False) if isinstance(message, Batch) else message
+        """The message, damaged in a way its checksum tells; small messages are not damaged.
+
+        A satellite obeys the envelope before it knows: its low water says what it cannot.
+        """
+        if isinstance(message, Receipt):
+            # Of a message that never was.
+            return replace(message, wire_bytes=message.wire_bytes + 1, intact=False)
+        if not isinstance(message, Batch):
+            return message
+        epoch = message.envelope.epoch
+        envelope = replace(message.envelope, low_water=Epoch(epoch.incarnation, epoch.counter + 1))
+        return replace(message, envelope=envelope, intact=False)
 
     # Judged
 

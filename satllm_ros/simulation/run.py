@@ -7,11 +7,13 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from satllm_ros.runtime.presence import Presence
 from satllm_ros.simulation.end_processes import Ground, Planner
 from satllm_ros.simulation.images import Folder, make_image
 from satllm_ros.simulation.oracle import Oracle, Violation
 from satllm_ros.simulation.process import GROUND, MODEL_ID, RUN_ID, SENSING, Process
-from satllm_ros.simulation.satellite_process import Satellite
+from satllm_ros.simulation.recovery import RecoveryWatch
+from satllm_ros.simulation.satellite_process import INBOX_BATCHES, Satellite
 from satllm_ros.simulation.scenario import BLOCKS, PLANNER, RESEND_S, Fault, Scenario, Splitter, make_scenario
 from satllm_ros.simulation.sensing_process import Sensing
 from satllm_ros.simulation.world import Weather, World
@@ -29,6 +31,7 @@ class Parts:
     satellite: type[Satellite] = Satellite
     ground: type[Ground] = Ground
     planner: type[Planner] = Planner
+    presence: type[Presence] = Presence
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Outcome:
     drains: int = 0
     kills: int = 0
     refusals: int = 0
+    hop_resends: int = 0
     causes: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
 
@@ -61,6 +65,7 @@ class Totals:
     kills: int = 0
     refusals: int = 0
     resent_batches: int = 0
+    hop_resends: int = 0
     events: int = 0
     virtual_s: float = 0.0
     longest_s: float = 0.0
@@ -68,7 +73,9 @@ class Totals:
     def add(self, outcome: Outcome) -> None:
         """Count one more run."""
         self.runs += 1
-        for name in ("tiles", "commits", "drains", "kills", "refusals", "resent_batches", "events", "virtual_s"):
+        for name in (
+            "tiles", "commits", "drains", "kills", "refusals", "resent_batches", "hop_resends", "events", "virtual_s"
+        ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
         self.longest_s = max(self.longest_s, outcome.settled_s)
 
@@ -83,8 +90,8 @@ def simulate(seed: int, *, parts: Parts = Parts(), tell: bool = False) -> Outcom
     """
     scenario = make_scenario(seed)
     story: list[str] | None = [] if tell else None
-    oracle = Oracle(scenario.window_batches)
-    world = World(seed, scenario.weather, oracle, story)
+    oracle = Oracle(scenario.window_batches, RecoveryWatch(scenario.limits, RESEND_S, INBOX_BATCHES))
+    world = World(seed, scenario.weather, oracle, story, presence=parts.presence)
     run = _Run(scenario, world, oracle, parts)
     outcome = Outcome(seed)
     try:
@@ -101,6 +108,7 @@ def simulate(seed: int, *, parts: Parts = Parts(), tell: bool = False) -> Outcom
     outcome.tiles, outcome.resent_batches = len(run.ground.disk["rows"]), tally.resent_batches
     outcome.commits, outcome.drains = len(oracle.committed_plans), oracle.drains
     outcome.refusals = oracle.refusals
+    outcome.hop_resends = oracle.hop_resends
     outcome.kills = sum(fault.kind.startswith("kill") for fault in scenario.faults)
     outcome.causes = +run.sensing.protocol.custody.causes
     outcome.causes["withdrawn_drains"] = run.sensing.protocol.withdrawn_drains
@@ -128,6 +136,7 @@ class _Run:
             folder=Folder(images) if scenario.live_period_s is None else None,
             live_tiles=None if scenario.live_period_s is None else scenario.live_tiles,
             durable=scenario.durable,
+            hop_limits=scenario.hop_limits,
         )
         self.sensing.begin(RUN_ID, MODEL_ID)
         wrong = scenario.wrong_ground_s is not None
@@ -135,6 +144,7 @@ class _Run:
             scenario.satellites,
             model_id="given by mistake" if wrong else MODEL_ID,
             known_run=None if scenario.ground_apart else RUN_ID,
+            hop_limits=scenario.hop_limits,
         )
         self._satellites = [
             parts.satellite(
@@ -143,6 +153,7 @@ class _Run:
                 layer_bytes=(1,) * BLOCKS,
                 budget_bytes=scenario.budgets[name],
                 resend_s=RESEND_S,
+                hop_limits=scenario.hop_limits,
             )
             for name in scenario.satellites
         ]
@@ -231,10 +242,8 @@ class _Run:
             process = world.processes[name]
             if world.is_up(name) and not world.is_stopped(name):
                 world.act(name, lambda: process.replan(world))
-        elif fault.kind == "outage":
-            world.cut(*fault.names)
-            if back_s is not None:
-                world.at(back_s, world.mend, *fault.names)
+        elif fault.kind in ("outage", "contact", "lease", "one way"):
+            self._break_link(fault, back_s)
         elif fault.kind == "stop":
             world.stop(name)
             if back_s is not None:
@@ -249,6 +258,18 @@ class _Run:
                 self._oracle.wiped(name)
             if back_s is not None and name not in self._scenario.graves:
                 world.at(back_s, world.boot, name)
+
+    def _break_link(self, fault: Fault, back_s: float | None) -> None:
+        world, (one, other) = self._world, fault.names
+        world.cut(one, other)
+        if fault.kind != "one way":
+            world.cut(other, one)
+        if fault.kind == "contact":
+            world.say_link(one, False)
+        if back_s is not None:
+            world.at(back_s, world.mend, one, other)
+            if fault.kind == "contact":
+                world.at(back_s, world.say_link, one, True)
 
     def _right_the_ground(self) -> None:
         self._world.tell(lambda: "the ground is given the right model")

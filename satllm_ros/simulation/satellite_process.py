@@ -10,11 +10,13 @@ from typing import Any
 from satllm_ros.runtime import delivery, satellite_protocol
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import Origin, Restored, StoreProtocol, batch_key
+from satllm_ros.runtime.hop import HopLimits, HopSender
 from satllm_ros.runtime.identity import BatchId, Epoch
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol, Serve
 from satllm_ros.runtime.signals import Ack, CustodyQuery
-from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, Result, Step, Tile
+from satllm_ros.simulation.hops import Hops
+from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, Receipt, Result, Step, Tile
 from satllm_ros.simulation.process import CLASSES, GROUND, MODEL_ID, SENSING, Host, Process
 
 INBOX_BATCHES = 4
@@ -24,9 +26,10 @@ class Satellite(Process):
     """Sub-models, a worker that runs them, and a store."""
 
     topics = ("plan_proposed", "plan_active", "switch_state")
-    memory = ("protocol", "store", "inbox", "heard_active", "_busy", "_ticks")
+    memory = ("protocol", "store", "inbox", "heard_active", "hops", "_busy", "_ticks")
     machine = SatelliteProtocol
     store_machine = StoreProtocol
+    hop_machine = HopSender
 
     def __init__(
         self,
@@ -37,8 +40,10 @@ class Satellite(Process):
         budget_bytes: int,
         resend_s: float,
         model_id: str = MODEL_ID,
+        hop_limits: HopLimits | None = None,
     ) -> None:
         super().__init__(name)
+        self._hop_limits = hop_limits
         self.model_id = model_id
         self._satellites = tuple(satellites)
         self._layer_bytes = tuple(layer_bytes)
@@ -66,6 +71,7 @@ class Satellite(Process):
         )
         self.inbox: deque[tuple[Batch, Stage, Plan]] = deque()
         self.heard_active: set[Epoch] = set()
+        self.hops = Hops(self.name, boot_id, self._hop_limits, self.hop_machine)
         self._busy = False
         self._ticks = 0
         self._carry_out(host, [satellite_protocol.Publish(self.protocol.report)])
@@ -73,10 +79,16 @@ class Satellite(Process):
 
     def take(self, host: Host, message: Any) -> None:
         if isinstance(message, Batch):
-            self._receive(host, message)
+            if self.hops.arrived(host, message.envelope.sender, message):
+                self._receive(host, message)
+        elif isinstance(message, Receipt):
+            self.hops.receipt(host, message)
         elif isinstance(message, Predictions):
+            # The store itself knows what it has, and says so again.
+            self.hops.arrived(host, message.sender, message)
             self._keep(host, self.store.on_predictions(message.batch, message.result, host.now_s))
         elif isinstance(message, Ack):
+            self.hops.settle(message.sender, message.batch)
             if message.verdict is Verdict.DELIVERED:
                 self._keep(host, self.store.on_delivered(message.batch, host.now_s))
             else:
@@ -96,17 +108,16 @@ class Satellite(Process):
         self.disk = {"batches": {}}
 
     def contact(self, host: Host) -> None:
-        """The link to the ground has come up or gone down."""
+        """Look whether the ground is in contact."""
         self._keep(host, self.store.on_contact(host.in_contact(self.name), host.now_s))
 
     def tick(self, host: Host) -> None:
-        host.beat(self.name, self.boot_id)
         self._ticks += 1
         if self._ticks % 4 == 0:
             host.publish(self.name, "status", self.protocol.report)
-        # Asked anew: the news of a change may have come while it was stopped.
         self.contact(host)
         self._keep(host, self.store.on_tick(host.now_s))
+        self.hops.tick(host)
 
     def done(self, host: Host, kind: str, *event: Any) -> None:
         if kind == "load":
@@ -134,6 +145,7 @@ class Satellite(Process):
             if len(self.inbox) >= INBOX_BATCHES:
                 self._refuse(host, envelope.batch, Cause.FULL)
                 return
+            self.hops.take_on(envelope.batch)
             self.inbox.append((message, decision.stage, decision.plan))
             self._compute(host)
         elif isinstance(decision, satellite_protocol.Refuse):
@@ -155,14 +167,14 @@ class Satellite(Process):
         next_hop = plan.next_hop(self.name)
         envelope = replace(message.envelope, sender=self.name, destination=next_hop or plan.downlink)
         if next_hop is not None:
-            host.send(self.name, next_hop, Batch(envelope, message.contents, steps))
+            self.hops.send(host, next_hop, Batch(envelope, message.contents, steps))
             return
         tiles = tuple(map(Tile, envelope.keys(), message.contents))
         result = Result(tiles, Origin(envelope.run_id, envelope.model_id, CLASSES), steps)
         if plan.downlink == self.name:
             self._keep(host, self.store.on_predictions(envelope.batch, result, host.now_s))
         else:
-            host.send(self.name, plan.downlink, Predictions(envelope.batch, result))
+            self.hops.send(host, plan.downlink, Predictions(envelope.batch, result, self.name))
 
     def _refuse(self, host: Host, batch: BatchId, cause: Cause) -> None:
         self._acknowledge(host, Ack(batch, self.name, Verdict.REFUSED, cause))
@@ -193,7 +205,7 @@ class Satellite(Process):
                 host.watcher.set_aside(self.name, action.batch)
             elif isinstance(action, delivery.SendToGround):
                 host.watcher.sent_down(self.name, action.batch)
-                host.send(self.name, GROUND, Predictions(action.batch, action.payload))
+                self.hops.send(host, GROUND, Predictions(action.batch, action.payload, self.name))
             else:
                 self._acknowledge(host, action.ack)
 

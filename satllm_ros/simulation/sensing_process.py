@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from satllm_ros.runtime import sensing_protocol
+from satllm_ros.runtime.hop import HopLimits, HopSender
 from satllm_ros.runtime.identity import Envelope, TileKey
 from satllm_ros.runtime.plan import PlanError
 from satllm_ros.runtime.sensing_protocol import SensingLimits, SensingProtocol
 from satllm_ros.runtime.signals import Ack, Report
 from satllm_ros.runtime.source_buffer import FrameQueue, SourceBuffer
 from satllm_ros.runtime.source_identity import CameraIdentity, ManifestIdentity
+from satllm_ros.simulation.hops import Hops
 from satllm_ros.simulation.images import Folder, Image
-from satllm_ros.simulation.messages import Active, Batch, RunSaid, Tile
+from satllm_ros.simulation.messages import Active, Batch, Receipt, RunSaid, Tile
 from satllm_ros.simulation.process import SENSING, Host, Process, chain
 from satllm_ros.simulation.story import describe
 
@@ -35,8 +37,9 @@ class Sensing(Process):
     """
 
     topics = ("plan_proposed", "status")
-    memory = ("protocol", "buffer", "queue", "identity", "_listing", "_next", "read_tiles", "dropped")
+    memory = ("protocol", "buffer", "queue", "identity", "hops", "_listing", "_next", "read_tiles", "dropped")
     machine = SensingProtocol
+    hop_machine = HopSender
 
     def __init__(
         self,
@@ -48,8 +51,10 @@ class Sensing(Process):
         folder: Folder | None = None,
         live_tiles: int | None = None,
         durable: bool = False,
+        hop_limits: HopLimits | None = None,
     ) -> None:
         super().__init__(SENSING)
+        self._hop_limits = hop_limits
         self._satellites = tuple(satellites)
         self._limits = limits
         self._blocks = blocks
@@ -77,6 +82,7 @@ class Sensing(Process):
     def start(self, host: Host, boot_id: int) -> None:
         self.boot_id = boot_id
         self.read_tiles, self.dropped = 0, {}
+        self.hops = Hops(self.name, boot_id, self._hop_limits, self.hop_machine)
         if self.folder is None:
             self.identity: CameraIdentity | ManifestIdentity = CameraIdentity(boot_id)
             self._listing: list[str] = []
@@ -148,7 +154,11 @@ class Sensing(Process):
 
     def take(self, host: Host, message: Any) -> None:
         now_s = host.now_s
+        if isinstance(message, Receipt):
+            self.hops.receipt(host, message)
+            return
         if isinstance(message, Ack):
+            host.watcher.heard(self, message, now_s)
             actions = self.protocol.on_ack(message, now_s)
         elif isinstance(message, Report):
             actions = self.protocol.on_report(message, now_s)
@@ -161,11 +171,13 @@ class Sensing(Process):
         self._carry_out(host, actions)
         self._pump(host)
 
-    def heartbeat(self, host: Host, satellite: str, boot_id: int) -> None:
-        self._carry_out(host, self.protocol.on_heartbeat(satellite, boot_id, host.now_s))
+    def hello(self, host: Host, satellite: str, boot_id: int) -> None:
+        """A satellite that is ready has said hello."""
+        self._carry_out(host, self.protocol.on_hello(satellite, boot_id, host.now_s))
 
     def tick(self, host: Host) -> None:
         self._carry_out(host, self.protocol.on_tick(host.now_s))
+        self.hops.tick(host)
         if self._durable:
             kept = {place.batch.sequence for place in self.protocol.custody.places()}
             self.disk["custody"] = {n: tiles for n, tiles in self.disk["custody"].items() if n in kept}
@@ -229,8 +241,8 @@ class Sensing(Process):
     def _carry_out(self, host: Host, actions: Sequence[Any]) -> None:
         for action in actions:
             if isinstance(action, sensing_protocol.SendBatch):
-                host.watcher.sent(action.batch, action.payload)
-                host.send(self.name, action.plan.satellites[0], self._batch(action))
+                host.watcher.sent(self, action.batch, action.payload, host.now_s)
+                self.hops.send(host, action.plan.satellites[0], self._batch(action))
             elif isinstance(action, sensing_protocol.Persist):
                 self.disk["plan"] = action.plan
                 host.watcher.committed(action.plan)

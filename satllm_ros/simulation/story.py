@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from satllm_ros.runtime.signals import Ack, CustodyQuery, Report, SwitchState
-from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, RunSaid
+from satllm_ros.simulation.messages import Active, Batch, Predictions, Proposed, Receipt, RunSaid
 
 
 def describe(message: Any) -> str:
@@ -24,6 +24,8 @@ def describe(message: Any) -> str:
         return f"{message.satellite} is {about}{reason}, serves {serves}"
     if isinstance(message, Predictions):
         return f"predictions of {message.batch}"
+    if isinstance(message, Receipt):
+        return f"receipt of {message.batch} by {message.receiver}"
     if isinstance(message, CustodyQuery):
         return f"question about {', '.join(map(str, message.batches))}"
     if isinstance(message, Active):

@@ -13,8 +13,9 @@ from satllm_ros.compression.artefacts import Artefacts, Measurement, save_artefa
 from satllm_ros.data.bag_writer import IMAGE_TOPIC, LabelledFrame, write_bag
 from satllm_ros.data.pixels import PixelRules
 from satllm_ros.data.typestore import bag_typestore
-from satllm_ros.graph import Constellation, LinkConfig, SatelliteConfig, SourceConfig
+from satllm_ros.graph import Constellation, SatelliteConfig, SourceConfig
 from satllm_ros.model.spec import ModelSpec, read_spec
+from satllm_ros.runtime.link_queue import LinkRates
 
 BLOCKS = 3
 
@@ -80,7 +81,7 @@ def good(files: Path) -> Constellation:
         emulate_compute=True,
         emulate_links=True,
         satellites=satellites(2),
-        links={kind: LinkConfig(1e6, 0.01) for kind in ("upload", "isl", "s2g")},
+        links={kind: LinkRates(1e6, 0.01) for kind in ("upload", "isl", "s2g")},
     )
 
 

@@ -6,6 +6,7 @@ import yaml
 from constellation_documents import changed
 
 from satllm_ros.graph import ProcessSpec, load_constellation, new_run_directory, processes
+from satllm_ros.runtime.link_pairs import parsed
 
 RUN = Path("/runs/now")
 
@@ -53,6 +54,18 @@ def test_what_the_file_says_reaches_the_nodes(specs: list[ProcessSpec], shipped:
     assert nodes["ground"]["run_directory"] == nodes["recorder"]["run_directory"] == str(RUN)
     assert nodes["sat2/downlink"]["store_directory"] == str(RUN)
     assert all(nodes[n]["source"] == "bag" and nodes[n]["path"] == "demo" for n in ("sensing", "recorder"))
+
+
+def test_rates_of_single_links_reach_planner_and_link_as_they_read_them(shipped: dict[str, Any], load: Any) -> None:
+    assert "link_pairs" not in by_node(processes(load(shipped), RUN, exit_when_done=True))["link"]
+    pairs = {
+        "sat1-sat2": {"rate_bps": 8e6, "propagation_s": 0.01},
+        "sat4-ground": {"rate_bps": 1e15, "propagation_s": 1e-7},
+    }
+    constellation = load(changed(shipped, "links", value=shipped["links"] | {"pairs": pairs}))
+    nodes = by_node(processes(constellation, RUN, exit_when_done=True))
+    assert nodes["planner"]["link_pairs"] == nodes["link"]["link_pairs"]
+    assert parsed(nodes["link"]["link_pairs"], constellation.names) == constellation.link_pairs
 
 
 def test_without_emulated_links_batches_go_straight_to_the_inbox(shipped: dict[str, Any], load: Any) -> None:

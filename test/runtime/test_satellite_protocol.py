@@ -105,6 +105,16 @@ def test_a_damaged_low_water_mark_costs_no_sub_model() -> None:
     assert isinstance(decision, Serve) and not unloads(actions)
 
 
+@pytest.mark.parametrize("bearer", [OLD, NEW], ids=["of the old plan", "of the new one"])
+def test_a_low_water_above_the_batchs_own_epoch_costs_nobody_a_sub_model(bearer: Plan) -> None:
+    satellite = flying(ROOMY, OLD)
+    settle(satellite, satellite.on_active(NEW))
+    decision, actions = satellite.on_batch(batch_of(bearer, low_water=Epoch(99, 9)), 0)
+    assert isinstance(decision, Serve) and not unloads(actions)
+    for plan in (OLD, NEW):
+        assert isinstance(satellite.on_batch(batch_of(plan), 0)[0], Serve)
+
+
 def test_without_room_for_both_it_needs_a_drain() -> None:
     satellite = flying(TIGHT, OLD)
     assert loads(satellite.on_proposal(NEW)) == []

@@ -5,7 +5,7 @@ from flight_plans import KNOWN, MODEL_ID, ORIGIN, make_plan
 
 from satllm_ros.runtime.custody import Cause, CustodyLimits, Verdict
 from satllm_ros.runtime.identity import BatchId
-from satllm_ros.runtime.liveness import LivenessLimits
+from satllm_ros.runtime.liveness import Life, LivenessLimits
 from satllm_ros.runtime.plan import Plan, PlanError
 from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.satellite_protocol import plan_key
@@ -145,7 +145,7 @@ def test_a_member_that_lives_again_must_be_ready_again() -> None:
     sensing = make_sensing()
     sensing.on_proposal(OLD, 0.0)
     sensing.on_report(report("sat1", OLD, boot_id=1), 0.0)
-    sensing.on_heartbeat("sat1", 2, 1.0)
+    sensing.on_hello("sat1", 2, 1.0)
     assert not of(Persist, sensing.on_report(report("sat2", OLD), 1.0))
     # A late report of its former life does not count either.
     assert sensing.on_report(report("sat1", OLD, boot_id=1), 1.0) == []
@@ -155,7 +155,7 @@ def test_a_member_that_lives_again_must_be_ready_again() -> None:
 def test_a_member_that_died_must_be_ready_again_and_holds_the_stream() -> None:
     sensing = flying()
     for second in range(8):
-        sensing.on_heartbeat("sat1", 1, float(second))
+        sensing.on_hello("sat1", 1, float(second))
         sensing.on_tick(float(second))
     assert sensing.obstacles == {"sat2": "dead"}
     assert feed(sensing, 1, 8.0) == []
@@ -163,10 +163,10 @@ def test_a_member_that_died_must_be_ready_again_and_holds_the_stream() -> None:
 
 
 def until_dead(sensing: SensingProtocol[str], silent: str) -> None:
-    """Everybody else sends heartbeats until this one is taken for dead."""
+    """Everybody else says hello until this one is taken for dead."""
     for second in range(8):
         for name in sorted({"sat1", "sat2", "sat3"} - {silent}):
-            sensing.on_heartbeat(name, 1, float(second))
+            sensing.on_hello(name, 1, float(second))
         sensing.on_tick(float(second))
 
 
@@ -191,14 +191,14 @@ def test_what_a_dead_downlink_had_not_stored_is_taken_for_lost() -> None:
 def test_a_member_that_restarts_has_lost_what_was_under_way_to_it() -> None:
     sensing = flying()
     feed(sensing, 1)
-    sensing.on_heartbeat("sat1", 1, 0.0)
-    sensing.on_heartbeat("sat1", 2, 0.5)
+    sensing.on_hello("sat1", 1, 0.0)
+    sensing.on_hello("sat1", 2, 0.5)
     assert sensing.custody.causes["way_lost"] == 1
 
 
 def test_the_death_of_a_satellite_that_the_plan_does_not_name_changes_nothing() -> None:
     sensing = flying()
-    sensing.on_heartbeat("sat3", 1, 0.0)
+    sensing.on_hello("sat3", 1, 0.0)
     feed(sensing, 1)
     until_dead(sensing, "sat3")
     assert not sensing.custody.causes["way_lost"]
@@ -212,9 +212,22 @@ def test_what_a_dead_store_holds_is_sent_again() -> None:
     sensing.on_tick(0.0)
     for second in range(1, 8):
         for name in ("sat1", "sat2"):
-            sensing.on_heartbeat(name, 1, float(second))
+            sensing.on_hello(name, 1, float(second))
         sensing.on_tick(float(second))
     assert sensing.custody.causes["store_lost"] == 1
+    assert [words for _, words in sensing.ledger()[1]] == ["in window"]
+
+
+def test_the_last_word_of_a_store_that_is_dead_by_then_is_not_relied_on() -> None:
+    sensing = flying(make_plan(1, downlink="sat3"))
+    feed(sensing, 1)
+    sensing.on_heartbeat("sat3", 1, 0.0)
+    until_dead(sensing, "sat3")
+    assert sensing.liveness.life("sat3") is Life.DEAD
+    sensing.custody.sendable(sensing.active.epoch, 9.0)
+    sensing.on_ack(Ack(BatchId(5, 0, 1), "sat3", Verdict.STORED), 9.0)
+    assert [words for _, words in sensing.ledger()[1]] == ["stored at sat3, down"]
+    sensing.on_tick(9.5)
     assert [words for _, words in sensing.ledger()[1]] == ["in window"]
 
 

@@ -31,6 +31,9 @@ CAUGHT_BY = {
     "stubborn store": 31,
     "relapsing store": 57,
     "glossing sensing": 31,
+    "one-eared contact": 4,
+    "faithful contact": 173,
+    "lost name": 111,
 }
 BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 
