@@ -25,15 +25,15 @@ QOS_FROM_XML_VARIABLE = "RMW_FASTRTPS_USE_QOS_FROM_XML"
 # A controller's period is as much longer as the computer is late to wake it, so that long ones come nearer to their
 # rate. What one lets out leaves at once: it shall fit into a socket's buffer, and hellos shall not wait behind it long.
 LEAST_PERIOD_MS, LONGEST_PERIOD_MS = 2, 100
-LARGEST_BURST_BYTES = 32_000
+LARGEST_BURST_BYTES = 64_000
 LEAST_DATAGRAMS = 4
 # How near to its rate a controller must come, whole datagrams in whole milliseconds.
 NEAR_ENOUGH = 0.99
 # Asked for; the kernel gives as much of it as net.core.rmem_max and wmem_max allow, by default twice what it gives
 # unasked. A receiver that is kept from reading for a moment would lose what does not fit.
 SOCKET_BUFFER_BYTES = 1 << 20
-# Often enough that what was lost is sent again before the next batch is through.
-HEARTBEAT_S = 0.2
+# Often enough that what was lost is sent again soon, and no oftener than an answer comes over a link of some length.
+HEARTBEAT_S = 0.5
 
 
 @dataclass(frozen=True)
