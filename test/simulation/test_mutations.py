@@ -36,7 +36,7 @@ CAUGHT_BY = {
     "blithesome sensing": 20,
     "patient sensing": 3,
     "incurious sensing": 48,
-    "once-only store": 0,
+    "once-only store": 3,
     "credulous satellite": 84,
     "half-credulous satellite": 84,
     "tireless hop": 40,
