@@ -51,8 +51,7 @@ class _Life:
     stopped: bool = False
     number: int = 0
     born_s: float = 0.0
-    # When it was last stopped, started or told to go on.
-    disturbed_s: float = 0.0
+    resumed_s: float = 0.0
     # Effects left until it is killed in the midst of them.
     fuse: int | None = None
 
@@ -135,7 +134,7 @@ class World:
         life.up, life.stopped, life.fuse = True, False, None
         self.processes[name].alive = True
         life.number += 1
-        life.born_s = life.disturbed_s = self.now_s
+        life.born_s = self.now_s
         self.tell(lambda: f"{name} starts (life {life.number})")
         self.act(name, lambda: self.processes[name].start(self, self.random.getrandbits(64) or 1))
         if not life.up:
@@ -175,7 +174,8 @@ class World:
         if not life.stopped:
             return
         self.tell(lambda: f"{name} goes on")
-        life.stopped, life.disturbed_s = False, self.now_s
+        life.stopped = False
+        life.resumed_s = self.now_s
         for kind, event in self._frozen.pop(name, []):
             if life.up and not life.stopped:
                 self.act(name, self._meaning(name, kind, event))
@@ -302,7 +302,6 @@ class World:
         if frozenset((one, other)) in self._cut:
             self.tell(lambda: f"link {one} - {other} comes up")
             self._cut.discard(frozenset((one, other)))
-            self._lost_s[frozenset((one, other))] = self.now_s
             self._contact_changed(one, other)
 
     def mend_all(self) -> None:
@@ -326,12 +325,10 @@ class World:
         return self._lives[name].born_s
 
     def undisturbed_since_s(self, one: str, other: str) -> float:
-        """Since when both live and go on, and no message between them was lost, nor their link cut."""
-        pair = frozenset((one, other))
-        if pair in self._cut:
-            return self.now_s
-        lives = (self._lives[one].disturbed_s, self._lives[other].disturbed_s)
-        return max(*lives, self._lost_s.get(pair, 0.0))
+        """Since when both live and go on, and no message between them was lost."""
+        lives = (self._lives[one], self._lives[other])
+        disturbed_s = (time_s for life in lives for time_s in (life.born_s, life.resumed_s))
+        return max(*disturbed_s, self._lost_s.get(frozenset((one, other)), 0.0))
 
     def under_way(self) -> set[BatchKey]:
         """Batches of which a copy is on its way through the chain, or waits or is worked on in it."""
