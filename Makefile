@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos soak bench fuzz big lint clean distclean
+.PHONY: help setup demo test chaos hosts soak bench fuzz big jazzy lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -26,6 +26,9 @@ test: setup ## lint and all tests, the flights over DDS included
 chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
 	@tools/chaos.sh run $(ARGS)
 
+hosts: setup ## fly between network namespaces, a host each: slow, lossy and cut links; table in docs/reliability.md (about 50 min)
+	@tools/hosts.sh $(ARGS)
+
 soak: setup ## 100,000 batches without a fault: what grows? table in docs/reliability.md
 	@tools/chaos.sh soak $(ARGS)
 
@@ -38,9 +41,12 @@ fuzz: setup ## a million corrupted frames through every codec
 big: setup ## a model of 1.84 billion parameters in five processes of at most 2 GB; needs 13 GB of memory, 5 GB of disk
 	@tools/big.sh $(ARGS)
 
+jazzy: ## the demo and the tests of the nodes on ROS 2 Jazzy from PyPI, in .venv-jazzy (6 GB more)
+	@tools/jazzy.sh $(ARGS)
+
 clean: ## remove what building and testing left, keep .venv and runs/
 	rm -rf build install log .pytest_cache .ruff_cache .hypothesis *.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv too
-	rm -rf .venv
+distclean: clean ## remove .venv and .venv-jazzy too
+	rm -rf .venv .venv-jazzy

@@ -26,6 +26,11 @@ class Section:
     def section(self, key: str, default: dict[str, Any] | None = None) -> Section:
         return Section(f"{self.where}: {key}", self._get(key, default))
 
+    @property
+    def keys(self) -> list[Any]:
+        """Names of the fields that stand there, read or not."""
+        return list(self._value)
+
     def sections(self, key: str) -> list[Section]:
         value = self._get(key)
         if not isinstance(value, list) or not value:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,22 @@ import yaml
 
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
+from satllm_ros.interfaces import GROUND, SENSING
 from satllm_ros.report.sample import DEFAULT
+from satllm_ros.runtime.link_controllers import written_controllers
+from satllm_ros.runtime.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from, written
+from satllm_ros.runtime.link_queue import LinkRates
+from satllm_ros.runtime.middleware_profile import Route, routes_of
 
 __all__ = [
-    *("Constellation", "ConstellationError", "LinkConfig", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
-    *("load_constellation", "new_run_directory", "processes"),
+    *("Constellation", "ConstellationError", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
+    *("link_rates", "load_constellation", "new_run_directory", "processes"),
 ]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
+_SENDING_NODES = {"sensing": "inbox/images", "compression": "inbox/activation", "downlink": "inbox/predictions"}
 LINK_KINDS = ("upload", "isl", "s2g")
 
 
@@ -40,12 +47,6 @@ class SatelliteConfig:
     block_s: float
     external: bool = False
     profile: str = ""
-
-
-@dataclass(frozen=True)
-class LinkConfig:
-    rate_bps: float
-    propagation_s: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Constellation:
     `public_key` is an Ed25519 key, 64 hexadecimal digits, and `private_key` the file of its other half, which the
     planner signs with; both are empty where plans are not signed. With `durable_custody`, batches outlive sensing.
     `calibration` is the file of what codec settings cost in accuracy, on the planner's computer, or empty.
+    `links` are rates by kind, `link_pairs` those of single directed links, by (sender, receiver): see `link_rates`.
     """
 
     checkpoint: str
@@ -85,11 +87,12 @@ class Constellation:
     emulate_compute: bool
     emulate_links: bool
     satellites: tuple[SatelliteConfig, ...]
-    links: Mapping[str, LinkConfig]
+    links: Mapping[str, LinkRates]
     public_key: str = ""
     private_key: str = ""
     durable_custody: bool = False
     calibration: str = ""
+    link_pairs: Mapping[Pair, LinkRates] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -121,6 +124,8 @@ class ProcessSpec:
         How the graph goes on when it has died, in words; empty if it cannot.
     needs_plan
         Whether that is true only once a plan is active.
+    routes
+        Real links that it sends batches on, for its Fast DDS profile; None where links are emulated.
     """
 
     name: str
@@ -130,6 +135,7 @@ class ProcessSpec:
     required: bool = False
     without: str = ""
     needs_plan: bool = False
+    routes: tuple[Route, ...] | None = None
 
     def write_parameters(self, run_directory: Path, root: str) -> Path:
         """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
@@ -188,6 +194,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         )
     if source.kind != "topic" and not source.path:
         raise ConstellationError(f"{read_source.where}: path is empty; a {source.kind} needs one")
+    satellites = tuple(_satellite(s) for s in top.sections("satellites"))
     constellation = Constellation(
         checkpoint=model.text("checkpoint"),
         artefacts=model.text("artefacts"),
@@ -200,18 +207,31 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         threads=top.integer("threads", 1, 256),
         emulate_compute=emulate.flag("compute"),
         emulate_links=emulate.flag("links"),
-        satellites=tuple(_satellite(s) for s in top.sections("satellites")),
+        satellites=satellites,
         links={kind: _link(links.section(kind)) for kind in LINK_KINDS},
         public_key=signing.text("public_key", ""),
         private_key=signing.text("private_key", ""),
         durable_custody=top.flag("durable_custody", False),
         calibration=model.text("calibration", ""),
+        link_pairs=_link_pairs(links.section("pairs", {}), [satellite.name for satellite in satellites]),
     )
     for section in (top, model, emulate, links, read_source, signing):
         section.refuse_unknown()
     if len(set(constellation.names)) != len(constellation.names):
         raise ConstellationError(f"{path.name}: satellites have the same name twice: {', '.join(constellation.names)}")
     return constellation
+
+
+def link_rates(constellation: Constellation, sender: str, receiver: str) -> LinkRates:
+    """Rate and delay of a directed link: its own where the file gives it one, else those of its kind.
+
+    Parameters
+    ----------
+    sender, receiver
+        Names of satellites, `sensing` or `ground`.
+    """
+    own = constellation.link_pairs.get((sender, receiver))
+    return constellation.links[kind_of(sender, receiver)] if own is None else own
 
 
 def processes(
@@ -240,11 +260,14 @@ def processes(
         "recursive": constellation.source.recursive,
     }
     emulated = {"emulate_links": constellation.emulate_links}
-    links = {
+    links: dict[str, Any] = {
         f"{kind}_{quantity}": float(getattr(link, quantity))
         for kind, link in constellation.links.items()
         for quantity in ("rate_bps", "propagation_s")
     }
+    if constellation.link_pairs:
+        # An empty list has no type in a ROS parameter file.
+        links["link_pairs"] = written(constellation.link_pairs)
     directory = {"run_directory": str(run_directory)}
     state = {"state_directory": str(run_directory)}
     signed = {"plan_public_key": constellation.public_key}
@@ -281,8 +304,9 @@ def processes(
     planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
     planner |= {"calibration": constellation.calibration, "threads": constellation.threads}
+    planner |= {"real_links": not constellation.emulate_links}
     if constellation.profiles:
-        # An empty list has no type in a ROS parameter file.
+        # As above.
         planner |= {"profiles": constellation.profiles}
     recorder = model | chain | tiles | source | signed | directory
     recorder |= {"exit_when_done": exit_when_done, "reference": reference}
@@ -295,10 +319,30 @@ def processes(
             without="the graph flies on under the active plan",
             needs_plan=True,
         ),
-        ProcessSpec("ground", "ground", "", {"ground": model | directory, "recorder": recorder}, required=True),
+        ProcessSpec("ground", "ground", "", {"ground": model | chain | directory, "recorder": recorder}, required=True),
         ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
     ]
+    if not constellation.emulate_links:
+        specs = [_over_real_links(spec, constellation) for spec in specs]
     return [_under_simulated_time(spec) for spec in specs] if use_sim_time else specs
+
+
+def _over_real_links(spec: ProcessSpec, constellation: Constellation) -> ProcessSpec:
+    """A process with the links that it sends on, each node with those of its batches; nobody serves types."""
+    routes = routes_of(spec.name, constellation.names, partial(_rate_bps, constellation))
+    parameters = {node: {**given, "start_type_description_service": False} for node, given in spec.parameters.items()}
+    for node, kind in _SENDING_NODES.items():
+        name = f"{spec.namespace}/{node}".strip("/")
+        # A list that is empty has no type in a ROS parameter file.
+        if rates := {r.receiver: r.rate_bps for r in routes if any(inbox.endswith(kind) for inbox in r.inboxes)}:
+            if name in parameters:
+                parameters[name]["link_controllers"] = written_controllers(rates)
+    return replace(spec, parameters=parameters, routes=tuple(routes))
+
+
+def _rate_bps(constellation: Constellation, sender: str, receiver: str) -> float:
+    kind = "upload" if sender == SENSING else "s2g" if receiver == GROUND else "isl"
+    return float(constellation.links[kind].rate_bps)
 
 
 def _under_simulated_time(spec: ProcessSpec) -> ProcessSpec:
@@ -359,7 +403,19 @@ def _pixel_parameters(rules: PixelRules) -> dict[str, Any]:
     }
 
 
-def _link(section: Section) -> LinkConfig:
-    made = LinkConfig(section.number("rate_bps", 1.0, 1e15), section.number("propagation_s", 0.0, 60.0))
+def _link(section: Section) -> LinkRates:
+    rate_bps = section.number("rate_bps", 1.0, MAX_RATE_BPS)
+    made = LinkRates(rate_bps, section.number("propagation_s", 0.0, MAX_PROPAGATION_S))
     section.refuse_unknown()
+    return made
+
+
+def _link_pairs(section: Section, satellites: list[str]) -> dict[Pair, LinkRates]:
+    made = {}
+    for name in section.keys:
+        try:
+            pair = pair_from(name, satellites)
+        except ValueError as error:
+            raise ConstellationError(f"{section.where}: {error}") from None
+        made[pair] = _link(section.section(name))
     return made

@@ -18,7 +18,6 @@ class Quality:
     latched: bool
     depth: int
     purpose: str
-    liveliness_lease_s: float | None = None
 
 
 # No more batches than this may be in flight: beyond the history depth, DDS would lose the oldest silently.
@@ -32,7 +31,7 @@ class Qos(Enum):
     PLAN = Quality(True, True, 1, "latched, so that a late joiner has it")
     STATE = Quality(True, True, 1, "latched last state")
     EVENT = Quality(True, False, 1000, "acknowledgements and timings, many small ones")
-    HEARTBEAT = Quality(False, False, 1, "a hint, not a promise", liveliness_lease_s=1.0)
+    HELLO = Quality(False, False, 64, "presence: a hint, not a promise")
     CAMERA = Quality(False, False, 5, "sensor data; matches every camera driver and rosbag")
 
 
@@ -74,9 +73,22 @@ SWITCH_STATE = Topic("switch_state", "satllm_ros/msg/SwitchState", Qos.PLAN, "se
 CUSTODY_QUERY = Topic("custody_query", "satllm_ros/msg/CustodyQuery", Qos.EVENT, "sensing", "downlink")
 LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, recorder")
 STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
-HEARTBEAT = Topic("{node}/heartbeat", "satllm_ros/msg/Heartbeat", Qos.HEARTBEAT, "stage", "sensing, planner")
+HELLO = Topic("hello", "satllm_ros/msg/Hello", Qos.HELLO, "every process but link", "every process but link")
 TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "sensing, recorder")
-LINK_STATE = Topic("link_state", "satllm_ros/msg/LinkState", Qos.EVENT, "link", "planner, downlink, recorder")
+LINK_STATE = Topic(
+    "link_state",
+    "satllm_ros/msg/LinkState",
+    Qos.EVENT,
+    "a modem's driver or link; sensing, compression, downlink (what they measured)",
+    "planner, downlink, recorder",
+)
+LINK_RECEIPT = Topic(
+    "link_receipt",
+    "satllm_ros/msg/LinkReceipt",
+    Qos.EVENT,
+    "compression, downlink, ground",
+    "sensing, compression, downlink",
+)
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
 IMAGE_COMPRESSED = Topic(
@@ -89,3 +101,4 @@ REPLAN_SERVICE = "replan"
 
 SENSING = "sensing"
 GROUND = "ground"
+PLANNER = "planner"

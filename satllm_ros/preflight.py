@@ -9,13 +9,16 @@ from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.data.bag import count_messages, image_topic
 from satllm_ros.data.folder import list_folder
 from satllm_ros.graph import Constellation
+from satllm_ros.interfaces import SENSING
 from satllm_ros.model.spec import read_spec
 from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
+from satllm_ros.planning.patience import too_long
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
 from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.runtime.flight_pixels import pixels_in_flight
+from satllm_ros.runtime.link_pairs import with_unnamed_ends
 from satllm_ros.runtime.signing import parse_public_key
 
 
@@ -42,19 +45,27 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
     measured = {"profiles": constellation.profiles, "calibration": constellation.calibration} if planner_is_here else {}
     inputs = read_inputs(spec, artefacts, constellation.codecs, satellites=constellation.names, **measured)
     links = [Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g")]
+    stated = {pair: Link(rates.rate_bps) for pair, rates in constellation.link_pairs.items()}
     facts = FlightFacts(
         spec=spec,
         batches=1,
         batch_tiles=constellation.batch_tiles,
         upload_tile_bytes=0.0,
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
-        links=LinkFacts(*links),
+        links=LinkFacts(*links, stated=with_unnamed_ends(stated)),
         settings=inputs.settings,
         accuracy_floor=constellation.accuracy_floor,
+        real_links=not constellation.emulate_links,
     )
     _, outcome = best_crew(facts)
     if isinstance(outcome, Infeasible):
         raise NoPlanError("; ".join(f"{r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons))
+    # How long JPEG makes a tile shows in flight.
+    is_known = constellation.upload_encoding == "rgb8"
+    if facts.real_links and (
+        slow := too_long(outcome, constellation.batch_tiles, source=SENSING, upload_is_known=is_known)
+    ):
+        raise NoPlanError("; ".join(slow))
 
 
 def _check_source(constellation: Constellation) -> None:

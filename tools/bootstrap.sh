@@ -4,12 +4,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
-if [[ $route == ros ]]; then
-  requirements=requirements-ros.txt
-else
-  requirements=requirements.txt
-fi
-wanted=$(fingerprint "$requirements")
+# The first of them names the others.
+wanted=$(fingerprint "${requirements[@]}")
 sources=$(fingerprint CMakeLists.txt package.xml setup.py pyproject.toml cmake config include launch msg satllm_ros src)
 
 installed() {
@@ -38,7 +34,8 @@ if ! installed .requirements "$wanted"; then
     quietly venv "creating ${venv#"$root"/} with $("$python" --version)" "$python" -m venv --clear "${options[@]}" "$venv"
   fi
   rm -f "$venv/.requirements" "$venv/.package"
-  quietly requirements "installing $requirements (several GB the first time, minutes)" install_with_pip -r "$requirements"
+  quietly requirements "installing ${requirements[0]} (several GB the first time, minutes)" \
+    install_with_pip -r "${requirements[0]}"
   printf '%s\n' "$wanted" >"$venv/.requirements"
 fi
 
@@ -47,6 +44,7 @@ if [[ $route == ros ]]; then
     colcon --log-base log build --base-paths . --packages-select satllm_ros --build-base build/colcon \
     --install-base install --cmake-args -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF
 else
-  quietly package "building and installing satllm_ros" install_with_pip --no-deps --no-build-isolation .
+  quietly package "building and installing satllm_ros in ${venv#"$root"/}" \
+    install_with_pip --no-deps --no-build-isolation .
 fi
 printf '%s\n' "$sources" >"$venv/.package"

@@ -10,9 +10,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 if [[ -n ${ROS_DISTRO:-} ]] && command -v ros2 >/dev/null; then
   route=ros
   venv=$root/build/venv-ros
+  requirements=(requirements-ros.txt)
 else
   route=pypi
-  venv=$root/.venv
+  # `make jazzy` takes the wheels of Jazzy, into an environment of their own; all else those of Kilted.
+  venv=$root/.venv${SATLLM_WHEELS:+-$SATLLM_WHEELS}
+  requirements=("requirements${SATLLM_WHEELS:+-$SATLLM_WHEELS}.txt" requirements-shared.txt)
   unset PYTHONPATH
 fi
 

@@ -51,9 +51,11 @@ class FlightNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set)
         after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
         self._active_publishers: list[Publisher] = []
+        self._companions: list[Callable[[], None]] = []
         self._active_subscriptions: list[Subscription] = []
         self._waiting_for = ""
         self._complaint = ""
+        self._cautions: list[Callable[[], list[str]]] = []
         self.state = "unconfigured"
         # Waiting would not mend it: the process ends, and whoever started it may start it again.
         self.failed_to_start = False
@@ -111,6 +113,16 @@ class FlightNode(LifecycleNode):
         """What keeps it from being active, in words; it may be a transition that somebody has to ask for."""
         return self._waiting_for or self._complaint or f"is {self.state}"
 
+    def ends_with_it(self, close: Callable[[], None]) -> None:
+        """Call this when the node is destroyed."""
+        self._companions.append(close)
+
+    def destroy_node(self) -> None:
+        """Free it, and what ends with it."""
+        while self._companions:
+            self._companions.pop()()
+        super().destroy_node()
+
     def now_s(self) -> float:
         """ROS time [s]."""
         return self.get_clock().now().nanoseconds * 1e-9
@@ -126,6 +138,14 @@ class FlightNode(LifecycleNode):
         made = qos.subscription(self, self.counters, topic, f"{self.root}/{topic.of(node)}", callback, raw=raw)
         self._active_subscriptions.append(made)
         return made
+
+    def beware_of(self, cautions: Callable[[], list[str]]) -> None:
+        """Ask, whenever /diagnostics are due, for sentences that make them a warning."""
+        self._cautions.append(cautions)
+
+    def beware_no_more(self, cautions: Callable[[], list[str]]) -> None:
+        """Ask no longer."""
+        self._cautions = [kept for kept in self._cautions if kept != cautions]
 
     # Lifecycle
 
@@ -237,6 +257,8 @@ class FlightNode(LifecycleNode):
         reason = self._waiting_for or self._complaint
         if self.state != "active" and reason:
             level, message = DiagnosticStatus.WARN, f"{self.state}: {reason}"
+        if said := [sentence for cautions in self._cautions for sentence in cautions()]:
+            level, message = max(level, DiagnosticStatus.WARN), "; ".join([message, *said])
         status = DiagnosticStatus(
             level=level,
             name=self.get_fully_qualified_name(),

@@ -21,9 +21,11 @@ from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage
 from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
@@ -42,6 +44,7 @@ class CompressionNode(FlightNode):
         ARTEFACTS,
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         BATCH_TILES,
         Parameter(
             "codec",
@@ -68,6 +71,7 @@ class CompressionNode(FlightNode):
         self._satellite = self.get_namespace().split("/")[-1]
         self._pipeline: Pipeline | None = None
         self._artefacts: Artefacts | None = None
+        self._activations: Outlet | None = None
 
     def configure(self) -> None:
         submodels = self._onboard.submodels
@@ -84,7 +88,13 @@ class CompressionNode(FlightNode):
         others = [name for name in self.value("satellites") if name != self._satellite]
         emulated = self.value("emulate_links")
         self._activations = Outlet(
-            self, graph.ACTIVATION_INBOX, graph.ACTIVATION_OUTBOX, self._satellite, others, emulated=emulated
+            self,
+            graph.ACTIVATION_INBOX,
+            graph.ACTIVATION_OUTBOX,
+            self._satellite,
+            others,
+            emulated=emulated,
+            controllers=self.value("link_controllers"),
         )
         self._ack = self.publish_on(graph.BATCH_ACK)
         self._timing = self.publish_on(graph.TIMING, self._satellite)
@@ -99,13 +109,20 @@ class CompressionNode(FlightNode):
         self._abandon = self._pipeline.abandon
         # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
-        self.listen_to(graph.IMAGES_INBOX, self._on_images, self._satellite)
-        self.listen_to(graph.ACTIVATION_INBOX, self._on_activation, self._satellite)
+        self._onboard.worker_age_s = partial(getattr, self._pipeline, "progress_age_s")
+        receipts = Receipts(self, self._satellite)
+        receipts.listen_to(graph.IMAGES_INBOX, self._on_images)
+        receipts.listen_to(graph.ACTIVATION_INBOX, self._on_activation)
 
     def deactivate(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
+            # What is abandoned waits no more.
+            self._onboard.worker_age_s = lambda: 0.0
             pipeline.stop()
+        if self._activations is not None:
+            self._activations.close()
+            self._activations = None
 
     # Receiving (executor thread)
 
@@ -204,7 +221,9 @@ class CompressionNode(FlightNode):
             published_from_s = time.monotonic()
             job.times.encode_s = published_from_s - start_s
             fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
-            wire_bytes = self._activations.send(self._message(job, frame, setting, next_hop), next_hop)
+            wire_bytes = self._activations.send(
+                self._message(job, frame, setting, next_hop), next_hop, job.envelope.batch
+            )
         job.times.sent_s = time.monotonic()
         job.times.publish_s = job.times.sent_s - published_from_s
         self.counters.add("sent")
@@ -237,6 +256,7 @@ class CompressionNode(FlightNode):
             start=stage.start,
             stop=stage.stop,
             tiles=job.envelope.tiles,
+            clock=host_clock(),
             received_s=times.received_s,
             compute_start_s=times.compute_start_s,
             compute_stop_s=times.compute_stop_s,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
@@ -17,8 +18,10 @@ from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.arrivals import accepted
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import EMULATE_LINKS, SATELLITES, Parameter
+from satllm_ros.nodes.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.delivery import (
@@ -30,12 +33,11 @@ from satllm_ros.runtime.delivery import (
     StoreProtocol,
     Write,
 )
+from satllm_ros.runtime.ground_contact import GroundContact
 from satllm_ros.runtime.identity import BatchId, Envelope
 from satllm_ros.runtime.run_identity import read_run
 
 TICK_PERIOD_S = 1.0
-# The link node says every second that a link is down; a word that nobody repeats is forgotten.
-LINK_DOWN_S = 5.0
 
 
 class NotActiveError(RuntimeError):
@@ -45,14 +47,20 @@ class NotActiveError(RuntimeError):
 class DownlinkNode(FlightNode):
     """Custodian between the last stage and the ground; idle on satellites that the plan does not name for it.
 
-    In contact is a satellite while the ground listens and nobody said within `LINK_DOWN_S` that the link to it is down.
-    Only a node called `ground` in the root namespace counts as the ground, not who else listens to its inbox. The store
-    is opened at configuration and holds all that earlier lives of this satellite were acknowledged for.
+    In contact is a satellite while it and the ground hear each other's hellos and nobody says that the link is down,
+    whoever listens to the ground's inbox. The store is opened at configuration and holds all that earlier lives of this
+    satellite were acknowledged for.
+
+    Attributes
+    ----------
+    hello
+        Of the whole process; it is said from the start.
     """
 
     PARAMETERS = (
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         Parameter("store_directory", "", "Folder of the durable store of predictions; empty: the working directory"),
         Parameter(
             "resend_s",
@@ -65,18 +73,16 @@ class DownlinkNode(FlightNode):
         ),
     )
 
-    def __init__(self) -> None:
-        super().__init__("downlink", depth_below_root=1)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("downlink", depth_below_root=1, **kwargs)
         self._satellite = self.get_namespace().split("/")[-1]
+        self.hello = HelloThread(self, self._satellite)
         # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
         self._store: BatchStore | None = None
         self._protocol: StoreProtocol[bytes] | None = None
         self._outlet: Outlet | None = None
-        # On the steady clock [s]; and subscriptions of the ground at the last look.
-        self._link_down_until_s = 0.0
-        self._listening = False
-        self._grounds: set[bytes] = set()
+        self._contact = GroundContact(time.monotonic())
         self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
@@ -102,7 +108,7 @@ class DownlinkNode(FlightNode):
     def activate(self) -> None:
         others = [name for name in self.value("satellites") if name != self._satellite]
         self._ack = self.publish_on(graph.BATCH_ACK)
-        self._link_down_until_s, self._listening, self._grounds = 0.0, False, set()
+        self._contact = GroundContact(time.monotonic())
         self._outlet = Outlet(
             self,
             graph.PREDICTIONS_INBOX,
@@ -110,16 +116,19 @@ class DownlinkNode(FlightNode):
             self._satellite,
             [*others, graph.GROUND],
             emulated=self.value("emulate_links"),
+            controllers=self.value("link_controllers"),
         )
-        self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, self._satellite)
+        Receipts(self, self._satellite).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
 
     def deactivate(self) -> None:
         with self._lock:
-            self._outlet = None
+            outlet, self._outlet = self._outlet, None
             self._protocol.on_contact(False, time.monotonic())
+        if outlet is not None:
+            outlet.close()
 
     def cleanup(self) -> None:
         with self._lock:
@@ -150,7 +159,7 @@ class DownlinkNode(FlightNode):
                 raise NotActiveError("the downlink node is not active")
             if custodian != self._satellite:
                 message.envelope.sender, message.envelope.destination = self._satellite, custodian
-                return self._outlet.send(message, custodian)
+                return self._outlet.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
@@ -187,38 +196,25 @@ class DownlinkNode(FlightNode):
             self._carry_out(self._protocol.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        if (message.sender, message.receiver) == (self._satellite, graph.GROUND):
-            self._link_down_until_s = 0.0 if message.up else time.monotonic() + LINK_DOWN_S
+        is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
+        # What was measured of a link does not say that it is there.
+        if is_ours and message.source != m.LinkState.SOURCE_MEASURED:
+            self._contact.on_link(message.up, time.monotonic())
             self._tell_contact()
 
     def _tick(self) -> None:
         if self.state != "active":
             return
-        self._look_for_the_ground()
+        # The outbox has a reader whether or not the ground lives: that somebody listens is the least, and not enough.
+        self._contact.look(self.hello.contact(graph.GROUND), self._outlet.connected(graph.GROUND), time.monotonic())
         self._tell_contact()
         with self._lock:
             self._carry_out(self._protocol.on_tick(time.monotonic()))
 
-    def _look_for_the_ground(self) -> None:
-        # The outbox has a reader whether or not the ground lives, so that both are asked for.
-        inbox = f"{self.root}/{graph.PREDICTIONS_INBOX.of(graph.GROUND)}"
-        ground = (graph.GROUND, self.root or "/")
-        grounds = {
-            bytes(info.endpoint_gid)
-            for info in self.get_subscriptions_info_by_topic(inbox)
-            if (info.node_name, info.node_namespace) == ground
-        }
-        # One that was killed is still there for a while. A new one is sent all again, from the next look on: until then
-        # those between us discover it too.
-        is_new = bool(grounds - self._grounds)
-        self._grounds = grounds
-        self._listening = bool(grounds) and not is_new and self._outlet.connected(graph.GROUND)
-
     def _tell_contact(self) -> None:
         now_s = time.monotonic()
-        in_contact = self._listening and now_s >= self._link_down_until_s
         with self._lock:
-            self._carry_out(self._protocol.on_contact(in_contact, now_s))
+            self._carry_out(self._protocol.on_contact(self._contact.is_open(now_s), now_s))
 
     # What follows; all with the lock held
 
@@ -281,7 +277,7 @@ class DownlinkNode(FlightNode):
             self._protocol.on_spoilt(batch)
             return
         self.counters.add("sent")
-        self._outlet.send_serialized(payload, graph.GROUND)
+        self._outlet.send_serialized(payload, graph.GROUND, batch)
 
     def _complain(self, cause: str, sentence: str) -> None:
         self.counters.add(cause)
@@ -297,4 +293,11 @@ class DownlinkNode(FlightNode):
                 "set_aside": self._protocol.set_aside,
                 "in_contact": self._protocol.in_contact,
             }
-            return level, message, {**values, **known, **self._protocol.causes}
+            values = {**values, **known, **self._protocol.causes}
+        ground, now_s = self.hello.contact(graph.GROUND), time.monotonic()
+        if ground.heard_age_s is not None:
+            values["ground_heard_s_ago"] = f"{ground.heard_age_s:.1f}"
+        trouble = self._contact.trouble(known["undelivered"], ground, now_s) if self.state == "active" else None
+        if trouble is None:
+            return level, message, values
+        return DiagnosticStatus.ERROR if trouble.is_error else DiagnosticStatus.WARN, trouble.sentence, values

@@ -15,8 +15,10 @@ from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.arrivals import accepted, stored_tiles
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.parameters import CHECKPOINT, Parameter
+from satllm_ros.nodes.hello import HelloThread
+from satllm_ros.nodes.parameters import CHECKPOINT, SATELLITES, Parameter
 from satllm_ros.nodes.process import run
+from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.custody import Cause
@@ -39,11 +41,13 @@ class GroundNode(FlightNode):
 
     PARAMETERS = (
         CHECKPOINT,
+        SATELLITES,
         Parameter("run_directory", "", "Folder of the store of predictions; empty: the working directory"),
     )
 
     def __init__(self) -> None:
         super().__init__("ground")
+        self._hello = HelloThread(self, graph.GROUND)
         self.store: PredictionStore | None = None
         self._protocol: GroundProtocol[Arrival] | None = None
         self._said_unknown = False
@@ -56,6 +60,8 @@ class GroundNode(FlightNode):
             graph.GROUND, model_id=spec.model_id, classes=len(spec.classes), run_id=self.store.run_id
         )
         self._said_unknown = False
+        # What the life before took with it is sent again.
+        self._hello.begin_life()
 
     def _run_of(self, folder: Path, spec: ModelSpec) -> int | None:
         """The run that began in this folder, if one did on this computer."""
@@ -65,7 +71,11 @@ class GroundNode(FlightNode):
     def activate(self) -> None:
         self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
-        self.listen_to(graph.PREDICTIONS_INBOX, self._on_predictions, graph.GROUND)
+        Receipts(self, graph.GROUND).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
+        self._hello.set_ready(True)
+
+    def deactivate(self) -> None:
+        self._hello.set_ready(False)
 
     def cleanup(self) -> None:
         if self.store is not None:

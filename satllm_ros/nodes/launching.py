@@ -35,8 +35,9 @@ from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_cons
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
 from satllm_ros.report.sample import DEFAULT, parse_reference
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
+from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
 from satllm_ros.runtime.run_directory import open_run_directory
-from satllm_ros.runtime.transports import transports
+from satllm_ros.runtime.transports import has_room, transports
 from satllm_ros.share import PACKAGE, share_directory
 
 ARGUMENTS = {
@@ -177,8 +178,12 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     log_directory = ros_log_directory(os.environ)
     if log_directory is None or not can_be_written(log_directory):
         environment |= log_variables(os.environ, run_directory / "logs")
+    wanted_here = wanted_specs(run_directory)
+    if sentence := unlimited(wanted_here, os.environ):
+        notes.append(sentence)
     made: list[Action] = [LogInfo(msg=note) for note in (*notes, *opened.notes)]
-    for spec in wanted_specs(run_directory):
+    is_roomy = has_room(len(wanted_here))
+    for spec in wanted_here:
         # Without `name`, which would rename every node of a process that holds several.
         node = Node(
             package="satllm_ros",
@@ -186,7 +191,8 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             namespace="/".join(part for part in (arguments["namespace"].strip("/"), spec.namespace) if part),
             parameters=[str(spec.write_parameters(run_directory, arguments["namespace"]))],
             output="screen",
-            additional_env=environment,
+            additional_env=environment
+            | profile_environment(spec, run_directory, arguments["namespace"], os.environ, has_room=is_roomy),
             # Time to finish the batch under way and close what torch holds.
             sigterm_timeout="15",
             respawn=respawn,

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from itertools import permutations
 from typing import Any
 
 from rclpy.publisher import Publisher
@@ -21,11 +20,12 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import SATELLITES, Parameter
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.qos import message_class
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.link_faults import Arrival, FaultShares, FaultyLink
+from satllm_ros.runtime.link_pairs import Pair, all_pairs, kind_of, parsed
 from satllm_ros.runtime.link_queue import LinkRates
 
 STATE_PERIOD_S = 1.0
-Pair = tuple[str, str]
 Carried = tuple[bytes, m.BatchId, Publisher]
 
 
@@ -52,9 +52,13 @@ KINDS = {
 }
 
 
-def kind_of(sender: str, receiver: str) -> str:
-    """Kind of a directed link, a key of `KINDS`."""
-    return "upload" if sender == graph.SENSING else "s2g" if receiver == graph.GROUND else "isl"
+LINK_PAIRS = Parameter(
+    "link_pairs",
+    [],
+    "Rate [bit/s] and propagation delay [s] of single directed links, where they differ from those of their kind: "
+    "'sat1-sat2=8e6,0.01'; an empty string names none",
+    read_only=False,
+)
 
 
 class LinkNode(FlightNode):
@@ -67,6 +71,7 @@ class LinkNode(FlightNode):
     PARAMETERS = (
         SATELLITES,
         *(make(kind, what) for kind, what in KINDS.items() for make in (_rate, _propagation, _up)),
+        LINK_PAIRS,
         Parameter(
             "down",
             [],
@@ -86,6 +91,7 @@ class LinkNode(FlightNode):
     def __init__(self) -> None:
         super().__init__("link")
         self._links: dict[Pair, FaultyLink[Carried]] = {}
+        self._pair_rates: dict[Pair, LinkRates] = {}
         self._sent: dict[Pair, tuple[int, int]] = {}
         # Links whose state is worth telling: those to the ground, and any that carried something or was ever down.
         self._told: set[Pair] = set()
@@ -102,7 +108,8 @@ class LinkNode(FlightNode):
         images = {name: self.publish_on(graph.IMAGES_INBOX, name) for name in satellites}
         activations = {name: self.publish_on(graph.ACTIVATION_INBOX, name) for name in satellites}
         predictions = ground | {name: self.publish_on(graph.PREDICTIONS_INBOX, name) for name in satellites}
-        pairs = self._pairs(satellites)
+        pairs = all_pairs(satellites)
+        self._pair_rates = parsed(self.value(LINK_PAIRS.name), satellites)
         self._links = {pair: self._link(pair) for pair in pairs}
         self._sent = dict.fromkeys(pairs, (0, 0))
         self._told = {pair for pair in pairs if kind_of(*pair) == "s2g"}
@@ -126,6 +133,7 @@ class LinkNode(FlightNode):
         self._links.clear()
 
     def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
+        parsed(candidate[LINK_PAIRS.name] or (), self.value("satellites"))
         ends = {graph.SENSING, graph.GROUND, *self.value("satellites")}
         for name in candidate["down"] or ():
             pair = name.split("-")
@@ -134,13 +142,8 @@ class LinkNode(FlightNode):
         return None
 
     def parameters_changed(self, names: set[str]) -> None:
+        self._pair_rates = parsed(self.value(LINK_PAIRS.name), self.value("satellites"))
         self._publish_states(self._apply_parameters())
-
-    @staticmethod
-    def _pairs(satellites: list[str]) -> list[Pair]:
-        """Every directed link that some plan of this constellation could use."""
-        upload = [(graph.SENSING, name) for name in satellites]
-        return [*upload, *permutations(satellites, 2), *((name, graph.GROUND) for name in satellites)]
 
     def _link(self, pair: Pair) -> FaultyLink[Carried]:
         return FaultyLink(self._rates(*pair), self.value("queue_batches"), f"{self.value('seed')}:{'-'.join(pair)}")
@@ -215,12 +218,15 @@ class LinkNode(FlightNode):
                 receiver=pair[1],
                 batch=batch,
                 wire_bytes=arrival.transfer.wire_bytes,
+                clock=host_clock(),
                 start_s=arrival.transfer.start_s,
                 stop_s=arrival.transfer.stop_s,
             )
         )
 
     def _rates(self, sender: str, receiver: str) -> LinkRates:
+        if (own := self._pair_rates.get((sender, receiver))) is not None:
+            return own
         kind = kind_of(sender, receiver)
         return LinkRates(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s"))
 

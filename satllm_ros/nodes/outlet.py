@@ -2,42 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import threading
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
 
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.link_meter import LinkMeter
+from satllm_ros.runtime.identity import BatchId
+from satllm_ros.runtime.link_controllers import parsed_controllers
+from satllm_ros.runtime.pacing import Hand, Pacing
 
 
 class Outlet:
     """Publishers of one kind of batch to every possible next hop.
 
     They exist from activation on, since discovering a new peer takes from half a second to three: a satellite
-    that drops out is bypassed without waiting for one.
+    that drops out is bypassed without waiting for one. To destinations whose link has a flow controller, batches are
+    handed over as `Pacing` says, by the caller or a thread of the outlet; to others at once.
+
+    Parameters
+    ----------
+    controllers
+        destination=rate of the links with a flow controller, as the parameter `link_controllers` has them.
     """
 
     def __init__(
-        self, node: FlightNode, inbox: Topic, outbox: Topic, sender: str, receivers: Iterable[str], *, emulated: bool
+        self,
+        node: FlightNode,
+        inbox: Topic,
+        outbox: Topic,
+        sender: str,
+        receivers: Iterable[str],
+        *,
+        emulated: bool,
+        controllers: Iterable[str] = (),
     ) -> None:
+        self._node, self._sender = node, sender
         if emulated:
             shared = node.publish_on(outbox, sender)
             self._publishers: dict[str, Publisher] = {receiver: shared for receiver in receivers}
         else:
             self._publishers = {receiver: node.publish_on(inbox, receiver) for receiver in receivers}
+        rates: Mapping[str, float] = {} if emulated else parsed_controllers(controllers)
+        self._paced = {name for name in self._publishers if name in rates}
+        # Around the machine and what it lets out, so that batches leave in its order.
+        self._changed = threading.Condition()
+        self._pacing: Pacing[bytes] = Pacing({name: rates[name] for name in self._paced})
+        self._stopping = False
+        self._pacer: threading.Thread | None = None
+        self._meter = LinkMeter(node, sender, self._publishers, self.on_received)
+        if self._paced:
+            node.listen_to(graph.LINK_STATE, self._on_link_state)
+            node.beware_of(self._cautions)
+            self._pacer = threading.Thread(target=self._pace, name=f"pacer of {inbox.of(sender)}", daemon=True)
+            self._pacer.start()
 
-    def send(self, message: Any, destination: str) -> int:
-        """Publish to a destination; returns the length of the serialized message [byte]."""
+    def close(self) -> None:
+        """Stop handing over; what waits is not sent."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._pacer is not None:
+            self._pacer.join()
+            self._node.beware_no_more(self._cautions)
+
+    def send(self, message: Any, destination: str, batch: BatchId) -> int:
+        """Send to a destination; returns the length of the serialized message [byte]."""
         serialized = serialize_message(message)
-        self.send_serialized(serialized, destination)
+        self.send_serialized(serialized, destination, batch)
         return len(serialized)
 
-    def send_serialized(self, serialized: bytes, destination: str) -> None:
-        """Publish a message that is already in its serialized form."""
-        self._publishers[destination].publish(serialized)
+    def send_serialized(self, serialized: bytes, destination: str, batch: BatchId) -> None:
+        """Send a message that is already in its serialized form.
+
+        Where nobody listens it is lost, as ever: what comes back later is another life, for which custody sends anew.
+        """
+        if destination not in self._paced or not self.connected(destination):
+            self._publish(destination, batch, serialized)
+            return
+        with self._changed:
+            now_s = time.monotonic()
+            self._hand_over(self._pacing.on_send(destination, batch, serialized, len(serialized), now_s))
+            self._changed.notify()
+
+    def on_received(self, destination: str, batch: BatchId) -> None:
+        """The destination has said that a batch arrived there: the next one may follow it."""
+        if destination in self._paced:
+            with self._changed:
+                self._hand_over(self._pacing.on_received(destination, batch, time.monotonic()))
+                self._changed.notify()
 
     def connected(self, destination: str) -> bool:
         """Whether somebody listens at the other end."""
         return self._publishers[destination].get_subscription_count() > 0
+
+    def _on_link_state(self, message: m.LinkState) -> None:
+        # What is measured follows what the controller lets out; the rate in force is a modem's word.
+        is_word = message.source != m.LinkState.SOURCE_MEASURED
+        if message.sender == self._sender and message.up and is_word:
+            with self._changed:
+                self._hand_over(self._pacing.on_rate(message.receiver, message.rate_bps, time.monotonic()))
+                self._changed.notify()
+
+    def _cautions(self) -> list[str]:
+        with self._changed:
+            return self._pacing.cautions()
+
+    def _pace(self) -> None:
+        """Pacer thread: hands over what is due, and sleeps until something is."""
+        with self._changed:
+            while not self._stopping:
+                for destination in self._paced:
+                    if not self.connected(destination):
+                        self._pacing.on_gone(destination)
+                self._hand_over(self._pacing.on_tick(time.monotonic()))
+                next_s = self._pacing.next_s
+                self._changed.wait(None if math.isinf(next_s) else max(0.0, next_s - time.monotonic()))
+
+    def _hand_over(self, hands: Iterable[Hand[bytes]]) -> None:
+        # With the lock held: publishing is asynchronous on these topics, and short.
+        if not self._stopping:
+            for hand in hands:
+                self._publish(hand.destination, hand.batch, hand.message)
+        for cause, count in self._pacing.counts.items():
+            self._node.counters.add(cause, count)
+        self._pacing.counts.clear()
+
+    def _publish(self, destination: str, batch: BatchId, serialized: bytes) -> None:
+        self._meter.handed(destination, batch, len(serialized))
+        self._publishers[destination].publish(serialized)

@@ -165,6 +165,12 @@ SATELLITES = Parameter("satellites", [], "Names of all satellites of the constel
 EMULATE_LINKS = Parameter(
     "emulate_links", False, "Send to the outbox, for the link node to carry, instead of straight to the next inbox"
 )
+LINK_CONTROLLERS = Parameter(
+    "link_controllers",
+    [],
+    "Real links with a flow controller in this process's Fast DDS profile, destination=rate in bit/s: batches go to "
+    "DDS as the link takes them; to other destinations at once",
+)
 PLAN_PUBLIC_KEY = Parameter(
     "plan_public_key",
     "",

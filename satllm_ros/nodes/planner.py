@@ -19,6 +19,7 @@ from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
 from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
@@ -46,6 +47,8 @@ class PlannerNode(FlightNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
+        # Several planners may run at once: a second one is no mistake.
+        self._hello = HelloThread(self, graph.PLANNER, alone=False)
         self._problem_sentence = self._waiting_sentence = ""
         self.create_service(Trigger, graph.REPLAN_SERVICE, self._on_replan)
         self.every(TICK_PERIOD_S, self._tick)
@@ -85,11 +88,15 @@ class PlannerNode(FlightNode):
         self._proposed = self.publish_on(graph.PLAN_PROPOSED)
         for satellite in satellites:
             self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
-            self.listen_to(graph.HEARTBEAT, partial(self._on_heartbeat, satellite), satellite)
         self.listen_to(graph.LEDGER, self._on_ledger)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
         self.listen_to(graph.PLAN_ACTIVE, self._on_plan_active)
         self.listen_to(graph.PLAN_PROPOSED, self._on_plan_proposed)
+        self._hello.signs()
+        self._hello.set_ready(True)
+
+    def deactivate(self) -> None:
+        self._hello.set_ready(False)
 
     # What is heard
 
@@ -106,15 +113,20 @@ class PlannerNode(FlightNode):
         except ValueError as error:
             self._count("malformed_status", error)
             return
+        if self._hello.is_stuck(satellite):
+            # Its executor goes on, or a worker does; not both.
+            self.counters.add("stuck_status")
+            return
         self._boot_ids[satellite] = report.boot_id
         self._rates.on_report(report, now_s)
         self._note_refusal(report)
         self._carry_out(self._protocol.on_report(report, now_s))
 
-    def _on_heartbeat(self, satellite: str, message: m.Heartbeat) -> None:
-        # Only of whom enough is known to plan with: the first status of a life comes before its first heartbeat.
-        if message.satellite == satellite and message.boot_id == self._boot_ids.get(satellite):
-            self._carry_out(self._protocol.on_heartbeat(satellite, message.boot_id, time.monotonic()))
+    def _take_signs(self, now_s: float) -> None:
+        for sign in self._hello.signs():
+            # Only of whom enough is known to plan with: its status may come after its first hello.
+            if sign.boot_id == self._boot_ids.get(sign.name):
+                self._carry_out(self._protocol.on_hello(sign.name, sign.boot_id, now_s))
 
     def _on_ledger(self, message: m.Ledger) -> None:
         settled = message.stored_tiles + message.delivered_tiles + message.dropped_tiles
@@ -133,7 +145,9 @@ class PlannerNode(FlightNode):
         try:
             if not {sender, receiver} <= {"", *self.value("satellites")}:
                 raise NonsenseError(f"no link is known from {message.sender!r} to {message.receiver!r}")
-            self._observed.on_link(sender, receiver, (message.rate_bps, message.propagation_s), time.monotonic())
+            link = (message.rate_bps, message.propagation_s)
+            is_measured = message.source == m.LinkState.SOURCE_MEASURED
+            self._observed.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
         except NonsenseError as error:
             self._count("malformed_link_state", error)
 
@@ -197,8 +211,10 @@ class PlannerNode(FlightNode):
         if self.state != "active":
             return
         now_s, protocol = time.monotonic(), self._protocol
+        self._take_signs(now_s)
         if protocol.unheard:
-            protocol.on_starting(self._started_satellites())
+            # A model takes long to import; it says hello meanwhile.
+            protocol.on_starting(self._hello.present())
         self._carry_out(protocol.on_tick(now_s))
         if protocol.active is not None and (reason := self._flight.reason(protocol.active, protocol.alive)):
             self._carry_out(protocol.on_costs(reason, now_s))
@@ -217,11 +233,6 @@ class PlannerNode(FlightNode):
             self.get_logger().error(trouble)
         elif waiting:
             self.get_logger().warning(waiting)
-
-    def _started_satellites(self) -> list[str]:
-        """Satellites whose stage node is in the graph: a model takes long to import, and is silent meanwhile."""
-        nodes = set(self.get_node_names_and_namespaces())
-        return [name for name in self.value("satellites") if ("stage", f"{self.root}/{name}") in nodes]
 
     def _trouble(self) -> str:
         """Why there is no plan for the satellites alive, or why it is not flown; empty if all is well."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.nodes.links import KINDS
+from satllm_ros.nodes.links import KINDS, LINK_PAIRS
 from satllm_ros.nodes.parameters import (
     ARTEFACTS,
     BATCH_TILES,
@@ -18,6 +19,7 @@ from satllm_ros.nodes.parameters import (
 )
 from satllm_ros.planning.flight import FlightFacts, LinkFacts
 from satllm_ros.planning.problem import Link, Setting
+from satllm_ros.runtime.link_pairs import parsed, with_unnamed_ends
 
 PARAMETERS = (
     CHECKPOINT,
@@ -55,6 +57,11 @@ PARAMETERS = (
         1.0,
         1e15,
     ),
+    Parameter(
+        "real_links",
+        False,
+        "Links are real: batches leave through flow controllers, below the rates that are given here",
+    ),
     *(
         parameter
         for kind, what in KINDS.items()
@@ -63,6 +70,7 @@ PARAMETERS = (
             Parameter(f"{kind}_propagation_s", 0.0, f"Propagation delay of {what}", "s", 0.0, 60.0),
         )
     ),
+    replace(LINK_PAIRS, read_only=True),
 )
 
 
@@ -73,15 +81,23 @@ def facts_beforehand(value: Callable[[str], Any], spec: ModelSpec, settings: Seq
     ----------
     value
         Gives the value of a parameter by name.
+
+    Raises
+    ------
+    ValueError
+        If the rates of a single link make no sense.
     """
     links = {kind: Link(value(f"{kind}_rate_bps"), value(f"{kind}_propagation_s")) for kind in KINDS}
+    pairs = parsed(value(LINK_PAIRS.name), value("satellites"))
+    stated = {pair: Link(rates.rate_bps, rates.propagation_s) for pair, rates in pairs.items()}
     return FlightFacts(
         spec=spec,
         batches=value("batches"),
         batch_tiles=value("batch_tiles"),
         upload_tile_bytes=0.0,
         satellites=[],
-        links=LinkFacts(**links),
+        links=LinkFacts(**links, stated=with_unnamed_ends(stated)),
         settings=settings,
         accuracy_floor=value("accuracy_floor"),
+        real_links=value("real_links"),
     )

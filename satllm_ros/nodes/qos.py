@@ -7,13 +7,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    LivelinessPolicy,
     QoSProfile,
     ReliabilityPolicy,
 )
@@ -27,16 +25,12 @@ from satllm_ros.runtime.counters import Counters
 def profile(qos: Qos) -> QoSProfile:
     """The rclpy profile of a named quality of service."""
     quality = qos.value
-    made = QoSProfile(
+    return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=quality.depth,
         reliability=ReliabilityPolicy.RELIABLE if quality.reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if quality.latched else DurabilityPolicy.VOLATILE,
     )
-    if quality.liveliness_lease_s is not None:
-        made.liveliness = LivelinessPolicy.AUTOMATIC
-        made.liveliness_lease_duration = Duration(seconds=quality.liveliness_lease_s)
-    return made
 
 
 @cache

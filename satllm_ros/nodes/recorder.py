@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -23,6 +24,7 @@ from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
 from satllm_ros.nodes.sensing import NEVER_SENT
 from satllm_ros.report.audit import audit_journal, audit_ledger
+from satllm_ros.report.clocks import have_one_wall_clock
 from satllm_ros.report.lives import Lives
 from satllm_ros.report.progress import Progress, total_batches
 from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord
@@ -34,6 +36,7 @@ from satllm_ros.runtime.acquisition import clock_of_run
 from satllm_ros.runtime.comparing import EXECUTABLE, ComparisonProcess, Job
 from satllm_ros.runtime.database import BadDatabaseError
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameRow, Journal, read_books, read_journal
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.plan import PlanError, check_plan
 from satllm_ros.runtime.run_identity import RunMismatchError, read_run
 from satllm_ros.runtime.signing import check_signature, parse_public_key
@@ -89,8 +92,8 @@ class RecorderNode(FlightNode):
         ),
     )
 
-    def __init__(self, ground: GroundNode, stop: Stop) -> None:
-        super().__init__("recorder")
+    def __init__(self, ground: GroundNode, stop: Stop, **kwargs: Any) -> None:
+        super().__init__("recorder", **kwargs)
         self._ground = ground
         self._stop = stop
         self._reported = self._gathered = False
@@ -99,6 +102,8 @@ class RecorderNode(FlightNode):
         self._progress: Progress | None = None
         self._comparison: ComparisonProcess | None = None
         self._compared: StepProgress | None = None
+        # How far the steady clock of another host, by its name, is ahead of this one, and the uncertainty of that [s].
+        self.offset_of: Callable[[str], tuple[float, float] | None] = _not_compared
         self.every(CHECK_PERIOD_S, self._check)
 
     def configure(self) -> None:
@@ -110,7 +115,9 @@ class RecorderNode(FlightNode):
             ground=graph.GROUND,
             classes=self._spec.classes,
             tiles_per_batch=self.value("batch_tiles"),
+            clock=host_clock(),
         )
+        self._clocks: dict[str, str] = {}
         self._lives = Lives(rereads=self.value("source") != "topic")
         self._satellites: dict[str, SatelliteRecord] = {}
         self._links: dict[tuple[str, str], LinkRecord] = {}
@@ -149,7 +156,8 @@ class RecorderNode(FlightNode):
     def _on_timing(self, message: m.BatchTiming) -> None:
         if self._is_known(message.satellite):
             try:
-                self._keep(self._run.stages, records.stage_record(message))
+                self._keep(self._run.stages, record := records.stage_record(message))
+                self._clocks[message.satellite] = record.clock
             except ValueError:
                 self.counters.add("malformed_timing")
 
@@ -161,7 +169,8 @@ class RecorderNode(FlightNode):
                 self.counters.add("malformed_transfer")
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        if self._is_known(message.sender, message.receiver):
+        # The record is of what links are set to; what they carried, it has from transfers.
+        if message.source != m.LinkState.SOURCE_MEASURED and self._is_known(message.sender, message.receiver):
             try:
                 self._links[message.sender, message.receiver] = records.link_record(message)
             except ValueError:
@@ -193,6 +202,7 @@ class RecorderNode(FlightNode):
         if self._missed_batches is None:
             self._missed_batches = message.sent_batches
         self._ledger = message
+        self._compare_clocks(message)
         if self._progress is not None and message.sent_batches:
             tiles_per_batch = self.value("batch_tiles")
             with self._shown():
@@ -202,6 +212,17 @@ class RecorderNode(FlightNode):
                     batches_total=self._total_batches(message) or None,
                     tiles_done=message.delivered_tiles,
                 )
+
+    def _compare_clocks(self, message: m.Ledger) -> None:
+        """Note how far the hosts' clocks are apart while they are there: at the end some may be gone."""
+        try:
+            self._clocks[graph.SENSING] = records.clock_of(message.clock)
+        except ValueError:
+            self.counters.add("malformed_ledger")
+            return
+        for host, clock in self._clocks.items():
+            if clock not in ("", self._run.clock) and (offset := self.offset_of(host)) is not None:
+                self._run.clock_offsets[clock] = offset
 
     def _total_batches(self, message: m.Ledger) -> int:
         tiles_per_batch = self.value("batch_tiles")
@@ -366,6 +387,7 @@ class RecorderNode(FlightNode):
     def _add_audit(self) -> None:
         run, lives, rereads = self._run, self._lives, self.value("source") != "topic"
         journal = self._journal()
+        run.acquisition_shift_s = self._acquisition_shift_s(journal_is_here=journal is not None)
         self._rows: Sequence[FrameRow] = journal.rows if journal is not None else ()
         self._source = self._manifest()
         if journal is not None:
@@ -399,6 +421,20 @@ class RecorderNode(FlightNode):
                 )
         if run.audit is not None:
             run.dropped, run.in_custody = dict(run.audit.dropped), dict(run.audit.in_custody)
+
+    def _acquisition_shift_s(self, *, journal_is_here: bool) -> tuple[float, float] | None:
+        """From sensing's wall clock to the ground's, with its uncertainty [s]; None if nobody can tell."""
+        ledger, clock = self._ledger, self._clocks.get(graph.SENSING, "")
+        if not clock:
+            return (0.0, 0.0) if journal_is_here else None
+        if have_one_wall_clock(clock, self._run.clock) or self.get_parameter("use_sim_time").value:
+            return 0.0, 0.0
+        offset = self._run.clock_offsets.get(clock)
+        if offset is None or not math.isfinite(ledger.steady_s):
+            return None
+        theirs_s = convert.seconds(ledger.header.stamp) - ledger.steady_s
+        ours_s = self.now_s() - time.monotonic()
+        return ours_s - theirs_s - offset[0], offset[1]
 
     def _journal(self) -> Journal | None:
         """Sensing's journal, if it is on this computer."""
@@ -499,3 +535,7 @@ class RecorderNode(FlightNode):
             self._progress = None
             self.counters.add("display_failed")
             self.get_logger().error(f"progress is not shown any more: {error}")
+
+
+def _not_compared(_: str) -> None:
+    """Nobody has compared another host's clock with this one."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypeVar
@@ -30,6 +32,8 @@ Record = TypeVar("Record", LinkRecord, SatelliteRecord)
 MAX_STEADY_S = 1e9
 # Different places that tiles can be at are a few per satellite.
 MAX_PLACES = 100
+MAX_CLOCK = 48
+_CLOCK = re.compile(rf"[0-9A-Za-z-]{{0,{MAX_CLOCK}}}\Z")
 # What is left of a duration that was made by subtraction may be a little below 0.
 ROUNDING_S = 1e-3
 
@@ -59,6 +63,7 @@ def stage_record(message: m.BatchTiming) -> StageRecord:
         frame_bytes=message.frame_bytes,
         wire_bytes=message.wire_bytes,
         setting=str(convert.setting_from(message.setting)),
+        clock=clock_of(message.clock),
     )
     if record.tiles < 1:
         raise ValueError("tiles is 0; at least 1 is needed")
@@ -82,9 +87,18 @@ def transfer_record(message: m.LinkTransfer) -> TransferRecord:
         wire_bytes=message.wire_bytes,
         start_s=message.start_s,
         stop_s=message.stop_s,
+        clock=clock_of(message.clock),
     )
     _check_order(record, "start_s", "stop_s")
     return record
+
+
+def clock_of(name: str) -> str:
+    """Name of a steady clock as a message gives it; raises `ValueError` if it is none."""
+    if not _CLOCK.match(name):
+        raise ValueError(f"clock is {name[:50]!r}; allowed are up to {MAX_CLOCK} letters, digits and dashes")
+    # One string for all the records that it is in.
+    return sys.intern(name)
 
 
 def link_record(message: m.LinkState) -> LinkRecord:

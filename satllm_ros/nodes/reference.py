@@ -31,6 +31,25 @@ NODES: dict[str, type[FlightNode]] = {
 MADE = "<!-- made by `python -m satllm_ros.nodes.reference docs`; do not edit -->"
 
 
+LINKS = """## link_state: what links carry
+
+The planner plans with the rate that `link_state` last gave a directed link; before, with that of `links.pairs` or
+of its kind in the constellation file. Names of the ends are those of satellites, `sensing` and `ground`; each
+direction is a link of its own.
+
+**A modem's driver publishes it**, on every change and once a second, `source` left 0: `rate_bps` and
+`propagation_s` as the link is set, `up` false while there is none. A satellite sends no predictions while the link
+from it to the ground is said to be down; that word holds for 5 s, so that a driver that dies shuts no link. A rate
+that changes by more than a tenth makes the planner look again. [examples/modem.py](../examples/modem.py) is such a
+driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall.
+
+**Senders publish what they measured**, `source` 1: goodput, from hand-over to `link_receipt`, the word of every
+receiver that a batch has arrived, on the sender's clock alone. It can be told where batches wait for one another,
+so that the link is the limit, or where sizes differ; else nothing is said. `up` of such a message means nothing. A
+measurement that is within a tenth of the modem's word confirms it; one that contradicts it is planned with until
+the modem gives another rate. Without a modem, it takes the place of the constellation file's."""
+
+
 def topics_page() -> str:
     """Markdown of every topic, its type and its quality of service."""
     rows = [
@@ -59,6 +78,8 @@ def topics_page() -> str:
             "",
             f"Service `{REPLAN_SERVICE}` (`std_srvs/srv/Trigger`) makes the planner plan anew. Every node publishes "
             "`/diagnostics` and has the lifecycle services of a ROS 2 managed node.",
+            "",
+            LINKS,
             "",
             "## Qualities of service",
             "",

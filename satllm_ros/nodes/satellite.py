@@ -14,9 +14,10 @@ from satllm_ros.runtime.onboard import Onboard
 def main() -> int:
     def make_nodes(_: object) -> list[StageNode | CompressionNode | DownlinkNode]:
         onboard = Onboard()
+        # First: it says hello while the others still import the model.
         downlink = DownlinkNode()
         # Closed in this order: the workers of compression stop before what they use goes away.
-        return [CompressionNode(onboard, downlink), downlink, StageNode(onboard)]
+        return [CompressionNode(onboard, downlink), downlink, StageNode(onboard, downlink.hello)]
 
     return run(make_nodes)
 

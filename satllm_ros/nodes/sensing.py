@@ -29,6 +29,7 @@ from satllm_ros.nodes import qos
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.camera import Camera
 from satllm_ros.nodes.frames import SourceKind
+from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.image_source import NEVER_SENT, ImageSource
 from satllm_ros.nodes.ledger import books_of, ledger_message
 from satllm_ros.nodes.outlet import Outlet
@@ -36,6 +37,7 @@ from satllm_ros.nodes.parameters import (
     BATCH_TILES,
     CHECKPOINT,
     EMULATE_LINKS,
+    LINK_CONTROLLERS,
     PLAN_PUBLIC_KEY,
     RECURSIVE,
     SATELLITES,
@@ -50,7 +52,8 @@ from satllm_ros.runtime import sensing_protocol as act
 from satllm_ros.runtime.custody import FINAL, CustodyLimits, State, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
-from satllm_ros.runtime.identity import BatchId, Envelope, new_boot_id
+from satllm_ros.runtime.host_clock import host_clock
+from satllm_ros.runtime.identity import BatchId, Envelope
 from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
 from satllm_ros.runtime.parent import PLAN, tell_parent
@@ -82,6 +85,7 @@ class SensingNode(FlightNode):
         CHECKPOINT,
         SATELLITES,
         EMULATE_LINKS,
+        LINK_CONTROLLERS,
         BATCH_TILES,
         PLAN_PUBLIC_KEY,
         STATE_DIRECTORY,
@@ -133,6 +137,7 @@ class SensingNode(FlightNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("sensing", **kwargs)
+        self._hello = HelloThread(self, graph.SENSING)
         self._pump_wanted = self.create_guard_condition(self._pump)
         self._ledger_dirty = False
         self._ledger: Any = None
@@ -141,6 +146,7 @@ class SensingNode(FlightNode):
         self._journal: LossJournal | None = None
         self._frames: FrameJournal | None = None
         self._camera: Camera | None = None
+        self._outlet: Outlet | None = None
         self.every(TICK_PERIOD_S, self._tick)
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
@@ -155,7 +161,7 @@ class SensingNode(FlightNode):
         self._state_directory = Path(self.value("state_directory") or ".")
         manifest = self._join(spec)
         # Configured anew, it counts batches anew: they must not be taken for those of before.
-        self._boot_id = new_boot_id()
+        self._boot_id = self._hello.begin_life()
         custody = CustodyLimits(
             self.value("window_batches"),
             self.value("copies_batches"),
@@ -241,7 +247,13 @@ class SensingNode(FlightNode):
         self._refuse_a_second_graph()
         emulated = self.value("emulate_links")
         self._outlet = Outlet(
-            self, graph.IMAGES_INBOX, graph.IMAGES_OUTBOX, graph.SENSING, self._satellites, emulated=emulated
+            self,
+            graph.IMAGES_INBOX,
+            graph.IMAGES_OUTBOX,
+            graph.SENSING,
+            self._satellites,
+            emulated=emulated,
+            controllers=self.value("link_controllers"),
         )
         self._plan_active = self.publish_on(graph.PLAN_ACTIVE)
         self._switch_state = self.publish_on(graph.SWITCH_STATE)
@@ -251,7 +263,6 @@ class SensingNode(FlightNode):
         self.listen_to(graph.PLAN_PROPOSED, self._on_plan)
         for satellite in self._satellites:
             self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
-            self.listen_to(graph.HEARTBEAT, partial(self._on_heartbeat, satellite), satellite)
             self.listen_to(graph.TIMING, partial(self._on_timing, satellite), satellite)
         if self._what.is_live:
             self._camera = Camera(self, self._what.image_topic, self._on_image, self._gaps)
@@ -265,6 +276,8 @@ class SensingNode(FlightNode):
             plan = self._protocol.active
             self._carry_out([act.Tell(self._protocol.switch), *([act.Announce(plan)] if plan is not None else [])])
         self._publish_ledger()
+        self._hello.signs()
+        self._hello.set_ready(True)
 
     def _refuse_a_second_graph(self) -> None:
         """Two graphs of one name in one domain would mix their tiles, and each report the other's."""
@@ -282,6 +295,10 @@ class SensingNode(FlightNode):
         self._rival = self._rival or message.boot_id != self._boot_id
 
     def deactivate(self) -> None:
+        self._hello.set_ready(False)
+        if self._outlet is not None:
+            self._outlet.close()
+            self._outlet = None
         self._source.stop()
         if self._camera is not None:
             self._camera.close()
@@ -352,13 +369,15 @@ class SensingNode(FlightNode):
         if report.satellite != satellite:
             self.counters.add("malformed_status")
             return
+        if self._hello.is_stuck(satellite):
+            # Its executor goes on, or a worker does; not both.
+            self.counters.add("stuck_status")
+            return
         self._carry_out(self._protocol.on_report(report, time.monotonic()))
 
-    def _on_heartbeat(self, satellite: str, message: m.Heartbeat) -> None:
-        if message.satellite != satellite:
-            self.counters.add("malformed_heartbeat")
-            return
-        self._carry_out(self._protocol.on_heartbeat(satellite, message.boot_id, time.monotonic()))
+    def _take_signs(self, now_s: float) -> None:
+        for sign in self._hello.signs():
+            self._carry_out(self._protocol.on_hello(sign.name, sign.boot_id, now_s))
 
     def _on_timing(self, satellite: str, message: m.BatchTiming) -> None:
         self._protocol.custody.on_passed(convert.batch_from(message.batch), satellite)
@@ -389,6 +408,7 @@ class SensingNode(FlightNode):
         if self._camera is not None:
             self._camera.tick()
         now_s = time.monotonic()
+        self._take_signs(now_s)
         self._carry_out(self._protocol.on_connections(self._unconnected(), now_s))
         self._carry_out(self._protocol.on_tick(now_s))
         self._pump()
@@ -432,7 +452,8 @@ class SensingNode(FlightNode):
     def _announce(self, plan: Plan) -> None:
         """Tell all of the active plan, and let images flow."""
         # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
-        self._protocol.custody.be_patient(2 * (2 * len(plan.stages) + 1) * plan.predicted_cycle_s)
+        cycle_s = 2 * plan.predicted_cycle_s
+        self._protocol.be_patient((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
@@ -523,7 +544,7 @@ class SensingNode(FlightNode):
             crc32=convert.seal(envelope, 0, data),
             data=data,
         )
-        self._outlet.send(message, envelope.destination)
+        self._outlet.send(message, envelope.destination, envelope.batch)
         self.counters.add("sent")
 
     # What it says of itself
@@ -547,6 +568,7 @@ class SensingNode(FlightNode):
         message.source, message.run_id = self._source.source_id, self._run_id
         message.unheard_frames = self._gaps.missing
         message.header.stamp = self.get_clock().now().to_msg()
+        message.steady_s, message.clock = time.monotonic(), host_clock()
         self._ledger.publish(message)
         try:
             self._source.note_frames()
@@ -585,7 +607,7 @@ class SensingNode(FlightNode):
         return PlanView(
             satellites=self._satellites,
             silent=protocol.unreported,
-            has_planner=self.count_publishers(f"{self.root}/{graph.PLAN_PROPOSED.of()}") > 0,
+            has_planner=graph.PLANNER in self._hello.present(),
             has_proposal=protocol.proposal is not None,
             unready=protocol.unready,
         )

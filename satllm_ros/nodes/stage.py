@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
+from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, STATE_DIRECTORY, Parameter
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.external_blocks import ExternalBlocks
-from satllm_ros.runtime.identity import new_boot_id
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol
@@ -27,7 +26,6 @@ from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.submodels import SubModels
 
 STATUS_PERIOD_S = 1.0
-HEARTBEAT_PERIOD_S = 0.5
 
 
 class StageNode(FlightNode):
@@ -58,12 +56,12 @@ class StageNode(FlightNode):
         ),
     )
 
-    def __init__(self, onboard: Onboard, **kwargs: Any) -> None:
+    def __init__(self, onboard: Onboard, hello: HelloThread, **kwargs: Any) -> None:
         super().__init__("stage", depth_below_root=1, **kwargs)
         self._onboard = onboard
         self._satellite = self.get_namespace().split("/")[-1]
-        self._stop_heartbeat = threading.Event()
-        self._heartbeat_thread: threading.Thread | None = None
+        self._hello = hello
+        hello.worker_age_s = lambda: onboard.worker_age_s()
         self.every(STATUS_PERIOD_S, self._onboard.tell)
 
     def configure(self) -> None:
@@ -90,7 +88,7 @@ class StageNode(FlightNode):
         protocol = SatelliteProtocol(
             self._satellite,
             # A life begins with an empty memory: this is one, whether or not the process is a new one.
-            new_boot_id(),
+            self._hello.begin_life(),
             model_id=spec.model_id,
             layer_bytes=submodels.layer_bytes,
             known=satellites,
@@ -104,22 +102,17 @@ class StageNode(FlightNode):
         if submodels is None or not submodels.ready:
             raise NotReadyError("torch is still being imported")
         self._status = self.publish_on(graph.STATUS, self._satellite)
-        self._heartbeat = self.publish_on(graph.HEARTBEAT, self._satellite)
         self._onboard.watch(self._publish_status)
         self._onboard.tell()
         self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._onboard.take_proposal))
         self.listen_to(graph.PLAN_ACTIVE, lambda message: self._on_plan(message, self._onboard.take_active))
         self.listen_to(graph.SWITCH_STATE, self._on_switch)
-        self._stop_heartbeat.clear()
-        self._heartbeat_thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._heartbeat_thread.start()
+        # After the first status: who hears of a life knows what it is.
+        self._hello.set_ready(True)
 
     def deactivate(self) -> None:
+        self._hello.set_ready(False)
         self._onboard.watch(None)
-        self._stop_heartbeat.set()
-        if self._heartbeat_thread is not None:
-            self._heartbeat_thread.join()
-            self._heartbeat_thread = None
 
     def cleanup(self) -> None:
         self._onboard.close()
@@ -171,15 +164,6 @@ class StageNode(FlightNode):
     def _complain(self, cause: str, error: PlanError) -> None:
         self.counters.add(cause)
         self.get_logger().warning(f"plan refused: {error}", throttle_duration_sec=1.0)
-
-    def _beat(self) -> None:
-        # A thread of its own: a satellite deep in inference must not look dead.
-        boot_id, sequence = self._onboard.protocol.boot_id, 0
-        while not self._stop_heartbeat.wait(HEARTBEAT_PERIOD_S):
-            message = m.Heartbeat(satellite=self._satellite, boot_id=boot_id, sequence=sequence)
-            message.header.stamp = self.get_clock().now().to_msg()
-            self._heartbeat.publish(message)
-            sequence += 1
 
     def _publish_status(self) -> None:
         # Under the board's lock: all that is said is of one moment.

@@ -37,8 +37,7 @@ def _link_changes(before: LinkFacts, now: LinkFacts, ends: set[str]) -> Iterator
         if not ends.issuperset(pair):
             continue
         sender, receiver = pair
-        kind_of = "upload" if not sender else "s2g" if not receiver else "isl"
-        new, old = now.measured[pair], before.measured.get(pair, getattr(before, kind_of))
+        new, old = now.measured[pair], before.of(sender, receiver)
         if _differ(old.rate_bps, new.rate_bps):
             name = f"link {sender or 'the source'} to {receiver or 'the ground'}"
             yield f"{name} carries {new.rate_bps:.3g} bit/s, it was {old.rate_bps:.3g} bit/s"

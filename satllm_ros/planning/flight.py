@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
+from satllm_ros.planning.wire import goodput_bps
 
 FLOAT32_BYTES = 4
 # What the envelope of a message adds to its payload: identity, plan and names, and frame and index of each tile.
@@ -46,21 +47,26 @@ class LinkFacts:
     ----------
     measured
         Single links that are known better, by (sender, receiver); an empty name stands for the source and the ground.
+    stated
+        The same, of links that are stated beforehand to differ from their kind.
     """
 
     upload: Link
     isl: Link
     s2g: Link
     measured: Mapping[tuple[str, str], Link] = field(default_factory=dict)
+    stated: Mapping[tuple[str, str], Link] = field(default_factory=dict)
+
+    def of(self, sender: str, receiver: str) -> Link:
+        """What is known of one link."""
+        kind = self.upload if not sender else self.s2g if not receiver else self.isl
+        pair = (sender, receiver)
+        return self.measured.get(pair) or self.stated.get(pair) or kind
 
     def through(self, names: Sequence[str]) -> list[Link]:
         """(K+1,) links that a chain of these K satellites uses."""
         ends = ["", *names, ""]
-        kinds = [self.upload, *[self.isl] * (len(names) - 1), self.s2g]
-        return [
-            self.measured.get(pair, kind)
-            for pair, kind in zip(zip(ends[:-1], ends[1:], strict=True), kinds, strict=True)
-        ]
+        return [self.of(sender, receiver) for sender, receiver in zip(ends[:-1], ends[1:], strict=True)]
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,8 @@ class FlightFacts:
         Codec settings to choose from at each cut.
     accuracy_floor
         Least accuracy a cut's setting may have, a share of 1; 0 allows all.
+    real_links
+        Whether batches leave through flow controllers, made for the links' rates as they were known beforehand.
     """
 
     spec: ModelSpec
@@ -87,6 +95,21 @@ class FlightFacts:
     links: LinkFacts
     settings: Sequence[Setting]
     accuracy_floor: float
+    real_links: bool = False
+
+    def links_through(self, names: Sequence[str]) -> list[Link]:
+        """(K+1,) links of a chain of these satellites, as batches find them.
+
+        On real links no more crosses than flow controllers let out, whatever is measured.
+        """
+        links = self.links.through(names)
+        if not self.real_links:
+            return links
+        stated = replace(self.links, measured={}).through(names)
+        return [
+            replace(link, rate_bps=min(link.rate_bps, goodput_bps(beforehand.rate_bps)))
+            for link, beforehand in zip(links, stated, strict=True)
+        ]
 
 
 def flight_problem(facts: FlightFacts) -> Problem:
@@ -111,6 +134,6 @@ def flight_problem(facts: FlightFacts) -> Problem:
             ],
         ),
         satellites=[Satellite(s.name, s.memory_bytes, layer_s=s.layer_s(spec.blocks, tiles)) for s in facts.satellites],
-        links=facts.links.through([s.name for s in facts.satellites]),
+        links=facts.links_through([s.name for s in facts.satellites]),
         compression=Compression(facts.settings, facts.accuracy_floor),
     )

@@ -8,7 +8,7 @@ from satllm_ros.report.satellites import SatelliteUse
 
 COUNTING_RULE = (
     "Serialized ROS messages ImageBatch (upload), CompressedActivation (ISL) and Predictions (S2G), re-sent "
-    "batches and duplicates included; no DDS or UDP headers, acknowledgements, plans, status or heartbeats."
+    "batches and duplicates included; no DDS or UDP headers, acknowledgements, plans, status or hellos."
 )
 
 
@@ -74,10 +74,14 @@ class Hop:
 
 @dataclass(frozen=True)
 class Delay:
-    """From acquisition of a tile to its prediction written at the ground [s], quantiles over tiles."""
+    """From acquisition of a tile to its prediction written at the ground [s], quantiles over tiles.
+
+    `uncertainty` is that of all of them, where sensing and the ground have clocks of their own; 0 where they have one.
+    """
 
     p50: float | None
     p95: float | None
+    uncertainty: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
+from satllm_ros.report.clocks import life_ranks
 from satllm_ros.report.record import RunRecord, StageRecord
 
 Record = TypeVar("Record")
@@ -64,7 +65,7 @@ def ideal_makespan_s(run: RunRecord) -> float | None:
     float or None
         Makespan [s]; None when no batch is recorded from end to end.
     """
-    routes = _routes(run.stages)
+    routes = _routes(run)
     if not routes:
         return None
     stage_s = _medians(
@@ -102,8 +103,9 @@ def ideal_makespan_s(run: RunRecord) -> float | None:
     return flow_line_makespan_s(steps(route) for route in routes)
 
 
-def _routes(stages: list[StageRecord]) -> list[list[StageRecord]]:
-    """Stages of each batch from first block to last, newest complete attempt, in order of arrival."""
+def _routes(run: RunRecord) -> list[list[StageRecord]]:
+    """Stages of each batch from first block to last, newest complete attempt, in the order in which they were made."""
+    stages, lives = run.stages, life_ranks(run)
     if not stages:
         return []
     blocks = max(s.stop for s in stages)
@@ -116,7 +118,8 @@ def _routes(stages: list[StageRecord]) -> list[list[StageRecord]]:
         edges = [0] + [s.stop for s in route]
         if edges[-1] == blocks and all(s.start == edge for s, edge in zip(route, edges, strict=False)):
             complete[boot_id, sequence] = route
-    return sorted(complete.values(), key=lambda route: route[0].received_s)
+    # Not by time of arrival: batches before and after a change of plan may enter at different hosts.
+    return sorted(complete.values(), key=lambda route: (lives[route[0].boot_id], route[0].sequence))
 
 
 def _medians(

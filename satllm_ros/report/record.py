@@ -10,9 +10,9 @@ Key = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class StageRecord:
-    """How one satellite spent its time on one batch; clock readings are of one steady clock [s].
+    """How one satellite spent its time on one batch; clock readings are of its own steady clock, named `clock` [s].
 
-    `epoch` is that of the plan the batch obeyed.
+    `epoch` is that of the plan the batch obeyed. `clock` is empty in records of versions that knew one clock only.
     """
 
     satellite: str
@@ -37,11 +37,12 @@ class StageRecord:
     frame_bytes: int
     wire_bytes: int
     setting: str
+    clock: str = ""
 
 
 @dataclass(frozen=True)
 class TransferRecord:
-    """One message that crossed one link; clock readings are of the same steady clock [s]."""
+    """One message that crossed one link; clock readings are of the steady clock named `clock` [s]."""
 
     sender: str
     receiver: str
@@ -51,6 +52,7 @@ class TransferRecord:
     wire_bytes: int
     start_s: float
     stop_s: float
+    clock: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,12 @@ class RunRecord:
     acquisition, acquisition_reason
         By which clock images count as acquired: "stamp", their own; "arrival", sensing's; "wire", as each batch said,
         where sensing's journal is on another computer; and why, in words. Empty in records of older versions.
+    clock, clock_offsets
+        Name of the recorder's steady clock, and of others, by name, how far they are ahead of it and the uncertainty of
+        that [s]: (offset, uncertainty). One that is not there was not compared with it.
+    acquisition_shift_s
+        What has to be added to times of acquisition to have them on the ground's wall clock, and the uncertainty of
+        that [s]; None: nobody knows, and delays are left out.
     audit
         Whether every tile is accounted for; None in records of older versions, and when nobody could tell.
     frames
@@ -191,6 +199,9 @@ class RunRecord:
     tile_width: int = 0
     acquisition: str = ""
     acquisition_reason: str = ""
+    clock: str = ""
+    clock_offsets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    acquisition_shift_s: tuple[float, float] | None = (0.0, 0.0)
     audit: Audit | None = None
     plans: list[PlanRecord] = field(default_factory=list)
     satellites: list[SatelliteRecord] = field(default_factory=list)

@@ -55,8 +55,7 @@ def write_results_csv(run: RunRecord, path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for tile in unique_tiles(run):
-            acquired_s = acquisitions.of(tile)
-            is_known = acquired_s is not None
+            acquired_s, delay_s = acquisitions.of(tile), acquisitions.delay_s(tile)
             writer.writerow(
                 (
                     *tile.key,
@@ -64,9 +63,9 @@ def write_results_csv(run: RunRecord, path: Path) -> None:
                     run.classes[tile.label] if 0 <= tile.label < len(run.classes) else "",
                     run.truth.get(tile.key, ""),
                     run.reference.get(tile.key, ""),
-                    f"{acquired_s:.6f}" if is_known else "",
+                    f"{acquired_s:.6f}" if acquired_s is not None else "",
                     f"{tile.grounded_s:.6f}",
-                    f"{tile.grounded_s - acquired_s:.6f}" if is_known else "",
+                    f"{delay_s:.6f}" if delay_s is not None else "",
                     tile.copies,
                     *_place(run, tile, acquisitions.frame(tile)),
                     tile.model_id,

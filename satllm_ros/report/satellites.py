@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
+from satllm_ros.report.clocks import life_ranks
 from satllm_ros.report.record import RunRecord, StageRecord
 
 
@@ -24,7 +25,7 @@ class SatelliteUse:
         Tiles of the batches the times refer to: the full ones.
     wait_s, decode_s, compute_s, compute_real_s, encode_s, publish_s
         Medians per batch of `tiles` tiles with the last assignment; None if it computed nothing. `wait_s` is
-        time in queues; `compute_real_s` is what the processor took.
+        time in queues; `compute_real_s` is what the engine itself took.
     utilisation, utilisation_real
         Total compute_s and compute_real_s over the measured makespan [-]; None without a makespan.
     """
@@ -50,16 +51,20 @@ def satellite_uses(run: RunRecord, makespan_s: float | None) -> list[SatelliteUs
     stages: dict[str, list[StageRecord]] = {s.name: [] for s in run.satellites}
     for record in run.stages:
         stages.setdefault(record.satellite, []).append(record)
-    uses = [_use(run, name, records, makespan_s) for name, records in stages.items()]
+    lives = life_ranks(run)
+    uses = [_use(run, lives, name, records, makespan_s) for name, records in stages.items()]
     return sorted(uses, key=lambda use: (use.start is None, use.start or 0))
 
 
-def _use(run: RunRecord, name: str, records: list[StageRecord], makespan_s: float | None) -> SatelliteUse:
+def _use(
+    run: RunRecord, lives: dict[int, int], name: str, records: list[StageRecord], makespan_s: float | None
+) -> SatelliteUse:
     status = next((s for s in reversed(run.satellites) if s.name == name), None)
     by_assignment: dict[tuple[int, int], list[StageRecord]] = defaultdict(list)
     for record in records:
         by_assignment[record.start, record.stop].append(record)
-    last = max(records, key=lambda r: r.compute_stop_s, default=None)
+    # A host that booted anew has another clock.
+    last = max(records, key=lambda r: (r.epoch, lives[r.boot_id], r.sequence, r.attempt), default=None)
     same = by_assignment[last.start, last.stop] if last else []
     tiles = max((r.tiles for r in same), default=None)
     full = [r for r in same if r.tiles == tiles]

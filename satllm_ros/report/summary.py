@@ -1,10 +1,11 @@
 """From the record of a run to its figures."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from satllm_ros.report.clocks import Clocks
 from satllm_ros.report.crossings import Crossing, crossings
 from satllm_ros.report.figures import Accuracy, Delay, Hop, Makespan, Summary, Throughput, Tiles, Traffic
 from satllm_ros.report.flowline import ideal_makespan_s
@@ -22,10 +23,11 @@ def summarise(run: RunRecord) -> Summary:
     """Compute the figures of a run, complete or broken off; what is unknown is None, never a guess."""
     tiles = unique_tiles(run)
     received = len(tiles) + run.older_tiles
-    times = _times(run, tiles)
+    delays_s = _delays_s(run, tiles)
     measured_s = None
-    if times and not run.older_tiles:
-        measured_s = max(t.grounded_s for t in tiles) - min(acquired_s for acquired_s, _ in times)
+    if delays_s and not run.older_tiles:
+        last_s = max(t.grounded_s for t in tiles)
+        measured_s = max(delay_s + (last_s - tile.grounded_s) for tile, delay_s in delays_s)
     ideal_s = None if run.gaps else ideal_makespan_s(run)
     messages = list(crossings(run))
     return Summary(
@@ -39,13 +41,13 @@ def summarise(run: RunRecord) -> Summary:
         in_custody=dict(run.in_custody),
         audit=run.audit,
         gaps=list(run.gaps),
-        notes=list(run.notes),
+        notes=[*run.notes, *_clock_notes(run)],
         acquisition=run.acquisition or None,
         acquisition_reason=run.acquisition_reason,
         accuracy=_accuracy(run, tiles),
         hops=_hops(messages),
         satellites=satellite_uses(run, None if run.gaps else measured_s),
-        delay_s=_delay(times),
+        delay_s=_delay(run, [delay_s for _, delay_s in delays_s]),
         makespan_s=Makespan(measured_s, ideal_s, *_predictions(run)),
         throughput=Throughput(
             tiles_per_s=received / measured_s if measured_s else None,
@@ -62,11 +64,33 @@ def _lost(run: RunRecord, received: int) -> int:
     return max(0, run.sent_tiles - received - elsewhere)
 
 
-def _times(run: RunRecord, tiles: list[TileRecord]) -> list[tuple[float, float]]:
-    """Acquisition and write at the ground of each tile that has both on one clock [s]."""
+def _delays_s(run: RunRecord, tiles: list[TileRecord]) -> list[tuple[TileRecord, float]]:
+    """Each tile whose acquisition and write at the ground are known on one clock, with the time between them [s]."""
     acquisitions = Acquisitions(run)
-    pairs = ((acquisitions.of(tile), tile.grounded_s) for tile in tiles)
-    return [(acquired_s, grounded_s) for acquired_s, grounded_s in pairs if acquired_s is not None]
+    delays = ((tile, acquisitions.delay_s(tile)) for tile in tiles)
+    return [(tile, delay_s) for tile, delay_s in delays if delay_s is not None]
+
+
+def _clock_notes(run: RunRecord) -> Iterator[str]:
+    """What clocks of their own cost the figures."""
+    clocks = Clocks(run)
+    if run.acquisition_shift_s is None:
+        yield "delays and makespan are left out: sensing and the ground have clocks of their own that nobody compared"
+    elif run.acquisition_shift_s[1]:
+        yield (
+            "sensing and the ground have clocks of their own: delays and makespan are known to within"
+            f" {1000 * run.acquisition_shift_s[1]:.3g} ms"
+        )
+    if clocks.strange and len(clocks.names) > 1:
+        yield (
+            f"of {len(clocks.names)} clocks that records are of, {len(clocks.strange)} were not compared with the"
+            " others: in the timeline, each of these starts at its own first event"
+        )
+    elif clocks.uncertainty_s:
+        yield (
+            f"records are of {len(clocks.names)} clocks: in the timeline, times of one are known against those of"
+            f" another to within {1000 * clocks.uncertainty_s:.3g} ms"
+        )
 
 
 def _accuracy(run: RunRecord, tiles: list[TileRecord]) -> Accuracy:
@@ -115,11 +139,11 @@ def _hops(messages: Iterable[Crossing]) -> list[Hop]:
     return hops
 
 
-def _delay(times: list[tuple[float, float]]) -> Delay:
-    if not times:
+def _delay(run: RunRecord, delays_s: list[float]) -> Delay:
+    if not delays_s or run.acquisition_shift_s is None:
         return Delay(None, None)
-    p50, p95 = np.percentile([grounded_s - acquired_s for acquired_s, grounded_s in times], [50, 95])
-    return Delay(float(p50), float(p95))
+    p50, p95 = np.percentile(delays_s, [50, 95])
+    return Delay(float(p50), float(p95), run.acquisition_shift_s[1])
 
 
 def _predictions(run: RunRecord) -> tuple[float | None, float | None]:

@@ -142,7 +142,7 @@ def _comparison(summary: Summary) -> list[tuple[str, Text]]:
 def _timing(summary: Summary) -> list[tuple[str, Text]]:
     delay, makespan, throughput = summary.delay_s, summary.makespan_s, summary.throughput
     if not makespan.measured:
-        reason = "of no tile the acquisition is known"
+        reason = "of no tile the time from its acquisition is known"
         if not summary.tiles.received:
             reason = "no tile came down"
         elif summary.delay_s.p50 is not None:
@@ -161,6 +161,8 @@ def _timing(summary: Summary) -> list[tuple[str, Text]]:
         flow.append("   ").append(units.percent(throughput.of_ideal, 1), style="bold")
         flow.append(f" of the ideal flow line ({makespan.ideal:.2f} s from this run's median times)")
     times = f"p50 {units.seconds(delay.p50)} s   p95 {units.seconds(delay.p95)} s"
+    if delay.uncertainty:
+        times += f"   to within {units.seconds(delay.uncertainty)} s"
     return [
         ("delay", Text(f"{times}   from {_BEGINNING[summary.acquisition]} to the ground's write")),
         ("makespan", spent),

@@ -29,6 +29,8 @@ class Acquisitions:
 
     def __init__(self, run: RunRecord) -> None:
         self._kind = run.acquisition
+        shift_s = run.acquisition_shift_s
+        self._shift_s = None if shift_s is None else shift_s[0]
         self._frames = {(f.source_id, f.frame): f for f in run.frames}
 
     def frame(self, tile: TileRecord) -> FrameRecord | None:
@@ -47,6 +49,13 @@ class Acquisitions:
         if acquired_ns is None or acquired_ns * 1e-9 > tile.grounded_s:
             return None
         return acquired_ns * 1e-9
+
+    def delay_s(self, tile: TileRecord) -> float | None:
+        """From acquisition to the ground's write [s]; None if unknown, or by clocks that nobody compared."""
+        acquired_s = self.of(tile)
+        if acquired_s is None or self._shift_s is None:
+            return None
+        return tile.grounded_s - (acquired_s + self._shift_s)
 
 
 def share_right(pairs: list[tuple[int, int]]) -> float | None:

@@ -98,7 +98,7 @@ def _draw(axes: Axes, drawn: list[Lane], end_s: float, *, numbered: bool) -> Non
             _number(axes, row, lane, bars, end_s)
     axes.set_xlim(0, end_s)
     axes.set_ylim(len(drawn) - 0.4, -0.6)
-    axes.set_yticks(range(len(drawn)), [lane.name for lane in drawn])
+    axes.set_yticks(range(len(drawn)), [lane.name + " *" * lane.apart for lane in drawn])
     for label, lane in zip(axes.get_yticklabels(), drawn, strict=True):
         label.set_fontsize((8 if lane.is_link else 10) - (0 if numbered else 1.5))
         label.set_color(MUTED if lane.is_link else INK)
@@ -148,6 +148,8 @@ def _head(figure: Figure, run: RunRecord, drawn: list[Lane]) -> None:
         note += "Pale: emulated compute time. Strip at its foot: what the processor really took."
     else:
         note += "All compute times are real."
+    if any(lane.apart for lane in drawn):
+        note += " * starts at the first event of its own clock."
     figure.text(LEFT, 1 - 0.74 * inch, note, fontsize=10, color=MUTED, va="center")
     grey = "#55636E"
     keys = [Rectangle((0, 0), 1, 1, facecolor=grey, label="compute, real")]

@@ -14,6 +14,7 @@ from satllm_ros.planning.drift import drift
 from satllm_ros.planning.explain import explain
 from satllm_ros.planning.flight import FlightFacts
 from satllm_ros.planning.move import Move, Share, held_bytes, unfit_for, weigh
+from satllm_ros.planning.patience import too_long
 from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.solution import Infeasible, Solution
 from satllm_ros.runtime.identity import NO_EPOCH
@@ -65,6 +66,9 @@ class FlightPlanner:
         _, problem, outcome = self._solved
         if isinstance(outcome, Infeasible):
             self.why_not = "; ".join(explain(problem, outcome))
+            return None
+        if facts.real_links and (slow := too_long(outcome, facts.batch_tiles, source=self._source)):
+            self.why_not = f"no plan: {'; '.join(slow)}"
             return None
         self.why_not = ""
         return self._draft(facts, outcome)

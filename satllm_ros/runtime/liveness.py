@@ -1,4 +1,4 @@
-"""Who is alive, judged by N of the last M heartbeats missed; a pure state machine."""
+"""Who is alive, judged by N of the last M hellos missed; a pure state machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,39 @@ from enum import Enum
 REMEMBERED_LIVES = 16
 # So many in a row, with nothing from the life taken for the present one, are not late messages.
 PERSISTENCE = 3
+
+
+class Lives:
+    """Which life of a process is its present one, told by the boot ids of messages that may come late.
+
+    Attributes
+    ----------
+    boot_id
+        Of the present life; 0 before the first message.
+    """
+
+    def __init__(self) -> None:
+        self.boot_id = 0
+        self._denied = 0
+        self._former: deque[int] = deque(maxlen=REMEMBERED_LIVES)
+
+    def take(self, boot_id: int) -> bool:
+        """A message of this life has come; False if that life is over."""
+        if boot_id in self._former:
+            self._denied += 1
+            if self._denied < PERSISTENCE:
+                return False
+            # It is the other one that came late: a life that is over cannot go on like this.
+            self._former.remove(boot_id)
+        self._denied = 0
+        if self.boot_id not in (0, boot_id):
+            self._former.append(self.boot_id)
+        self.boot_id = boot_id
+        return True
+
+    def is_over(self, boot_id: int) -> bool:
+        """Whether this life came before the present one."""
+        return boot_id in self._former
 
 
 class Life(Enum):
@@ -38,7 +71,7 @@ class Change:
 
 @dataclass(frozen=True)
 class LivenessLimits:
-    """Heartbeat period, and misses among the last `window` periods that make a suspect and a dead one."""
+    """Period of hellos, and misses among the last `window` periods that make a suspect and a dead one."""
 
     period_s: float = 0.5
     window: int = 8
@@ -56,16 +89,14 @@ class LivenessLimits:
 @dataclass
 class _Seen:
     life: Life = Life.UNHEARD
-    boot_id: int = 0
+    lives: Lives = field(default_factory=Lives)
     heard: bool = False
     # One bit a period, newest lowest; set when something was heard in it.
     past: int = 0
-    denied: int = 0
-    former_lives: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_LIVES))
 
 
 class Liveness:
-    """Judges every satellite by its signs of life; `on_tick` at least once a heartbeat period."""
+    """Judges every satellite by its signs of life; `on_tick` at least once a period of hellos."""
 
     def __init__(self, satellites: Iterable[str], limits: LivenessLimits) -> None:
         self._limits = limits
@@ -74,30 +105,25 @@ class Liveness:
         self._period_end_s: float | None = None
 
     def on_sign(self, satellite: str, boot_id: int) -> Change | None:
-        """A heartbeat, or any other message of a satellite, has arrived; late ones of a former life say nothing."""
+        """A hello, or any other message of a satellite, has arrived; late ones of a former life say nothing."""
         seen = self._seen.get(satellite)
         if seen is None:
             return None
-        if boot_id in seen.former_lives:
-            seen.denied += 1
-            if seen.denied < PERSISTENCE:
-                return None
-            # It is the other one that came late: a life that is over cannot go on like this.
-            seen.former_lives.remove(boot_id)
-        seen.heard, seen.denied = True, 0
-        before, restarted = seen.life, seen.boot_id not in (0, boot_id)
+        known = seen.lives.boot_id
+        if not seen.lives.take(boot_id):
+            return None
+        seen.heard = True
+        before, restarted = seen.life, known not in (0, boot_id)
         if before is Life.ALIVE and not restarted:
             return None
         if before is Life.SUSPECT and not restarted:
-            # One heartbeat does not clear a suspect that misses most of them; a tick will.
+            # One hello does not clear a suspect that misses most of them; a tick will.
             return None
-        if restarted:
-            seen.former_lives.append(seen.boot_id)
-        seen.life, seen.boot_id, seen.past = Life.ALIVE, boot_id, self._full
+        seen.life, seen.past = Life.ALIVE, self._full
         return Change(satellite, before, Life.ALIVE, restarted)
 
     def on_tick(self, now_s: float) -> list[Change]:
-        """Close the heartbeat periods that are over.
+        """Close the periods that are over.
 
         Whoever has not looked for a while (stopped, swapped out) must not take its own absence for that of all
         others: however long it was away, it closes one period.
@@ -116,11 +142,11 @@ class Liveness:
     def is_former(self, satellite: str, boot_id: int) -> bool:
         """Whether a message with this boot id comes from a life that is over, or from nobody known."""
         seen = self._seen.get(satellite)
-        return seen is None or boot_id in seen.former_lives
+        return seen is None or seen.lives.is_over(boot_id)
 
     def boot_id(self, satellite: str) -> int:
         """Boot id last heard; 0 before the first sign."""
-        return self._seen[satellite].boot_id
+        return self._seen[satellite].lives.boot_id
 
     def in_state(self, *lives: Life) -> frozenset[str]:
         """Satellites in one of these states."""

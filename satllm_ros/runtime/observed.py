@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from satllm_ros.planning.drift import BAND
 from satllm_ros.planning.flight import FlightFacts, SatelliteFacts
 from satllm_ros.planning.measured import DeviceTimes, Pace, with_costs
 from satllm_ros.planning.problem import MAX_BATCHES, Link
@@ -38,8 +39,20 @@ class _Satellite:
 
 @dataclass
 class _Connection:
+    """What a modem says of a link, and what its sender measured: rates [bit/s], and delays [s]."""
+
+    word_bps: SteadyFigure | None = None
+    measured_bps: SteadyFigure | None = None
     propagation_s: float = 0.0
-    rate_bps: SteadyFigure = field(default_factory=SteadyFigure)
+
+    @property
+    def link(self) -> Link:
+        """What to plan with: a measurement that is within the band of the modem's word only confirms it."""
+        word, measured = (None if f is None else f.value for f in (self.word_bps, self.measured_bps))
+        if word is None or (measured is not None and _differ(word, measured)):
+            word = measured
+        assert word is not None
+        return Link(word, self.propagation_s)
 
 
 @dataclass(frozen=True)
@@ -115,8 +128,13 @@ class Observed:
             block_s = min(MAX_BLOCK_S, device.block_s * seen.pace.of(block_s, *runs))
         seen.block_s.add(block_s, now_s)
 
-    def on_link(self, sender: str, receiver: str, link: tuple[float, float], now_s: float) -> None:
+    def on_link(
+        self, sender: str, receiver: str, link: tuple[float, float], now_s: float, *, measured: bool = False
+    ) -> None:
         """Rate [bit/s] and propagation delay [s] of one link; an empty name stands for the source or the ground.
+
+        What is `measured` is planned with if it contradicts the modem's word, until the modem has another word: what
+        was measured before says nothing of that.
 
         Raises
         ------
@@ -127,8 +145,17 @@ class Observed:
         if not (0.0 < rate_bps <= MAX_RATE_BPS and 0.0 <= propagation_s <= MAX_PROPAGATION_S):
             raise NonsenseError(f"link {sender!r} to {receiver!r} has {rate_bps} bit/s and {propagation_s} s")
         seen = self._connections.setdefault((sender, receiver), _Connection())
-        seen.propagation_s = propagation_s
-        seen.rate_bps.add(max(1.0, rate_bps), now_s)
+        rate_bps = max(1.0, rate_bps)
+        if measured:
+            seen.measured_bps = seen.measured_bps or SteadyFigure()
+            seen.measured_bps.add(rate_bps, now_s)
+        else:
+            if seen.word_bps is not None and _differ(seen.word_bps.value, rate_bps):
+                seen.measured_bps = None
+            seen.word_bps = seen.word_bps or SteadyFigure()
+            seen.word_bps.add(rate_bps, now_s)
+        if seen.word_bps is None or not measured:
+            seen.propagation_s = propagation_s
 
     def on_stream(self, stream: Stream) -> None:
         """Sensing says how many batches it expects and what has become of its tiles.
@@ -163,7 +190,7 @@ class Observed:
         if self._stream is None or not heard:
             return None
         prior = self._prior
-        measured = {pair: Link(seen.rate_bps.value, seen.propagation_s) for pair, seen in self._connections.items()}
+        measured = {pair: seen.link for pair, seen in self._connections.items()}
         return replace(
             prior,
             batches=self._stream.batches_left(prior.batch_tiles, prior.batches),
@@ -172,3 +199,7 @@ class Observed:
             links=replace(prior.links, measured=measured),
             settings=with_costs(prior.settings, [seen.device for _, seen in heard if seen.device is not None]),
         )
+
+
+def _differ(one_bps: float, other_bps: float) -> bool:
+    return max(one_bps, other_bps) > min(one_bps, other_bps) * (1 + BAND)

@@ -40,6 +40,7 @@ class Onboard:
         self.pinned: CodecSetting | None = None
         self.pinned_accuracy = 0.0
         self.waiting: Callable[[], int] = lambda: 0
+        self.worker_age_s: Callable[[], float] = lambda: 0.0
         self._on_change: Callable[[], None] = _nobody_listens
 
     def open(self, protocol: SatelliteProtocol, submodels: SubModels | ExternalBlocks) -> None:

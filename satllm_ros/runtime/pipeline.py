@@ -74,6 +74,9 @@ class Pipeline:
         self._queues: list[queue.Queue[Any]] = [queue.Queue(depth) for depth in depths]
         sinks: list[queue.Queue[Any] | None] = [*self._queues[1:], None]
         self.abandon = threading.Event()
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._progress_s = time.monotonic()
         self._threads = [
             threading.Thread(target=self._work, args=(step, source, sink), name=name, daemon=True)
             for (name, step), source, sink in zip(steps.items(), self._queues, sinks, strict=True)
@@ -85,12 +88,24 @@ class Pipeline:
         """Put a job in the inbox; False when it is full or the pipeline stops."""
         if self.abandon.is_set():
             return False
-        return _put(self._queues[0], job)
+        with self._lock:
+            if not self._inside:
+                # Nothing waited until now.
+                self._progress_s = time.monotonic()
+            taken = _put(self._queues[0], job)
+            self._inside += taken
+        return taken
 
     @property
     def waiting(self) -> int:
         """Jobs in the inbox."""
         return self._queues[0].qsize()
+
+    @property
+    def progress_age_s(self) -> float:
+        """Since a step was last finished, while there are jobs inside; 0 when there are none [s]."""
+        with self._lock:
+            return time.monotonic() - self._progress_s if self._inside else 0.0
 
     def stop(self) -> None:
         """Abandon what is queued, finish the steps under way and join the workers."""
@@ -111,10 +126,17 @@ class Pipeline:
             try:
                 step(job)
             except Exception as error:
+                self._note_progress(is_over=True)
                 self._fail(job, error)
                 continue
+            self._note_progress(is_over=sink is None)
             if sink is not None and not self._hand_on(job, sink):
                 return
+
+    def _note_progress(self, *, is_over: bool) -> None:
+        with self._lock:
+            self._inside -= is_over
+            self._progress_s = time.monotonic()
 
     def _fail(self, job: Job, error: Exception) -> None:
         # One bad batch must not end the worker, not even when its refusal cannot be sent.

@@ -57,7 +57,7 @@ class PlannerLimits:
     yield_s
         After a proposal of a planner that takes precedence, the others keep still for so long.
     starting_s
-        The same as `start_s`, for a satellite that is seen to be starting.
+        The same as `start_s`, for a satellite that says hello, and no more yet.
     settle_s
         After a move, changed costs are not looked at for so long: measurements follow late, and each move costs.
     pause_s
@@ -130,8 +130,8 @@ class PlannerProtocol:
 
     # What is heard
 
-    def on_heartbeat(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
-        """A sign of life."""
+    def on_hello(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
+        """A satellite that is ready, and whose work moves, has said hello."""
         change = self._liveness.on_sign(satellite, boot_id)
         if change is None:
             return []
@@ -145,7 +145,7 @@ class PlannerProtocol:
             # The epoch of a refused plan may be nonsense.
             self._believe(report.about[0])
         self._in_force = self._in_force or bool(report.serves)
-        actions = self.on_heartbeat(report.satellite, report.boot_id, now_s)
+        actions = self.on_hello(report.satellite, report.boot_id, now_s)
         if self._liveness.is_former(report.satellite, report.boot_id):
             return actions
         pending = self.pending
@@ -197,11 +197,11 @@ class PlannerProtocol:
         return self._consider(now_s)
 
     def on_starting(self, satellites: Collection[str]) -> None:
-        """These have been started, as far as can be seen; that they are not heard yet says little."""
+        """These say hello; that they have not said more yet says little."""
         self._starting = frozenset(satellites)
 
     def on_tick(self, now_s: float) -> list[Action]:
-        """Time passes; at least once a heartbeat period."""
+        """Time passes; at least once a period of hellos."""
         self._liveness.on_tick(now_s)
         return self._consider(now_s)
 

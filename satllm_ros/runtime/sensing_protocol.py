@@ -99,6 +99,7 @@ class SensingProtocol(Generic[Payload]):
         self.liveness = Liveness(known, limits.liveness)
         self._reports: dict[str, Report] = {}
         self._unconnected: frozenset[str] = frozenset()
+        self._drain_s = limits.drain_s
         self._drain_since_s: float | None = None
         self.switch = SwitchState()
         self._ended_drains = 0
@@ -140,8 +141,8 @@ class SensingProtocol(Generic[Payload]):
         committed = self._committer.on_status(report.satellite, report.readiness, *report.about)
         return [*self._commit(committed), *self._after(now_s)]
 
-    def on_heartbeat(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
-        """A sign of life."""
+    def on_hello(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
+        """A satellite that is ready, and whose work moves, has said hello."""
         change = self.liveness.on_sign(satellite, boot_id)
         if change is None:
             return []
@@ -165,7 +166,7 @@ class SensingProtocol(Generic[Payload]):
         return self._after(now_s)
 
     def on_tick(self, now_s: float) -> list[Action]:
-        """Time passes; at least once a heartbeat period."""
+        """Time passes; at least once a period of hellos."""
         for change in self.liveness.on_tick(now_s):
             self._note(change, now_s)
         for store in self.liveness.in_state(Life.DEAD):
@@ -175,9 +176,22 @@ class SensingProtocol(Generic[Payload]):
         asks = [Ask(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s
         withdrawn: list[Action] = []
-        if drain is not None and now_s - drain > self._limits.drain_s:
+        if drain is not None and now_s - drain > self._drain_s:
             withdrawn = self._withdraw()
         return [*asks, *withdrawn, *self._after(now_s)]
+
+    def be_patient(self, crossing_s: float, cycle_s: float) -> None:
+        """Wait for the chain as long as its plan says it may take, where that is longer than the limits say.
+
+        Parameters
+        ----------
+        crossing_s
+            Time of the first batch through an empty chain [s].
+        cycle_s
+            Time between two batches at its end [s].
+        """
+        self.custody.be_patient(crossing_s)
+        self._drain_s = max(self._limits.drain_s, crossing_s + self._limits.custody.window_batches * cycle_s)
 
     # What it says of itself
 

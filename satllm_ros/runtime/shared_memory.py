@@ -20,10 +20,12 @@ FIRST_PORT, PORTS_OF_A_DOMAIN = 7400, 250
 COMMON_PORTS = range(7000, FIRST_PORT)
 # A lock file is made an instant before it is locked: younger ones are left alone.
 LEAST_AGE_S = 2.0
-_SEGMENT_LOCK = re.compile(r"(fastdds_[0-9a-f]{16})_el")
-_PORT_FILE = re.compile(r"(?:sem\.)?(fastdds_port(\d{1,5}))(?:_el|_sl|_mutex)?")
+# Up to Jazzy, whose Fast DDS is version 2, names begin with fastrtps.
+_SEGMENT_LOCK = re.compile(r"(fast(?:dds|rtps)_[0-9a-f]{16})_el")
+_PORT_FILE = re.compile(r"(?:sem\.)?(fast(?:dds|rtps)_port(\d{1,5}))(?:_el|_sl|_mutex)?")
 _LOCKS = ("_el", "_sl")
-_IN_USE = re.compile(r"(\d+) +/.*fastdds_port\d+")
+_PORT = re.compile(r"fast(?:dds|rtps)_port\d+")
+_IN_USE = re.compile(rf"(\d+) +/.*{_PORT.pattern}")
 
 
 def remove_orphans(domain: int, directory: Path = SHARED_MEMORY, *, least_age_s: float = LEAST_AGE_S) -> list[str]:
@@ -108,7 +110,7 @@ def _open_inodes() -> set[int]:
             used.update(int(inode) for inode in _IN_USE.findall((process / "maps").read_text()))
             for link in (process / "fd").iterdir():
                 with suppress(OSError):
-                    if "fastdds_port" in os.readlink(link):
+                    if _PORT.search(os.readlink(link)):
                         used.add(link.stat().st_ino)
     return used
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from satllm_ros.graph import ProcessSpec
 from satllm_ros.runtime.child import Child, how_it_ended
 from satllm_ros.runtime.log_directory import log_variables
+from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
 from satllm_ros.runtime.parent import EXIT_BAD_INPUT
 from satllm_ros.runtime.shared_memory import domain_of_environment, remove_orphans
-from satllm_ros.runtime.transports import transports
+from satllm_ros.runtime.transports import has_room, transports
 from satllm_ros.runtime.waiting import Reminder
 from satllm_ros.share import share_directory
 
@@ -54,10 +55,14 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
     _free_shared_memory()
     # Transports are one choice for all, made here, where their number is known.
     environment = log_variables(os.environ, run_directory / "logs")
+    if sentence := unlimited(specs, os.environ):
+        _say(sentence)
+    is_roomy = has_room(len(specs))
     environment |= transports(os.environ, share_directory(), processes=len(specs))
     try:
         for spec in specs:
-            child = Child(spec, root, run_directory, environment)
+            profile = profile_environment(spec, run_directory, root, os.environ, has_room=is_roomy)
+            child = Child(spec, root, run_directory, environment | profile)
             child.start()
             children.append(child)
         code = _watch(children, stop, signals, respawn)
@@ -72,6 +77,8 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
 
 def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[int], respawn: bool) -> int:
     satellites = [child for child in children if child.spec.executable == "satellite"]
+    # Where sensing is on another host, nobody here can know that no plan is active.
+    is_told_of_plans = any(child.spec.executable == "sensing" for child in children)
     unready = Reminder()
     while not stop.wait(POLL_PERIOD_S):
         for child in children:
@@ -83,11 +90,15 @@ def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[i
                 continue
             if child.spec.required and code >= 0:
                 return code
-            if not _goes_on_after(child, code, respawn, any(c.has_committed() for c in children)):
+            has_plan = not is_told_of_plans or any(c.has_committed() for c in children)
+            if not _goes_on_after(child, code, respawn, has_plan):
                 return EXIT_BAD_INPUT if _is_bad_input(child, code) else 1
             _free_shared_memory()
         if satellites and all(child.gone for child in satellites):
             _say("no satellite is left")
+            return 1
+        if all(child.gone for child in children):
+            _say("no process is left")
             return 1
         _tell_unready(children, unready)
     return 128 + signals[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from satllm_ros.runtime.shared_memory import SHARED_MEMORY
@@ -15,11 +16,38 @@ from satllm_ros.runtime.shared_memory import SHARED_MEMORY
 # What Fast DDS allocates for the segment of `config/fastdds.xml`, and what its ports take, measured.
 SEGMENT_BYTES = 141_000_000
 TRANSPORTS_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
-# rmw_fastrtps reads the new name from Kilted on, and warns of the old one.
 _VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-PROFILE_VARIABLE, OTHER_PROFILE_VARIABLE = (
-    _VARIABLES[::-1] if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy") else _VARIABLES
-)
+# Of rclpy on PyPI: Humble has 3, Iron 4 and 5, Jazzy 7, Kilted 9.
+_LAST_OLD_RCLPY = 7
+
+
+def profile_variables(distribution: str, rclpy_version: str) -> tuple[str, str]:
+    """The variable that this Fast DDS reads its profile from, and the one that it does not.
+
+    From Kilted on that is the new name, with a warning of the old one.
+
+    Parameters
+    ----------
+    distribution
+        What `ROS_DISTRO` says; empty where no distribution was sourced, as with packages from PyPI.
+    rclpy_version
+        Version of rclpy from PyPI, such as "7.1.2"; empty if it is not from there.
+    """
+    major = rclpy_version.partition(".")[0]
+    is_old = distribution in ("humble", "iron", "jazzy") or (
+        not distribution and major.isdecimal() and int(major) <= _LAST_OLD_RCLPY
+    )
+    return _VARIABLES[::-1] if is_old else _VARIABLES
+
+
+def _rclpy_version() -> str:
+    try:
+        return version("ros-rclpy")
+    except PackageNotFoundError:
+        return ""
+
+
+PROFILE_VARIABLE, OTHER_PROFILE_VARIABLE = profile_variables(os.environ.get("ROS_DISTRO", ""), _rclpy_version())
 _WIDE, _UDP = "fastdds.xml", "fastdds_udp.xml"
 
 

@@ -118,8 +118,9 @@ class Planner(Process):
             actions = self.protocol.on_active(message.plan, host.now_s)
         self._carry_out(host, actions)
 
-    def heartbeat(self, host: Host, satellite: str, boot_id: int) -> None:
-        self._carry_out(host, self.protocol.on_heartbeat(satellite, boot_id, host.now_s))
+    def hello(self, host: Host, satellite: str, boot_id: int) -> None:
+        """A satellite that is ready has said hello."""
+        self._carry_out(host, self.protocol.on_hello(satellite, boot_id, host.now_s))
 
     def replan(self, host: Host) -> None:
         """An operator asks for another plan."""

@@ -12,6 +12,7 @@ from satllm_ros.runtime.hop import HopLimits, HopSender
 from satllm_ros.runtime.identity import BatchId, Envelope, TileKey
 from satllm_ros.runtime.plan import Plan
 from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
+from satllm_ros.runtime.presence import Contact, Presence
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol, Serve, plan_key
 from satllm_ros.runtime.sensing_protocol import Persist, SensingProtocol
 from satllm_ros.runtime.signals import Ack
@@ -22,6 +23,7 @@ from satllm_ros.simulation.process import Process
 from satllm_ros.simulation.run import Outcome, Parts, simulate
 from satllm_ros.simulation.satellite_process import Satellite
 from satllm_ros.simulation.sensing_process import Sensing
+from satllm_ros.simulation.world import LEASE_S
 
 SEEDS = 1000
 
@@ -99,6 +101,34 @@ class _RelapsingStore(StoreProtocol):
             restored=[replace(found, refused=None) for found in restored],
             **limits,
         )
+
+
+# In what is made of hellos
+
+
+class _OneEaredPresence(Presence):
+    def contact(self, name: str, now_s: float) -> Contact:
+        # Whoever is heard is taken for one who hears.
+        return replace(super().contact(name, now_s), hears_us=True)
+
+
+class _FaithfulPresence(Presence):
+    def contact(self, name: str, now_s: float) -> Contact:
+        # Whoever was heard once is heard for ever.
+        return replace(super().contact(name, now_s), is_heard=True)
+
+
+class _GraphBelievingPresence(Presence):
+    def __init__(self, *arguments: Any, **known: Any) -> None:
+        super().__init__(*arguments, **known)
+        self._lost: set[tuple[str, int]] = set()
+
+    def contact(self, name: str, now_s: float) -> Contact:
+        # As it was by names in the graph: whoever is found again after its lease has run out has lost its name.
+        found = super().contact(name, now_s)
+        if found.heard_age_s is not None and found.heard_age_s > LEASE_S:
+            self._lost.add((name, found.boot_id))
+        return replace(found, is_heard=False) if (name, found.boot_id) in self._lost else found
 
 
 # In sensing
@@ -381,6 +411,9 @@ MUTATIONS = (
     Mutation("mute ground", "the ground refuses without a word", _ground(_MuteGround)),
     Mutation("stubborn store", "a store sends on what the ground refused", _store(_StubbornStore)),
     Mutation("relapsing store", "a store forgets at a restart what it had set aside", _store(_RelapsingStore)),
+    Mutation("one-eared contact", "contact from one direction only", Parts(presence=_OneEaredPresence)),
+    Mutation("faithful contact", "contact goes on when the ground falls silent", Parts(presence=_FaithfulPresence)),
+    Mutation("lost name", "a ground whose lease ran out is never known again", Parts(presence=_GraphBelievingPresence)),
     Mutation("glossing sensing", "what the ground refused is not counted as dropped", _sensing(_GlossingSensing)),
     Mutation("trusting sensing", "a dead store's batches are not sent again", _sensing(_TrustingSensing)),
     Mutation("faithful sensing", "what was under way to a dead satellite is not noticed", _sensing(_FaithfulSensing)),

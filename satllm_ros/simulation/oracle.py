@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 Hop = tuple[str, int, str, BatchId]
 
 
+# Until it is known that a link does not work both ways: the last hellos on their way (1 s), silence taken for absence
+# (4 s) at one end and then at the other, and two looks at it.
+ONE_WAY_S = 12.0
+
+
 class Violation(AssertionError):
     """The protocol broke a promise; the message says which."""
 
@@ -186,6 +191,13 @@ class Oracle:
         """A store sends a batch to the ground."""
         if (satellite, batch) in self._aside:
             raise Violation(f"{satellite} sends {batch} again, which the ground refused for good")
+
+    def sent_into(self, satellite: str, broken_for_s: float) -> None:
+        """Predictions are sent over a link that has not worked both ways for so long, as far as could be known."""
+        if broken_for_s > ONE_WAY_S:
+            raise Violation(
+                f"{satellite} sends predictions into a link that has not worked both ways for {broken_for_s:.0f} s"
+            )
 
     def written(self, result: Result) -> None:
         """The ground has written a result."""

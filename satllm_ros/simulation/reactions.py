@@ -111,9 +111,6 @@ class _Host:
             kind, event = self._work.pop(0)
             self._process.done(self, kind, *event)
 
-    def beat(self, satellite: str, boot_id: int) -> None:
-        """Sensing is told of it when it ages."""
-
     def in_contact(self, satellite: str) -> bool:
         return True
 
@@ -357,7 +354,7 @@ def _age(process: Process, host: _Host) -> None:
         for name in SATELLITES:
             # The life it knows of; of another it hears by its report.
             if boot_id := process.protocol.liveness.boot_id(name):
-                process.heartbeat(host, name, boot_id)
+                process.hello(host, name, boot_id)
     process.tick(host)
 
 

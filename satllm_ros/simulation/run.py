@@ -7,6 +7,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from satllm_ros.runtime.presence import Presence
 from satllm_ros.simulation.end_processes import Ground, Planner
 from satllm_ros.simulation.images import Folder, make_image
 from satllm_ros.simulation.oracle import Oracle, Violation
@@ -30,6 +31,7 @@ class Parts:
     satellite: type[Satellite] = Satellite
     ground: type[Ground] = Ground
     planner: type[Planner] = Planner
+    presence: type[Presence] = Presence
 
 
 @dataclass
@@ -89,7 +91,7 @@ def simulate(seed: int, *, parts: Parts = Parts(), tell: bool = False) -> Outcom
     scenario = make_scenario(seed)
     story: list[str] | None = [] if tell else None
     oracle = Oracle(scenario.window_batches, RecoveryWatch(scenario.limits, RESEND_S, INBOX_BATCHES))
-    world = World(seed, scenario.weather, oracle, story)
+    world = World(seed, scenario.weather, oracle, story, presence=parts.presence)
     run = _Run(scenario, world, oracle, parts)
     outcome = Outcome(seed)
     try:
@@ -240,10 +242,8 @@ class _Run:
             process = world.processes[name]
             if world.is_up(name) and not world.is_stopped(name):
                 world.act(name, lambda: process.replan(world))
-        elif fault.kind == "outage":
-            world.cut(*fault.names)
-            if back_s is not None:
-                world.at(back_s, world.mend, *fault.names)
+        elif fault.kind in ("outage", "contact", "lease", "one way"):
+            self._break_link(fault, back_s)
         elif fault.kind == "stop":
             world.stop(name)
             if back_s is not None:
@@ -258,6 +258,18 @@ class _Run:
                 self._oracle.wiped(name)
             if back_s is not None and name not in self._scenario.graves:
                 world.at(back_s, world.boot, name)
+
+    def _break_link(self, fault: Fault, back_s: float | None) -> None:
+        world, (one, other) = self._world, fault.names
+        world.cut(one, other)
+        if fault.kind != "one way":
+            world.cut(other, one)
+        if fault.kind == "contact":
+            world.say_link(one, False)
+        if back_s is not None:
+            world.at(back_s, world.mend, one, other)
+            if fault.kind == "contact":
+                world.at(back_s, world.say_link, one, True)
 
     def _right_the_ground(self) -> None:
         self._world.tell(lambda: "the ground is given the right model")

@@ -108,18 +108,16 @@ class Satellite(Process):
         self.disk = {"batches": {}}
 
     def contact(self, host: Host) -> None:
-        """The link to the ground has come up or gone down."""
+        """Look whether the ground is in contact."""
         if not host.in_contact(self.name):
             # The store sends it again in the next contact.
             self.hops.forget(GROUND)
         self._keep(host, self.store.on_contact(host.in_contact(self.name), host.now_s))
 
     def tick(self, host: Host) -> None:
-        host.beat(self.name, self.boot_id)
         self._ticks += 1
         if self._ticks % 4 == 0:
             host.publish(self.name, "status", self.protocol.report)
-        # Asked anew: the news of a change may have come while it was stopped.
         self.contact(host)
         self._keep(host, self.store.on_tick(host.now_s))
         self.hops.tick(host)

@@ -16,7 +16,7 @@ from satllm_ros.runtime.planner_protocol import PlannerLimits
 from satllm_ros.runtime.sensing_protocol import SensingLimits
 from satllm_ros.simulation.images import STAMPS
 from satllm_ros.simulation.process import GROUND, MODEL_ID, SENSING
-from satllm_ros.simulation.world import Weather, pairs
+from satllm_ros.simulation.world import LEASE_S, Weather, pairs
 
 BLOCKS = 8
 LIVENESS = LivenessLimits(period_s=1.0, window=6, suspect_misses=3, dead_misses=5)
@@ -119,6 +119,7 @@ def make_scenario(seed: int) -> Scenario:
     )
     _add_faults(scenario, draw)
     _add_identities(scenario, random.Random(f"identities {seed}"))
+    _add_contacts(scenario, random.Random(f"contacts {seed}"))
     # As flown: a death is noticed long before patience ends, or one would do for the other.
     scenario.patience = random.Random(f"patience {seed}").choice((1.0, 4.0))
     hops = random.Random(f"hops {seed}")
@@ -191,6 +192,21 @@ def _add_identities(scenario: Scenario, draw: random.Random) -> None:
         if draw.random() < 0.5:
             # Whoever lists it again sees the change.
             scenario.faults.append(Fault(draw.uniform(1.0, end_s), "kill", (SENSING,), draw.uniform(0.2, 5.0)))
+
+
+def _add_contacts(scenario: Scenario, draw: random.Random) -> None:
+    """Links that end with a word, that are away until they have to be found again, and that work one way."""
+    if scenario.calm or draw.random() < 0.5:
+        return
+    down = [(name, GROUND) for name in scenario.satellites]
+    links = [*pairs([*scenario.satellites, SENSING]), (SENSING, GROUND)]
+    for _ in range(draw.randint(1, 3)):
+        kind = draw.choice(("contact", "lease", "one way", "one way"))
+        names = draw.choice(links if kind != "contact" and draw.random() < 0.35 else down)
+        if kind == "one way" and draw.random() < 0.5:
+            names = names[::-1]
+        lasts_s = draw.uniform(LEASE_S, 2 * LEASE_S) if kind == "lease" else draw.choice((1.0, 5.0, 15.0, 25.0, None))
+        scenario.faults.append(Fault(draw.uniform(0.0, scenario.faults_end_s), kind, names, lasts_s))
 
 
 class Splitter:

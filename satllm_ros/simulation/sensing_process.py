@@ -171,8 +171,9 @@ class Sensing(Process):
         self._carry_out(host, actions)
         self._pump(host)
 
-    def heartbeat(self, host: Host, satellite: str, boot_id: int) -> None:
-        self._carry_out(host, self.protocol.on_heartbeat(satellite, boot_id, host.now_s))
+    def hello(self, host: Host, satellite: str, boot_id: int) -> None:
+        """A satellite that is ready has said hello."""
+        self._carry_out(host, self.protocol.on_hello(satellite, boot_id, host.now_s))
 
     def tick(self, host: Host) -> None:
         self._carry_out(host, self.protocol.on_tick(host.now_s))

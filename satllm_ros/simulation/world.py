@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from satllm_ros.runtime.delivery import BatchKey, batch_key
+from satllm_ros.runtime.ground_contact import GroundContact
 from satllm_ros.runtime.identity import BatchId
+from satllm_ros.runtime.presence import Hello, HelloState, Presence, PresenceLimits, Sign
 from satllm_ros.simulation.messages import Batch, Predictions, Receipt
 from satllm_ros.simulation.oracle import Oracle
 from satllm_ros.simulation.process import GROUND, SENSING, Process
@@ -22,6 +24,11 @@ TICK_S = 1.0
 # As measured: a reader and a writer that are both up find each other after this long.
 DISCOVERY_S = (0.4, 3.0)
 DATA_DEPTH = 64
+PRESENCE = PresenceLimits(period_s=1.0, contact_s=4.0)
+# A link that was down for so long has to be found again.
+LEASE_S = 10.0
+# A hello comes within this or not at all.
+LONGEST_HELLO_S = 1.0
 
 
 class Killed(Exception):
@@ -51,7 +58,8 @@ class _Life:
     stopped: bool = False
     number: int = 0
     born_s: float = 0.0
-    resumed_s: float = 0.0
+    # When it was last started or told to go on.
+    disturbed_s: float = 0.0
     # Effects left until it is killed in the midst of them.
     fuse: int | None = None
 
@@ -59,8 +67,21 @@ class _Life:
 class World:
     """Runs processes against a heap of events. Implements `process.Host`."""
 
-    def __init__(self, seed: int, weather: Weather, watcher: Oracle, story: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        weather: Weather,
+        watcher: Oracle,
+        story: list[str] | None = None,
+        *,
+        presence: type[Presence] = Presence,
+    ) -> None:
         self.random = random.Random(seed)
+        # Hellos draw from their own, since there are many of them.
+        self._air = random.Random(f"hellos {seed}")
+        self._presence_machine = presence
+        self._presence: dict[str, Presence] = {}
+        self._contacts: dict[str, GroundContact] = {}
         self.weather = weather
         self.watcher = watcher
         self.story = story
@@ -75,8 +96,13 @@ class World:
         # First in, first out for each writer, topic and reader.
         self._last_arrival_s: dict[tuple[str, str, str], float] = {}
         self._frozen: dict[str, list[tuple[str, Any]]] = defaultdict(list)
-        self._cut: set[frozenset[str]] = set()
-        self._beaten: list[str] = []
+        # From whom to whom nothing comes through, and since when a pair cannot talk both ways.
+        self._cut: set[tuple[str, str]] = set()
+        self._broken_s: dict[frozenset[str], float] = {}
+        # Pairs that have forgotten each other, and until when they look.
+        self._looking_until_s: dict[frozenset[str], float] = {}
+        # Who hears the hellos of satellites.
+        self._observers: list[str] = [GROUND]
         # When a message between two of them was last lost.
         self._lost_s: dict[frozenset[str], float] = {}
 
@@ -88,7 +114,7 @@ class World:
         for topic in process.topics:
             self._readers[topic].append(process.name)
         if "status" in process.topics:
-            self._beaten.append(process.name)
+            self._observers.append(process.name)
 
     def at(self, time_s: float, action: Callable[..., None], *arguments: Any) -> None:
         """Let something happen at a time."""
@@ -134,11 +160,15 @@ class World:
         life.up, life.stopped, life.fuse = True, False, None
         self.processes[name].alive = True
         life.number += 1
-        life.born_s = self.now_s
+        life.born_s = life.disturbed_s = self.now_s
         self.tell(lambda: f"{name} starts (life {life.number})")
-        self.act(name, lambda: self.processes[name].start(self, self.random.getrandbits(64) or 1))
+        boot_id = self.random.getrandbits(64) or 1
+        self._presence[name] = self._presence_machine(name, boot_id, list(self.processes), PRESENCE)
+        self._contacts[name] = GroundContact(self.now_s)
+        self.act(name, lambda: self.processes[name].start(self, boot_id))
         if not life.up:
             return
+        self.at(self.now_s + self._air.random() * PRESENCE.period_s, self._greet, name, life.number)
         self.at(self.now_s + self.random.random() * TICK_S, self._tick, name, life.number)
         for (writer, topic), message in list(self._latched.items()):
             if name in self._readers[topic] and writer != name:
@@ -174,8 +204,7 @@ class World:
         if not life.stopped:
             return
         self.tell(lambda: f"{name} goes on")
-        life.stopped = False
-        life.resumed_s = self.now_s
+        life.stopped, life.disturbed_s = False, self.now_s
         for kind, event in self._frozen.pop(name, []):
             if life.up and not life.stopped:
                 self.act(name, self._meaning(name, kind, event))
@@ -202,10 +231,12 @@ class World:
 
     def send(self, sender: str, receiver: str, message: Any) -> None:
         self._effect(sender)
+        if receiver == GROUND and isinstance(message, Predictions):
+            self.watcher.sent_into(sender, self._broken_for_s(sender, receiver))
         weather, draw = self.weather, self.random.random
         copies = 2 if draw() < weather.duplication else 1
         for _ in range(copies):
-            lost = draw() < weather.loss or self._lost_on_link(message) or frozenset((sender, receiver)) in self._cut
+            lost = draw() < weather.loss or self._lost_on_link(message) or self._is_cut(sender, receiver)
             # Volatile: a writer and a reader that do not know each other yet lose it.
             acquainted = self.now_s - max(self._lives[sender].born_s, self._lives[receiver].born_s) >= DISCOVERY_S[0]
             if lost or not acquainted or not self._lives[receiver].up:
@@ -237,7 +268,7 @@ class World:
         self.at(arrival_s, self._arrive_latched, writer, topic, reader, self._lives[reader].number, message)
 
     def _arrive_latched(self, writer: str, topic: str, reader: str, life: int, message: Any) -> None:
-        if frozenset((writer, reader)) in self._cut:
+        if self._is_cut(writer, reader):
             # Reliable: it comes through as soon as the two can talk, and keep-last leaves only the newest.
             if self._latched.get((writer, topic)) is message:
                 self.at(self.now_s + 0.5, self._arrive_latched, writer, topic, reader, life, message)
@@ -283,40 +314,102 @@ class World:
         if self._lives[name].number == number:
             self._hand(name, kind, event)
 
-    def beat(self, satellite: str, boot_id: int) -> None:
-        for name in self._beaten:
-            life = self._lives[name]
-            lost = self.random.random() < self.weather.loss or frozenset((satellite, name)) in self._cut
-            if life.up and not life.stopped and not lost:
-                self.act(name, lambda name=name: self.processes[name].heartbeat(self, satellite, boot_id))
+    # Hellos: said and heard beside the process, which is only told what follows
+
+    def _greet(self, name: str, number: int) -> None:
+        life = self._lives[name]
+        if not life.up or life.number != number:
+            return
+        self.at(self.now_s + PRESENCE.period_s, self._greet, name, number)
+        if life.stopped:
+            return
+        presence = self._presence[name]
+        hello = presence.say(self.now_s, state=HelloState.READY)
+        if isinstance(self.processes[name], Satellite):
+            self._contacts[name].look(presence.contact(GROUND, self.now_s), True, self.now_s)
+            receivers = self._observers
+        elif name == GROUND:
+            receivers = [each.name for each in self.processes.values() if isinstance(each, Satellite)]
+        else:
+            # Nobody here waits for those of sensing and of planners.
+            receivers = []
+        for receiver in receivers:
+            self._send_hello(name, receiver, hello)
+
+    def _send_hello(self, sender: str, receiver: str, hello: Hello) -> None:
+        weather, draw = self.weather, self._air.random
+        for _ in range(2 if draw() < weather.duplication else 1):
+            if draw() < weather.loss or self._is_cut(sender, receiver) or not self._lives[receiver].up:
+                continue
+            delay_s = min(LONGEST_HELLO_S, weather.base_delay_s + self._air.expovariate(1.0) * weather.mean_delay_s)
+            self.at(self.now_s + delay_s, self._hear_hello, receiver, hello)
+
+    def _hear_hello(self, receiver: str, hello: Hello) -> None:
+        life = self._lives[receiver]
+        if not life.up or life.stopped:
+            return
+        for answer in self._presence[receiver].on_hello(hello, self.now_s):
+            if isinstance(answer, Sign) and "status" in self.processes[receiver].topics:
+                process = self.processes[receiver]
+                self.act(receiver, lambda process=process, sign=answer: process.hello(self, sign.name, sign.boot_id))
 
     # Links
 
-    def cut(self, one: str, other: str) -> None:
-        """Take a link down: what is sent is lost, what is under way arrives."""
-        self.tell(lambda: f"link {one} - {other} goes down")
-        self._cut.add(frozenset((one, other)))
-        self._contact_changed(one, other)
+    def cut(self, sender: str, receiver: str) -> None:
+        """Let nothing more through from one to the other; what is under way arrives."""
+        self.tell(lambda: f"nothing comes through from {sender} to {receiver}")
+        self._cut.add((sender, receiver))
+        self._broken_s.setdefault(frozenset((sender, receiver)), self.now_s)
 
     def mend(self, one: str, other: str) -> None:
-        if frozenset((one, other)) in self._cut:
-            self.tell(lambda: f"link {one} - {other} comes up")
-            self._cut.discard(frozenset((one, other)))
-            self._contact_changed(one, other)
+        """Let everything through again, in both directions."""
+        pair = frozenset((one, other))
+        since_s = self._broken_s.pop(pair, None)
+        if since_s is None:
+            return
+        self._cut -= {(one, other), (other, one)}
+        self._lost_s[pair] = self.now_s
+        if self.now_s - since_s < LEASE_S:
+            self.tell(lambda: f"link {one} - {other} is up")
+            return
+        wait_s = self._air.uniform(*DISCOVERY_S)
+        self.tell(lambda: f"link {one} - {other} is up; they find each other again in {wait_s:.1f} s")
+        self._looking_until_s[pair] = self._lost_s[pair] = self.now_s + wait_s
+        for (writer, topic), message in list(self._latched.items()):
+            reader = other if writer == one else one
+            if writer in pair and reader in self._readers[topic] and self._lives[reader].up:
+                self._deliver_latched(writer, topic, reader, message, wait_s)
 
     def mend_all(self) -> None:
-        for pair in sorted(map(sorted, self._cut)):
+        for pair in sorted(map(sorted, self._broken_s)):
             self.mend(*pair)
 
-    def in_contact(self, satellite: str) -> bool:
-        return frozenset((satellite, GROUND)) not in self._cut
+    def say_link(self, satellite: str, up: bool) -> None:
+        """Whoever drives the radio says, again and again, whether the link to the ground is up."""
+        life = self._lives[satellite]
+        if up == (frozenset((satellite, GROUND)) in self._broken_s):
+            # It has changed meanwhile, and somebody else says it.
+            return
+        if life.up and not life.stopped:
+            self._contacts[satellite].on_link(up, self.now_s)
+            process = self.processes[satellite]
+            self.act(satellite, lambda: process.contact(self))
+        if not up:
+            self.at(self.now_s + TICK_S, self.say_link, satellite, up)
 
-    def _contact_changed(self, one: str, other: str) -> None:
-        if GROUND in (one, other):
-            name = other if one == GROUND else one
-            process, life = self.processes[name], self._lives[name]
-            if isinstance(process, Satellite) and life.up and not life.stopped:
-                self.act(name, lambda: process.contact(self))
+    def in_contact(self, satellite: str) -> bool:
+        return self._contacts[satellite].is_open(self.now_s)
+
+    def _is_cut(self, sender: str, receiver: str) -> bool:
+        if (sender, receiver) in self._cut:
+            return True
+        return self.now_s < self._looking_until_s.get(frozenset((sender, receiver)), 0.0)
+
+    def _broken_for_s(self, one: str, other: str) -> float:
+        """Since when the first could have known that the two cannot talk both ways; 0 if they can."""
+        since_s = self._broken_s.get(frozenset((one, other)))
+        life = self._lives[one]
+        return 0.0 if since_s is None else self.now_s - max(since_s, life.born_s, life.disturbed_s)
 
     # What really happened, for whoever judges
 
@@ -325,10 +418,12 @@ class World:
         return self._lives[name].born_s
 
     def undisturbed_since_s(self, one: str, other: str) -> float:
-        """Since when both live and go on, and no message between them was lost."""
-        lives = (self._lives[one], self._lives[other])
-        disturbed_s = (time_s for life in lives for time_s in (life.born_s, life.resumed_s))
-        return max(*disturbed_s, self._lost_s.get(frozenset((one, other)), 0.0))
+        """Since when both live and go on, and no message between them was lost, nor their link cut."""
+        pair = frozenset((one, other))
+        if pair in self._broken_s:
+            return self.now_s
+        lives = (self._lives[one].disturbed_s, self._lives[other].disturbed_s)
+        return max(*lives, self._lost_s.get(pair, 0.0))
 
     def under_way(self) -> set[BatchKey]:
         """Batches of which a copy is on its way through the chain, or waits or is worked on in it."""

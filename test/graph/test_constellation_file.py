@@ -7,8 +7,9 @@ import pytest
 from constellation_documents import ABSENT, changed
 
 from satllm_ros.data.pixels import PixelRules
-from satllm_ros.graph import Constellation, ConstellationError, SourceConfig, load_constellation
+from satllm_ros.graph import Constellation, ConstellationError, SourceConfig, link_rates, load_constellation
 from satllm_ros.interfaces import MAX_CREDITS
+from satllm_ros.runtime.link_queue import LinkRates
 
 Load = Callable[..., Constellation]
 
@@ -96,6 +97,19 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("links: s2g: propagation_s", ("links", "s2g", "propagation_s"), ABSENT),
     ("links: upload: unknown field 'rate_mbps'", ("links", "upload", "rate_mbps"), 2),
     ("links: unknown field 'ils'", ("links", "ils"), {"rate_bps": 1.0, "propagation_s": 0.0}),
+    ("links: pairs", ("links", "pairs"), ["sat1-sat2"]),
+    *(
+        (f"links: pairs: {name!r} is no directed link; allowed are sender-receiver", ("links", "pairs"), {name: {}})
+        for name in ("sat1", "sat1-sat9", "sat1-sat1", "ground-sat1", "sat1-sensing", "sensing-ground", "-sat1", 7)
+    ),
+    ("links: pairs: sat1-sat2 is", ("links", "pairs"), {"sat1-sat2": 8e6}),
+    ("links: pairs: sat1-sat2: rate_bps is 0", ("links", "pairs"), {"sat1-sat2": {"rate_bps": 0, "propagation_s": 0}}),
+    ("links: pairs: sat1-sat2: propagation_s is missing", ("links", "pairs"), {"sat1-sat2": {"rate_bps": 1}}),
+    (
+        "links: pairs: sat1-sat2: unknown field 'rate'",
+        ("links", "pairs"),
+        {"sat1-sat2": {"rate_bps": 1, "propagation_s": 0, "rate": 1}},
+    ),
     ("source: rate", ("source", "rate"), -1),
     ("source: rate", ("source", "rate"), "fast"),
     ("source: recursive", ("source", "recursive"), "yes"),
@@ -219,3 +233,24 @@ def test_an_unknown_field_that_is_nearly_one_gets_a_hint(
 ) -> None:
     with pytest.raises(ConstellationError, match=f"unknown field '{path[-1]}'; did you mean {meant}[?]"):
         load(changed(shipped, *path, value=1))
+
+
+def test_a_directed_link_has_rates_of_its_own_or_those_of_its_kind(shipped: dict[str, Any], load: Load) -> None:
+    pairs = {
+        "sat1-sat2": {"rate_bps": "8e6", "propagation_s": 0.01},
+        "sensing-sat2": {"rate_bps": 3, "propagation_s": 0},
+        "sat4-ground": {"rate_bps": 5, "propagation_s": 1},
+    }
+    kinds = {
+        kind: {"rate_bps": rate, "propagation_s": 0.5} for kind, rate in (("upload", 10), ("isl", 20), ("s2g", 30))
+    }
+    constellation = load(changed(shipped, "links", value=kinds | {"pairs": pairs}))
+    told = {
+        ("sat1", "sat2"): LinkRates(8e6, 0.01),
+        ("sat2", "sat1"): LinkRates(20.0, 0.5),
+        ("sensing", "sat2"): LinkRates(3.0, 0.0),
+        ("sensing", "sat1"): LinkRates(10.0, 0.5),
+        ("sat4", "ground"): LinkRates(5.0, 1.0),
+        ("sat1", "ground"): LinkRates(30.0, 0.5),
+    }
+    assert {pair: link_rates(constellation, *pair) for pair in told} == told

@@ -13,8 +13,9 @@ from satllm_ros.compression.artefacts import Artefacts, Measurement, save_artefa
 from satllm_ros.data.bag_writer import IMAGE_TOPIC, LabelledFrame, write_bag
 from satllm_ros.data.pixels import PixelRules
 from satllm_ros.data.typestore import bag_typestore
-from satllm_ros.graph import Constellation, LinkConfig, SatelliteConfig, SourceConfig
+from satllm_ros.graph import Constellation, SatelliteConfig, SourceConfig
 from satllm_ros.model.spec import ModelSpec, read_spec
+from satllm_ros.runtime.link_queue import LinkRates
 
 BLOCKS = 3
 
@@ -80,7 +81,7 @@ def good(files: Path) -> Constellation:
         emulate_compute=True,
         emulate_links=True,
         satellites=satellites(2),
-        links={kind: LinkConfig(1e6, 0.01) for kind in ("upload", "isl", "s2g")},
+        links={kind: LinkRates(1e6, 0.01) for kind in ("upload", "isl", "s2g")},
     )
 
 
@@ -125,6 +126,18 @@ def test_an_accuracy_floor_no_setting_reaches(good: Constellation, spec: ModelSp
     assert "0.95" in sentence and "raw with 0.9" in sentence
     # Nothing is compressed where one satellite holds the whole model.
     preflight.check(replace(good, accuracy_floor=0.95))
+
+
+def test_batches_too_long_for_a_real_link(good: Constellation, spec: ModelSpec) -> None:
+    slow = {kind: LinkConfig(50.0 if kind == "isl" else 1e6, 0.0) for kind in good.links}
+    parted = replace(good, satellites=satellites(2, sum(spec.layer_bytes) - 1), links=slow)
+    preflight.check(parted)
+    sentence = refusal(replace(parted, emulate_links=False), preflight.NoPlanError)
+    assert sentence.startswith("a batch of 4 tiles takes ") and "from sat1 to sat2" in sentence
+    # Of raw images the size is known before any is read.
+    upload = replace(good, links=good.links | {"upload": LinkConfig(100.0, 0.0)}, emulate_links=False)
+    preflight.check(upload)
+    assert "from sensing to sat1" in refusal(replace(upload, upload_encoding="rgb8"), preflight.NoPlanError)
 
 
 def test_a_public_key_that_is_none(good: Constellation) -> None:

@@ -6,6 +6,7 @@ import yaml
 from constellation_documents import changed
 
 from satllm_ros.graph import ProcessSpec, load_constellation, new_run_directory, processes
+from satllm_ros.runtime.link_pairs import parsed
 
 RUN = Path("/runs/now")
 
@@ -53,6 +54,18 @@ def test_what_the_file_says_reaches_the_nodes(specs: list[ProcessSpec], shipped:
     assert nodes["ground"]["run_directory"] == nodes["recorder"]["run_directory"] == str(RUN)
     assert nodes["sat2/downlink"]["store_directory"] == str(RUN)
     assert all(nodes[n]["source"] == "bag" and nodes[n]["path"] == "demo" for n in ("sensing", "recorder"))
+
+
+def test_rates_of_single_links_reach_planner_and_link_as_they_read_them(shipped: dict[str, Any], load: Any) -> None:
+    assert "link_pairs" not in by_node(processes(load(shipped), RUN, exit_when_done=True))["link"]
+    pairs = {
+        "sat1-sat2": {"rate_bps": 8e6, "propagation_s": 0.01},
+        "sat4-ground": {"rate_bps": 1e15, "propagation_s": 1e-7},
+    }
+    constellation = load(changed(shipped, "links", value=shipped["links"] | {"pairs": pairs}))
+    nodes = by_node(processes(constellation, RUN, exit_when_done=True))
+    assert nodes["planner"]["link_pairs"] == nodes["link"]["link_pairs"]
+    assert parsed(nodes["link"]["link_pairs"], constellation.names) == constellation.link_pairs
 
 
 def test_without_emulated_links_batches_go_straight_to_the_inbox(shipped: dict[str, Any], load: Any) -> None:
@@ -137,3 +150,28 @@ def test_all_nodes_take_the_same_time(shipped_path: Path, use_sim_time: bool) ->
 def test_the_graph_can_spare_a_satellite_or_the_planner_only(specs: list[ProcessSpec], shipped: dict[str, Any]) -> None:
     spared = {spec.name for spec in specs if spec.without}
     assert spared == {"planner", *(satellite["name"] for satellite in shipped["satellites"])}
+
+
+def test_processes_on_real_links_know_the_rates_their_controllers_are_made_for(
+    shipped: dict[str, Any], load: Any
+) -> None:
+    emulated = processes(load(shipped), RUN, exit_when_done=False)
+    assert all(spec.routes is None for spec in emulated)
+    assert not any("link_controllers" in values for values in by_node(emulated).values())
+    real = processes(
+        load(changed(shipped, "emulate", value={"compute": False, "links": False})), RUN, exit_when_done=False
+    )
+    nodes = by_node(real)
+    rate = {kind: float(link["rate_bps"]) for kind, link in shipped["links"].items()}
+    names = [satellite["name"] for satellite in shipped["satellites"]]
+    others = [f"{name}={rate['isl']!r}" for name in names[1:]]
+    assert nodes["sensing"]["link_controllers"] == [f"{name}={rate['upload']!r}" for name in names]
+    assert nodes["sat1/compression"]["link_controllers"] == others
+    assert nodes["sat1/downlink"]["link_controllers"] == [*others, f"ground={rate['s2g']!r}"]
+    assert nodes["planner"]["real_links"] is True and by_node(emulated)["planner"]["real_links"] is False
+    assert {spec.name: len(spec.routes or ()) for spec in real} == {
+        **dict.fromkeys(names, len(names)),
+        "sensing": len(names),
+        "planner": 0,
+        "ground": 0,
+    }

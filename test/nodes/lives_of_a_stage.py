@@ -15,6 +15,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.stage import StageNode
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.memory import keep_pages
@@ -59,11 +60,16 @@ def main() -> None:
     rclpy.init()
     onboard = Onboard()
     values = {"checkpoint": checkpoint, "artefacts": artefacts, "satellites": ["sat1"], "autostart": False}
+    downlink = DownlinkNode(namespace="/sat1", parameter_overrides=[Parameter("autostart", value=False)])
     node = StageNode(
-        onboard, namespace="/sat1", parameter_overrides=[Parameter(name, value=value) for name, value in values.items()]
+        onboard,
+        downlink.hello,
+        namespace="/sat1",
+        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
     )
     print(json.dumps([live(node, onboard, blocks) for _ in range(2)]))
     node.destroy_node()
+    downlink.destroy_node()
     rclpy.shutdown()
 
 

@@ -26,9 +26,11 @@ from satllm_ros.assets_path import checkpoint_path
 from satllm_ros.interfaces import Topic
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.hello import hello_from, hello_to
 from satllm_ros.nodes.qos import message_class, profile
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
+from satllm_ros.runtime.presence import HelloState, Presence
 from satllm_ros.runtime.store import PredictionStore
 
 PATIENCE_S = 60.0
@@ -88,6 +90,7 @@ class Others:
         self._nodes: list[Node] = []
         self.node = self.join("others")
         self.diagnostics: dict[str, dict[str, str]] = {}
+        self.verdicts: dict[str, tuple[bytes, str]] = {}
         self.acks: list[m.BatchAck] = self.hear(graph.BATCH_ACK)
         # After the acknowledgements: who discovers subscriptions discovers them in this order.
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
@@ -142,10 +145,12 @@ class Others:
         self.subscribe(topic, node, heard)
         return heard
 
-    def hear_as_ground(self) -> list[m.Predictions]:
-        """As `hear` on the ground's inbox, by a node that a downlink takes for the ground."""
+    def hear_as_ground(self, node: str = "any_name") -> list[m.Predictions]:
+        """As `hear` on the ground's inbox, by a node that says the ground's hellos."""
         heard: list[m.Predictions] = []
-        self.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard, self.join(graph.GROUND))
+        listener = self.join(node)
+        self.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard, listener)
+        self.ground = GroundHellos(listener, len(self._nodes))
         return heard
 
     def subscribe(self, topic: Topic, node: str, heard: list[Any], listener: Node | None = None) -> Any:
@@ -175,6 +180,10 @@ class Others:
         self.until(self.ack.get_subscription_count, "a reader of acknowledgements")
         said = m.BatchAck(batch=message.envelope.batch, sender=sender, verdict=int(verdict), cause=int(cause))
         self.ack.publish(said)
+
+    def verdict(self, node: str = "/sat1/downlink") -> tuple[bytes, str]:
+        """Level and sentence of a node's last diagnostics."""
+        return self.verdicts.get(node, (b"", ""))
 
     def counter(self, name: str, node: str = "/sat1/downlink") -> str:
         return self.diagnostics.get(node, {}).get(name, "0")
@@ -210,7 +219,27 @@ class Others:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
+            self.verdicts[status.name] = (status.level, status.message)
             self.diagnostics[status.name] = {value.key: value.value for value in status.values}
+
+
+class GroundHellos:
+    """Says and hears hellos as a life of the ground does; deaf, it says them and hears none."""
+
+    def __init__(self, node: Node, boot_id: int) -> None:
+        self.presence = Presence(graph.GROUND, boot_id, ["sat1"])
+        self.deaf = self.mute = False
+        self._publisher = node.create_publisher(m.Hello, graph.HELLO.of(), profile(graph.HELLO.qos))
+        node.create_subscription(m.Hello, graph.HELLO.of(), self._hear, profile(graph.HELLO.qos))
+        node.create_timer(0.2, self._say)
+
+    def _hear(self, message: m.Hello) -> None:
+        if not self.deaf:
+            self.presence.on_hello(hello_from(message), time.monotonic())
+
+    def _say(self) -> None:
+        if not self.mute:
+            self._publisher.publish(hello_to(self.presence.say(time.monotonic(), state=HelloState.READY)))
 
 
 def kill(process: subprocess.Popen) -> None:

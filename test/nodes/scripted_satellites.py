@@ -1,4 +1,4 @@
-"""Satellites and sensing as a planner sees them: statuses, heartbeats and a ledger, scripted; plans are committed."""
+"""Satellites and sensing as a planner sees them: statuses, hellos and a ledger, scripted; plans are committed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from satllm_ros.runtime.counters import Counters
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.plan import Plan
 from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.presence import PROTOCOL
 from satllm_ros.runtime.signals import NO_PLAN, PlanKey
 
 # Tests that run beside these may share the ROS domain.
@@ -40,6 +41,8 @@ class Satellite:
     memory_bytes: int = 10**9
     boot_id: int = 1
     silent: bool = False
+    # It says hello, and nothing else yet.
+    starting: bool = False
     jitter: Callable[[], float] = field(default=lambda: 1.0)
 
 
@@ -65,7 +68,7 @@ class Script(Node):
             return qos.publisher(self, counters, topic, f"{ROOT}/{topic.of(node)}")
 
         self.statuses = {name: voice(graph.STATUS, name) for name in satellites}
-        self.heartbeats = {name: voice(graph.HEARTBEAT, name) for name in satellites}
+        self.hellos = voice(graph.HELLO)
         self.ledgers, self.links = voice(graph.LEDGER), voice(graph.LINK_STATE)
         self.active, self.foreign = voice(graph.PLAN_ACTIVE), voice(graph.PLAN_PROPOSED)
         qos.subscription(self, counters, graph.PLAN_PROPOSED, f"{ROOT}/plan_proposed", self._on_proposal)
@@ -98,13 +101,19 @@ class Script(Node):
             emulated=satellite.emulated,
         )
 
+    def hello(self, name: str, state: int = m.Hello.STATE_READY) -> m.Hello:
+        boot_id = self.satellites[name].boot_id
+        return m.Hello(name=name, boot_id=boot_id, protocol=PROTOCOL, sequence=self.rounds, state=state)
+
     def _publish(self) -> None:
         self.rounds += 1
         self.ledgers.publish(self.ledger)
         for name, satellite in self.satellites.items():
-            if not satellite.silent:
+            if satellite.starting:
+                self.hellos.publish(self.hello(name, m.Hello.STATE_STARTING))
+            elif not satellite.silent:
                 self.statuses[name].publish(self.status(name))
-                self.heartbeats[name].publish(m.Heartbeat(satellite=name, boot_id=satellite.boot_id))
+                self.hellos.publish(self.hello(name))
 
     def _on_proposal(self, message: m.Plan) -> None:
         plan = convert.plan_from(message)

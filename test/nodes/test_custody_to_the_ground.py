@@ -4,6 +4,7 @@ import resource
 from contextlib import closing
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from other_nodes import ACQUIRED, NEVER_S, PATIENCE_S, RUN, SPEC, Others, kill, predictions
 
 from satllm_ros import interfaces as graph
@@ -104,12 +105,16 @@ def test_a_word_that_the_link_is_down_is_forgotten_unless_it_is_repeated(others:
 
 def test_who_else_listens_to_the_grounds_inbox_is_not_the_ground(others: Others) -> None:
     overheard = others.hear(graph.PREDICTIONS_INBOX, graph.GROUND)
-    others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, overheard, others.join(graph.GROUND, "/elsewhere"))
+    # Not even one that has its name.
+    others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, overheard, others.join(graph.GROUND))
     others.start_downlink(f"resend_s:={NEVER_S}")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
     others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
     others.until_next_diagnostics()
     assert others.counter("in_contact") == "False" and not overheard
+    level, sentence = others.verdict()
+    assert level == DiagnosticStatus.WARN
+    assert sentence == "1 batch waits for the ground: no contact, and no hello of it was ever heard"
 
     arrived = others.hear_as_ground()
     others.until(lambda: arrived, "predictions at the ground")
@@ -119,15 +124,53 @@ def test_who_else_listens_to_the_grounds_inbox_is_not_the_ground(others: Others)
 
 
 def test_a_new_ground_is_sent_what_the_old_one_took_with_it(others: Others) -> None:
-    heard: list[m.Predictions] = []
-    old = others.join(graph.GROUND)
-    ground = others.subscribe(graph.PREDICTIONS_INBOX, graph.GROUND, heard, old)
+    heard = others.hear_as_ground()
+    old = others.ground
     others.start_downlink(f"resend_s:={NEVER_S}")
     others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
     others.until(lambda: heard, "predictions at the ground")
+    old.mute = True
     again = others.hear_as_ground()
-    old.destroy_subscription(ground)
     others.until(lambda: again, "predictions at the new ground")
+
+
+def test_a_ground_whose_name_the_graph_has_lost_is_sent_to(others: Others) -> None:
+    # As the graph names the endpoints of whoever is found again after its lease has run out.
+    arrived = others.hear_as_ground("_NODE_NAME_UNKNOWN_")
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: arrived, "predictions at the ground")
+
+
+def test_contact_that_was_away_comes_back_with_the_same_life(others: Others) -> None:
+    arrived = others.hear_as_ground()
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.until(lambda: others.counter("in_contact") == "True", "contact")
+    others.ground.mute = True
+    others.until(lambda: others.counter("in_contact") == "False", "the end of the contact")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: "its last hello came" in others.verdict()[1], "the age of the last hello")
+    assert not arrived
+    others.ground.mute = False
+    others.until(lambda: arrived, "predictions at the ground")
+
+
+def test_nothing_is_sent_into_a_link_that_works_one_way(others: Others) -> None:
+    arrived = others.hear_as_ground()
+    others.ground.deaf = True
+    others.start_downlink(f"resend_s:={NEVER_S}")
+    others.say(graph.PREDICTIONS_INBOX, "sat1", predictions(1))
+    others.until(lambda: others.said(Verdict.STORED) == [1], "the acknowledgement of the store")
+    others.until(lambda: "does not hear this satellite" in others.verdict()[1], "the reason")
+    assert others.verdict()[0] == DiagnosticStatus.WARN
+    states = others.node.create_publisher(m.LinkState, graph.LINK_STATE.of(), profile(graph.LINK_STATE.qos))
+    up = m.LinkState(sender="sat1", receiver=graph.GROUND, up=True)
+    others.node.create_timer(0.2, lambda: states.publish(up))
+    others.until(lambda: others.verdict()[0] == DiagnosticStatus.ERROR, "the error")
+    assert "though link_state says that the link is up" in others.verdict()[1]
+    assert not arrived and others.counter("sent") == "0"
+    others.ground.deaf = False
+    others.until(lambda: arrived, "predictions at the ground")
 
 
 def test_patience_with_the_ground_may_be_changed(others: Others) -> None:

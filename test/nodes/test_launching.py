@@ -151,3 +151,21 @@ def test_launched_processes_share_one_choice_of_transports(tmp_path: Path, monke
     assert len(nodes) > 5 and all(environment == environments[0] for environment in environments)
     assert Path(environments[0][PROFILE_VARIABLE]).name == "fastdds_udp.xml"
     assert Path(environments[0]["ROS_LOG_DIR"]).is_relative_to(tmp_path)
+
+
+def test_launched_processes_on_real_links_have_a_profile_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    content = yaml.safe_load((LAUNCH.parent / "config" / "constellation.yaml").read_text())
+    config = tmp_path / "constellation.yaml"
+    config.write_text(yaml.safe_dump(content | {"emulate": {"compute": False, "links": False}}))
+    arguments = {"config": str(config), "namespace": "fleet", "run": "", "runs": str(tmp_path)}
+    constellation = launching.constellation_of(arguments)
+    made = launching.actions(constellation, arguments, lambda spec: spec.name in ("sat1", "sensing", "planner"))
+    environments = [{k[0].text: v[0].text for k, v in node.additional_env} for node in made if isinstance(node, Node)]
+    assert {Path(environment[PROFILE_VARIABLE]).name for environment in environments} == {
+        "sat1.xml",
+        "sensing.xml",
+        "planner.xml",
+    }
+    assert all(environment["RMW_FASTRTPS_USE_QOS_FROM_XML"] == "1" for environment in environments)
+    assert all(Path(environment[PROFILE_VARIABLE]).is_file() for environment in environments)

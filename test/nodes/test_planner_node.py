@@ -132,6 +132,19 @@ def test_who_starts_late_is_planned_around_then_in(stand: Stand, make: Callable[
     assert committed(stand, 2).members == set(NAMES)
 
 
+def test_who_says_hello_and_no_more_yet_is_waited_for(stand: Stand, make: Callable[..., PlannerNode]) -> None:
+    # Its model is being imported; what the graph calls its nodes says nothing.
+    stand.script.satellites["sat2"].starting = True
+    planner = make(start_s=1.0)
+    stand.add(planner)
+    stand.until(lambda: planner.state == "active" and "sat2" in planner._hello.present(), "the hello of sat2")
+    heard_in = stand.script.rounds
+    stand.until(lambda: stand.script.rounds > heard_in + 30, "more than start_s of rounds")
+    assert not stand.script.proposals
+    stand.script.satellites["sat2"].starting = False
+    assert committed(stand, 1).members == set(NAMES)
+
+
 def test_without_a_feasible_split_it_says_why_and_plans_when_memory_returns(
     stand: Stand, make: Callable[..., PlannerNode]
 ) -> None:

@@ -4,7 +4,6 @@ import pytest
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    LivelinessPolicy,
     QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
@@ -23,9 +22,6 @@ def test_profile_says_what_the_quality_says(qos: Qos) -> None:
     assert (made.reliability == ReliabilityPolicy.RELIABLE) == quality.reliable
     assert (made.reliability == ReliabilityPolicy.BEST_EFFORT) != quality.reliable
     assert (made.durability == DurabilityPolicy.TRANSIENT_LOCAL) == quality.latched
-    if quality.liveliness_lease_s is not None:
-        assert made.liveliness == LivelinessPolicy.AUTOMATIC
-        assert made.liveliness_lease_duration.nanoseconds == quality.liveliness_lease_s * 1e9
 
 
 @pytest.mark.parametrize("qos", Qos)

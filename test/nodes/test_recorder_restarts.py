@@ -13,12 +13,14 @@ from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.qos import profile
 from satllm_ros.runtime.custody import Verdict
+from satllm_ros.runtime.host_clock import host_clock
 
 TILES = 3
 
 
 def ledger(boot_id: int, acquired: int, delivered: int, *, ended: bool = False, **changes: Any) -> m.Ledger:
-    return m.Ledger(boot_id=boot_id, acquired_tiles=acquired, delivered_tiles=delivered, end_of_stream=ended, **changes)
+    told = {"boot_id": boot_id, "acquired_tiles": acquired, "delivered_tiles": delivered, "end_of_stream": ended}
+    return m.Ledger(**told, clock=host_clock(), **changes)
 
 
 def deliver(others: Others) -> None:

@@ -58,6 +58,21 @@ def test_a_timing_that_makes_no_sense_is_refused(changes: dict[str, float], name
         stage_record(timing(**changes))
 
 
+def test_records_say_by_which_clock_they_are() -> None:
+    message = timing()
+    message.clock = "0123456789abcdef-4026531834"
+    assert stage_record(message).clock == message.clock
+    assert transfer_record(m.LinkTransfer(stop_s=1.0, clock="a-1")).clock == "a-1"
+
+
+@pytest.mark.parametrize("clock", ["a" * 49, "a b", "a\n", "ä"])
+def test_a_clock_with_a_name_that_no_clock_has_is_refused(clock: str) -> None:
+    message = timing()
+    message.clock = clock
+    with pytest.raises(ValueError, match="clock is"):
+        stage_record(message)
+
+
 def test_an_unknown_setting_is_refused() -> None:
     message = timing()
     message.setting.codec = 99

@@ -17,7 +17,7 @@ def own_segments() -> set[str]:
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             links.append(os.readlink(link))
-    return {link for link in links if re.fullmatch(r"/dev/shm/fastdds_[0-9a-f]{16}_el", link)}
+    return {link for link in links if re.fullmatch(r"/dev/shm/fast(dds|rtps)_[0-9a-f]{16}_el", link)}
 
 
 def test_a_context_that_is_left_ends_its_participant(domain: int) -> None:

@@ -25,6 +25,7 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.compression import CompressionNode
+from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.qos import message_class, profile
 from satllm_ros.nodes.stage import StageNode
 from satllm_ros.runtime.custody import Cause, Verdict
@@ -32,6 +33,7 @@ from satllm_ros.runtime.identity import NO_EPOCH, BatchId, Envelope, Epoch
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.presence import PROTOCOL
 from satllm_ros.runtime.satellite_protocol import plan_key
 from satllm_ros.runtime.signals import Ack, SwitchState
 from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
@@ -65,7 +67,7 @@ class Rest:
         self._executor.add_node(self.node)
         self._publishers: dict[str, Any] = {}
         self.statuses = self._hear(graph.STATUS, "sat1")
-        self.heartbeats = self._hear(graph.HEARTBEAT, "sat1")
+        self.hellos: list[m.Hello] = self._hear(graph.HELLO)
         self.acks = self._hear(graph.BATCH_ACK)
         self.activations = self._hear(graph.ACTIVATION_INBOX, "sat2")
         self.onboard = Onboard()
@@ -88,7 +90,12 @@ class Rest:
             self._executor.add_node(node)
             return node
 
-        self.stage = made(StageNode)
+        # Of all that the downlink is, only its hellos are wanted here.
+        self._downlink = DownlinkNode(
+            context=self._context, namespace="/sat1", parameter_overrides=[Parameter("autostart", value=False)]
+        )
+        self._executor.add_node(self._downlink)
+        self.stage = made(StageNode, self._downlink.hello)
         self.compression = made(CompressionNode, NoDownlink())
         self.nodes = [self.compression, self.stage]
         if active:
@@ -100,7 +107,11 @@ class Rest:
             if node.state == "unconfigured":
                 assert node.trigger_configure() is SUCCESS
             self.until(lambda node=node: node.trigger_activate() is SUCCESS, f"{node.get_name()} to be activated")
-        self.until(lambda: self.statuses and self.heartbeats, "its first words")
+        self.until(lambda: self.statuses and self.ready_lives(), "its first words")
+
+    def ready_lives(self) -> list[int]:
+        """Lives that have said that they are ready."""
+        return [hello.boot_id for hello in self.hellos if hello.state == m.Hello.STATE_READY]
 
     def until(self, condition: Callable[[], Any], what: str) -> Any:
         deadline_s = time.monotonic() + PATIENCE_S
@@ -182,7 +193,7 @@ class Rest:
         for node in self.nodes:
             node.close()
         self._executor.shutdown()
-        for node in (*self.nodes, self.node):
+        for node in (*self.nodes, self._downlink, self.node):
             node.destroy_node()
 
 
@@ -296,7 +307,7 @@ def test_a_second_configuration_is_a_new_life(rest: Rest) -> None:
     stage, compression = rest.start()
     rest.commit(plan(1, 2))
     first = rest.statuses[-1].boot_id
-    rest.until(lambda: rest.heartbeats[-1].boot_id == first, "a heartbeat of the same life")
+    rest.until(lambda: rest.ready_lives()[-1] == first, "a hello of the same life")
     assert stage.trigger_deactivate() is SUCCESS
     assert stage.trigger_activate() is SUCCESS, "which is no new life"
     rest.statuses.clear()
@@ -308,14 +319,26 @@ def test_a_second_configuration_is_a_new_life(rest: Rest) -> None:
     # Compression stayed up above it: there is no plan on board meanwhile.
     assert rest.until_refused(rest.send(plan(1, 2))).cause is Cause.UNKNOWN_EPOCH
     rest.statuses.clear()
-    rest.heartbeats.clear()
+    rest.hellos.clear()
     assert stage.trigger_configure() is SUCCESS
     rest.until(lambda: stage.trigger_activate() is SUCCESS, "the stage to be activated again")
     rest.until(lambda: any(s.boot_id not in (0, first) for s in rest.statuses), "a status of the new life")
     second = rest.statuses[-1].boot_id
-    rest.until(lambda: rest.heartbeats and rest.heartbeats[-1].boot_id == second, "a heartbeat of the new life")
+    rest.until(lambda: rest.ready_lives() and rest.ready_lives()[-1] == second, "a hello of the new life")
     rest.until_it_says(plan(1, 2), Readiness.READY)
     rest.until_sent_on(rest.send(plan(1, 2)))
+
+
+def test_it_says_hello_before_the_model_is_imported_and_while_it_is_away(rest: Rest) -> None:
+    rest.start(active=False)
+    rest.until(lambda: rest.hellos, "a hello of a satellite that is not configured")
+    assert {(h.name, h.state, h.protocol) for h in rest.hellos} == {("sat1", m.Hello.STATE_STARTING, PROTOCOL)}
+    rest.up()
+    first = rest.ready_lives()[-1]
+    assert first == rest.statuses[-1].boot_id == rest.hellos[0].boot_id, "starting and ready are one life"
+    assert rest.stage.trigger_deactivate() is SUCCESS
+    rest.hellos.clear()
+    rest.until(lambda: rest.hellos and rest.hellos[-1].state == m.Hello.STATE_STARTING, "the word that it is away")
 
 
 def test_only_plans_that_are_signed_with_the_key_are_heard(rest: Rest, tmp_path: Path) -> None:
@@ -474,4 +497,4 @@ def test_shutdown_frees_the_board_from_every_state(rest: Rest, state: str, stage
         assert node.trigger_shutdown() is SUCCESS
     assert rest.onboard.protocol is None and rest.onboard.submodels is None
     assert submodels is None or submodels.memory_bytes == 0
-    assert not [thread for thread in threading.enumerate() if thread.name in ("heartbeat", "compute")]
+    assert not [thread for thread in threading.enumerate() if thread.name == "compute"]

@@ -26,6 +26,7 @@ from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.plan import Plan, Stage
 from satllm_ros.runtime.plan_switch import Readiness
+from satllm_ros.runtime.presence import PROTOCOL, PresenceLimits
 from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.signals import NO_PLAN, Ack, Report
 from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
@@ -64,13 +65,23 @@ class Rest:
             self._hear(graph.IMAGES_INBOX, name)
         self.sensing: SensingNode | None = None
         self.boot_ids = {"sat1": 11, "sat2": 12}
-        beats = {
-            name: self.node.create_publisher(m.Heartbeat, f"/{graph.HEARTBEAT.of(name)}", profile(graph.Qos.HEARTBEAT))
-            for name in SATELLITES
-        }
-        self.node.create_timer(
-            0.2, lambda: [beats[n].publish(m.Heartbeat(satellite=n, boot_id=b)) for n, b in self.boot_ids.items()]
-        )
+        self.worker_age_s = {"sat1": 0.0, "sat2": 0.0}
+        self._hellos, self._said = self.node.create_publisher(m.Hello, "/hello", profile(graph.HELLO.qos)), 0
+        self.node.create_timer(0.2, self._say_hello)
+
+    def _say_hello(self) -> None:
+        self._said += 1
+        for name, boot_id in self.boot_ids.items():
+            self._hellos.publish(
+                m.Hello(
+                    name=name,
+                    boot_id=boot_id,
+                    protocol=PROTOCOL,
+                    sequence=self._said,
+                    state=m.Hello.STATE_READY,
+                    worker_age_s=self.worker_age_s[name],
+                )
+            )
 
     def _hear(self, topic: graph.Topic, node: str = "") -> None:
         heard = self.heard[topic.of(node)] = []
@@ -345,7 +356,11 @@ def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
         refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(verdict), sender="nobody"))
     refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.STORED), sender="ground"))
     refused("malformed_ack", graph.BATCH_ACK, m.BatchAck(verdict=int(Verdict.REFUSED), cause=3, sender="ground"))
-    refused("malformed_heartbeat", graph.HEARTBEAT, m.Heartbeat(satellite="nobody", boot_id=2**64 - 1), "sat2")
+    refused("hello_stranger", graph.HELLO, m.Hello(name="nobody", boot_id=2**64 - 1))
+    refused("hello_protocol", graph.HELLO, m.Hello(name="sat2", boot_id=2**64 - 1, protocol=2**32 - 1))
+    refused("hello_nonsense", graph.HELLO, m.Hello(name="sat2", boot_id=5, protocol=PROTOCOL, sent_s=float("nan")))
+    refused("hello_nonsense", graph.HELLO, m.Hello(name="sat2", boot_id=5, protocol=PROTOCOL, executor_age_s=-1.0))
+    refused("hello_double", graph.HELLO, m.Hello(name="sensing", boot_id=2**64 - 1))
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", readiness=250), "sat1")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat2", readiness=2), "sat1")
     refused("malformed_status", graph.STATUS, m.SatelliteStatus(satellite="sat1", served=[m.Epoch()]), "sat1")
@@ -356,6 +371,25 @@ def test_nothing_said_by_a_hostile_graph_ends_it(rest: Rest) -> None:
     rest.photograph(1)
     rest.photograph(2)
     rest.until(lambda: rest.batches, "a batch as if nothing had been said")
+
+
+def test_a_satellite_that_says_hello_while_nothing_moves_is_dead(rest: Rest) -> None:
+    rest.start()
+    first = plan(1)
+    rest.fly(first)
+    assert not rest.sensing._protocol.obstacles
+    # Its executor goes on, and with it its status; one of its workers does not.
+    rest.worker_age_s["sat2"] = PresenceLimits().worker_s + 1.0
+    rest.until(lambda: rest.sensing.counters["hello_stuck"], "the standstill to be heard")
+
+    def dead() -> bool:
+        rest.report(first)
+        return rest.sensing._protocol.obstacles == {"sat2": "dead"}
+
+    rest.until(dead, "sat2 to be taken for dead")
+    assert rest.sensing.counters["stuck_status"]
+    rest.worker_age_s["sat2"] = 0.0
+    rest.until(lambda: rest.report(first) or not rest.sensing._protocol.obstacles, "sat2 to be back")
 
 
 def test_a_journal_that_cannot_be_written_pushes_back(rest: Rest) -> None:

@@ -4,6 +4,7 @@ import re
 from importlib.metadata import version
 from xml.etree import ElementTree
 
+import pytest
 from installation import CHECKOUT
 
 PACKAGE_XML = ElementTree.parse(CHECKOUT / "package.xml").getroot()
@@ -29,10 +30,27 @@ def test_torch_is_no_dependency_of_package_xml() -> None:
     assert not [name for name in dependencies if "torch" in name or "timm" in name]
 
 
-def test_requirements_are_pinned_and_sorted_out_once() -> None:
-    lines = (CHECKOUT / "requirements.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
-    assert pins
-    assert not [line for line in pins if not PINS.match(line)]
-    keys = [re.sub(r"==[^;]*", "", line) for line in pins]
+def pins(name: str) -> list[str]:
+    """Lines of a file of requirements and of those it takes in, without comments."""
+    found = []
+    for line in (CHECKOUT / name).read_text().splitlines():
+        if line.startswith("-r "):
+            found += pins(line[3:])
+        elif line and not line.startswith("#"):
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-jazzy.txt"])
+def test_requirements_are_pinned_and_sorted_out_once(name: str) -> None:
+    lines = pins(name)
+    assert any(line.startswith("ros-rclpy[fastrtps]==") for line in lines)
+    assert not [line for line in lines if not PINS.match(line)]
+    keys = [re.sub(r"==[^;]*", "", line) for line in lines]
     assert len(keys) == len(set(keys))
+
+
+def test_jazzy_differs_in_the_wheels_of_ros_alone() -> None:
+    ours, theirs = set(pins("requirements.txt")), set(pins("requirements-jazzy.txt"))
+    assert ours != theirs
+    assert not [line for line in ours ^ theirs if not line.startswith("ros-")]

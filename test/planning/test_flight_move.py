@@ -98,6 +98,10 @@ def test_links_known_singly_count_singly() -> None:
     names = ["sat1", "sat2", "sat3"]
     assert [link.rate_bps for link in slow.links.through(names)] == [2.0, 1e9, 1e9, 1e9]
     assert [link.rate_bps for link in slow.links.through(["sat1", "sat3"])] == [2.0, 1.0, 1e9]
+    stated = replace(facts.links, stated={("sat1", "sat3"): Link(3.0), ("", "sat1"): Link(4.0)})
+    assert [link.rate_bps for link in stated.through(["sat1", "sat3"])] == [4.0, 3.0, 1e9]
+    both = replace(stated, measured=slow.links.measured)
+    assert [link.rate_bps for link in both.through(["sat1", "sat3"])] == [2.0, 1.0, 1e9]
     split = shares(("sat1", 3), ("sat3", 6))
     assert predicted_s(slow, split) > predicted_s(facts, split) + 100
 
@@ -112,6 +116,8 @@ def test_drift_names_what_changed_beyond_the_band() -> None:
     slow = replace(before, links=replace(before.links, measured={("sat2", ""): Link(1e6)}))
     assert drift(before, slow) == "link sat2 to the ground carries 1e+06 bit/s, it was 1e+09 bit/s"
     assert drift(slow, before) == ""
+    stated = replace(before, links=replace(before.links, stated={("sat2", ""): Link(1e6)}))
+    assert drift(stated, replace(stated, links=replace(stated.links, measured={("sat2", ""): Link(1e6)}))) == ""
 
 
 @given(st.floats(0.001, 100), st.floats(0.96, 1.04), st.floats(0.96, 1.04))

@@ -22,7 +22,7 @@ def test_interface_holds_every_promised_key(run: RunRecord) -> None:
     assert {"from", "to", "fp32_bytes", "wire_bytes", "ratio", "q"} <= content["hops"][0].keys()
     times = {"wait_s", "decode_s", "compute_s", "compute_real_s", "encode_s", "utilisation"}
     assert times | {"name", "start", "stop", "memory_bytes", "emulated"} <= content["satellites"][0].keys()
-    assert content["delay_s"].keys() == {"p50", "p95"}
+    assert content["delay_s"].keys() == {"p50", "p95", "uncertainty"}
     assert {"measured", "predicted_exact", "predicted_paper"} <= content["makespan_s"].keys()
     assert content["throughput"].keys() == {"tiles_per_s", "of_ideal"}
     assert {"isl", "s2g", "upload"} <= content["traffic_bytes"].keys()

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_nothing_is_planned_before_anything_is_known() -> None:
     assert planner.split(()) is None and "no satellite is alive" in planner.why_not
 
 
+def test_batches_that_would_be_too_long_on_a_real_link_are_refused_with_the_size_that_would_do() -> None:
+    bench = Bench()
+    bench.observed = Observed(replace(PRIOR, real_links=True))
+    bench.planner = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
+    bench.observed.on_stream(Stream(20, 0, 5e9))
+    bench.report(1.0, 1.0)
+    assert bench.planner.split(NAMES) is None
+    assert "a batch of 2 tiles takes 101 s from sensing to sat1" in bench.planner.why_not
+    assert bench.planner.why_not.endswith("nearest change: batch_tiles 1")
+    bench.observed.on_stream(Stream(20, 0, 100.0))
+    assert bench.planner.split(NAMES) is not None and bench.planner.why_not == ""
+
+
 def test_a_lasting_slow_down_is_a_reason_and_worth_a_move() -> None:
     bench = Bench()
     bench.report(1.0, 1.0)
@@ -67,6 +81,42 @@ def test_a_lasting_slow_down_is_a_reason_and_worth_a_move() -> None:
     assert stops(draft) == [("sat1", 5), ("sat2", 6)] and bench.planner.is_worth_it(draft, plan)
     assert bench.said[0].startswith("leave plan 1.1: a new split gains 278 s")
     assert bench.planner.reason(plan, NAMES) == ""
+
+
+def rate_of(observed: Observed) -> float:
+    facts = observed.facts(NAMES)
+    assert facts is not None
+    return facts.links.of("sat1", "sat2").rate_bps
+
+
+def test_what_was_measured_of_a_link_is_planned_with_where_it_contradicts_the_modem() -> None:
+    bench = Bench()
+    bench.report(1.0, 1.0)
+    observed = bench.observed
+    observed.on_link("sat1", "sat2", (8e6, 0.01), 1.0)
+    observed.on_link("sat1", "sat2", (7.5e6, 0.2), 2.0, measured=True)
+    assert rate_of(observed) == 8e6, "within the band it confirms the modem's word"
+    for now_s in range(3, 8):
+        observed.on_link("sat1", "sat2", (5e6, 0.2), float(now_s), measured=True)
+    assert rate_of(observed) == 5e6
+    facts = observed.facts(NAMES)
+    assert facts is not None and facts.links.of("sat1", "sat2").propagation_s == 0.01
+    observed.on_link("sat1", "sat2", (8e6, 0.01), 8.0)
+    assert rate_of(observed) == 5e6, "the same word again is no news"
+    for now_s in range(9, 14):
+        observed.on_link("sat1", "sat2", (1e6, 0.01), float(now_s))
+    assert rate_of(observed) == 1e6, "what was measured before the modem changed its rate says nothing any more"
+
+
+def test_without_a_modem_what_was_measured_takes_the_place_of_the_file() -> None:
+    bench = Bench()
+    bench.report(1.0, 1.0)
+    plan = bench.fly()
+    bench.observed.on_link("sat1", "sat2", (5.0, 0.2), 1.0, measured=True)
+    facts = bench.observed.facts(NAMES)
+    assert facts is not None and facts.links.of("sat1", "sat2").propagation_s == 0.2
+    assert rate_of(bench.observed) == 5.0
+    assert "link sat1 to sat2 carries 5 bit/s" in bench.planner.reason(plan, NAMES)
 
 
 def test_one_outlier_is_no_reason() -> None:

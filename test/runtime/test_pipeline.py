@@ -95,6 +95,30 @@ def test_a_failing_job_is_reported_and_stops_no_other(line: Line) -> None:
     assert line.failed == [(1, "1 is odd"), (3, "3 is odd")]
 
 
+def test_the_age_of_the_last_progress_is_told_while_work_waits(line: Line) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def stand_still(job: Job) -> None:
+        entered.set()
+        assert release.wait(PATIENCE_S)
+        if job.content == 1:
+            raise ValueError("one of two fails")
+
+    pipeline = line.start(stand_still)
+    assert pipeline.progress_age_s == 0.0, "nothing waits"
+    pipeline.offer(make_job(0))
+    pipeline.offer(make_job(1))
+    assert entered.wait(PATIENCE_S)
+    first = pipeline.progress_age_s
+    line.wait_for(lambda: True)
+    assert pipeline.progress_age_s > first > 0.0
+    release.set()
+    line.wait_for(lambda: len(line.out) + len(line.failed) == 2)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while pipeline.progress_age_s:
+        assert time.monotonic() < deadline_s, "what is over is taken to be under way"
+
+
 def test_a_failure_that_cannot_be_reported_does_not_end_the_worker(capsys: pytest.CaptureFixture[str]) -> None:
     done = threading.Event()
 

@@ -33,7 +33,7 @@ def make_planner(planner_id: str = "/planner", persisted: int = 0) -> PlannerPro
 
 
 def hear(planner: PlannerProtocol, *names: str, now_s: float = 0.0, boot_id: int = 1) -> list:
-    return [action for name in names for action in planner.on_heartbeat(name, boot_id, now_s)]
+    return [action for name in names for action in planner.on_hello(name, boot_id, now_s)]
 
 
 def keep_alive(planner: PlannerProtocol, names: tuple[str, ...], from_s: int, until_s: int) -> list:

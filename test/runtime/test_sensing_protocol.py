@@ -124,6 +124,14 @@ def test_a_drain_that_takes_too_long_is_withdrawn_and_the_old_plan_goes_on() -> 
         sensing.on_proposal(NEW, 14.0)
 
 
+def test_a_drain_is_waited_for_as_long_as_the_chain_may_take_to_empty() -> None:
+    sensing = needing_drain()
+    sensing.be_patient(20.0, 5.0)
+    # Begun at 1 s: 20 s for the first batch and 5 s for each of the window of two.
+    assert not of(Tell, sensing.on_tick(30.9)) and sensing.draining
+    assert of(Tell, sensing.on_tick(31.1)) and not sensing.draining
+
+
 def test_a_newer_proposal_ends_the_drain_for_an_older_one() -> None:
     sensing = needing_drain()
     stored(sensing, 0, 2.0)
@@ -137,7 +145,7 @@ def test_a_member_that_lives_again_must_be_ready_again() -> None:
     sensing = make_sensing()
     sensing.on_proposal(OLD, 0.0)
     sensing.on_report(report("sat1", OLD, boot_id=1), 0.0)
-    sensing.on_heartbeat("sat1", 2, 1.0)
+    sensing.on_hello("sat1", 2, 1.0)
     assert not of(Persist, sensing.on_report(report("sat2", OLD), 1.0))
     # A late report of its former life does not count either.
     assert sensing.on_report(report("sat1", OLD, boot_id=1), 1.0) == []
@@ -147,7 +155,7 @@ def test_a_member_that_lives_again_must_be_ready_again() -> None:
 def test_a_member_that_died_must_be_ready_again_and_holds_the_stream() -> None:
     sensing = flying()
     for second in range(8):
-        sensing.on_heartbeat("sat1", 1, float(second))
+        sensing.on_hello("sat1", 1, float(second))
         sensing.on_tick(float(second))
     assert sensing.obstacles == {"sat2": "dead"}
     assert feed(sensing, 1, 8.0) == []
@@ -155,10 +163,10 @@ def test_a_member_that_died_must_be_ready_again_and_holds_the_stream() -> None:
 
 
 def until_dead(sensing: SensingProtocol[str], silent: str) -> None:
-    """Everybody else sends heartbeats until this one is taken for dead."""
+    """Everybody else says hello until this one is taken for dead."""
     for second in range(8):
         for name in sorted({"sat1", "sat2", "sat3"} - {silent}):
-            sensing.on_heartbeat(name, 1, float(second))
+            sensing.on_hello(name, 1, float(second))
         sensing.on_tick(float(second))
 
 
@@ -183,14 +191,14 @@ def test_what_a_dead_downlink_had_not_stored_is_taken_for_lost() -> None:
 def test_a_member_that_restarts_has_lost_what_was_under_way_to_it() -> None:
     sensing = flying()
     feed(sensing, 1)
-    sensing.on_heartbeat("sat1", 1, 0.0)
-    sensing.on_heartbeat("sat1", 2, 0.5)
+    sensing.on_hello("sat1", 1, 0.0)
+    sensing.on_hello("sat1", 2, 0.5)
     assert sensing.custody.causes["way_lost"] == 1
 
 
 def test_the_death_of_a_satellite_that_the_plan_does_not_name_changes_nothing() -> None:
     sensing = flying()
-    sensing.on_heartbeat("sat3", 1, 0.0)
+    sensing.on_hello("sat3", 1, 0.0)
     feed(sensing, 1)
     until_dead(sensing, "sat3")
     assert not sensing.custody.causes["way_lost"]
@@ -204,7 +212,7 @@ def test_what_a_dead_store_holds_is_sent_again() -> None:
     sensing.on_tick(0.0)
     for second in range(1, 8):
         for name in ("sat1", "sat2"):
-            sensing.on_heartbeat(name, 1, float(second))
+            sensing.on_hello(name, 1, float(second))
         sensing.on_tick(float(second))
     assert sensing.custody.causes["store_lost"] == 1
     assert [words for _, words in sensing.ledger()[1]] == ["in window"]

@@ -14,7 +14,9 @@ import pytest
 from satllm_ros.runtime import shared_memory
 from satllm_ros.runtime.shared_memory import COMMON_PORTS, FIRST_PORT, PORTS_OF_A_DOMAIN, remove_orphans
 
-SEGMENT, OTHER = "fastdds_0123456789abcdef", "fastdds_fedcba9876543210"
+# As version 3 of Fast DDS calls them, and version 2, of Jazzy and before.
+SEGMENT, OLD_SEGMENT, OTHER = "fastdds_0123456789abcdef", "fastrtps_0123456789abcdef", "fastdds_fedcba9876543210"
+OF_FAST_DDS = pytest.mark.parametrize("made_by", ["fastdds", "fastrtps"])
 DOMAIN = 7
 PORT = FIRST_PORT + PORTS_OF_A_DOMAIN * DOMAIN + 11
 OWNER = """
@@ -57,11 +59,11 @@ def segment(folder: Path, name: str = SEGMENT) -> Path:
     return lock
 
 
-def port(folder: Path, number: int = PORT, lock: str = "_el") -> Path:
+def port(folder: Path, number: int = PORT, lock: str = "_el", made_by: str = "fastdds") -> Path:
     """A port, its mutex and its lock file; gives the latter."""
-    (folder / f"fastdds_port{number}").write_bytes(b"data")
-    (folder / f"sem.fastdds_port{number}_mutex").touch()
-    made = folder / f"fastdds_port{number}{lock}"
+    (folder / f"{made_by}_port{number}").write_bytes(b"data")
+    (folder / f"sem.{made_by}_port{number}_mutex").touch()
+    made = folder / f"{made_by}_port{number}{lock}"
     made.touch()
     return made
 
@@ -70,11 +72,12 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_segment_lives_as_long_as_its_owner(tmp_path: Path, owners: list[Owner]) -> None:
-    owners += [Owner(segment(tmp_path)), Owner(segment(tmp_path, OTHER))]
+@pytest.mark.parametrize("name", [SEGMENT, OLD_SEGMENT])
+def test_a_segment_lives_as_long_as_its_owner(tmp_path: Path, owners: list[Owner], name: str) -> None:
+    owners += [Owner(segment(tmp_path, name)), Owner(segment(tmp_path, OTHER))]
     assert remove_orphans(DOMAIN, tmp_path, least_age_s=0.0) == []
     owners[0].kill()
-    assert sorted(remove_orphans(DOMAIN, tmp_path)) == [SEGMENT, f"{SEGMENT}_el"]
+    assert sorted(remove_orphans(DOMAIN, tmp_path)) == [name, f"{name}_el"]
     assert left(tmp_path) == [OTHER, f"{OTHER}_el"]
 
 
@@ -93,16 +96,18 @@ def test_a_port_lives_as_long_as_its_listener(tmp_path: Path, owners: list[Owner
     assert left(tmp_path) == []
 
 
-def test_a_port_that_somebody_writes_to_is_left_alone(tmp_path: Path) -> None:
-    port(tmp_path)
-    with (tmp_path / f"fastdds_port{PORT}").open("r+b"):
+@OF_FAST_DDS
+def test_a_port_that_somebody_writes_to_is_left_alone(tmp_path: Path, made_by: str) -> None:
+    port(tmp_path, made_by=made_by)
+    with (tmp_path / f"{made_by}_port{PORT}").open("r+b"):
         assert remove_orphans(DOMAIN, tmp_path, least_age_s=0.0) == []
     assert len(remove_orphans(DOMAIN, tmp_path, least_age_s=0.0)) == 3
 
 
-def test_a_port_that_somebody_has_mapped_is_left_alone(tmp_path: Path) -> None:
-    port(tmp_path)
-    with (tmp_path / f"fastdds_port{PORT}").open("r+b") as file:
+@OF_FAST_DDS
+def test_a_port_that_somebody_has_mapped_is_left_alone(tmp_path: Path, made_by: str) -> None:
+    port(tmp_path, made_by=made_by)
+    with (tmp_path / f"{made_by}_port{PORT}").open("r+b") as file:
         view = mmap.mmap(file.fileno(), 0)
     assert remove_orphans(DOMAIN, tmp_path, least_age_s=0.0) == []
     view.close()

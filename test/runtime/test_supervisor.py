@@ -2,14 +2,16 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from satllm_ros.graph import ProcessSpec
 from satllm_ros.runtime import child, supervisor
+from satllm_ros.runtime.middleware_profile import QOS_FROM_XML_VARIABLE, Route
 from satllm_ros.runtime.parent import PARENT_VARIABLE, PLAN, READY, WORDS_VARIABLE
-from satllm_ros.runtime.transports import PROFILE_VARIABLE, SEGMENT_BYTES
+from satllm_ros.runtime.transports import PROFILE_VARIABLE, SEGMENT_BYTES, TRANSPORTS_VARIABLE
 from satllm_ros.runtime.waiting import Reminder
 
 pytestmark = pytest.mark.skipif(not Path("/bin/sh").exists(), reason="needs a shell")
@@ -361,6 +363,7 @@ def test_warnings_are_echoed_and_repeated_ones_counted(graph: Graph, capfd: pyte
 
 
 def test_a_dead_planner_without_a_plan_ends_the_graph(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("sensing", FOREVER)
     graph.add("ground", FOREVER, required=True)
     reason = "echo 'Traceback'; echo 'RCLError: no folder for logs'"
     graph.add(
@@ -387,7 +390,23 @@ def test_a_dead_planner_with_a_plan_is_not_missed(graph: Graph, capfd: pytest.Ca
     assert f"planner died (signal SIGKILL): {PLANNERS_WITHOUT}" in capfd.readouterr().err
 
 
+def test_a_dead_planner_is_not_missed_where_sensing_is_elsewhere(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.add("planner", "kill -9 $$", without=PLANNERS_WITHOUT, needs_plan=True)
+    graph.add("ground", graph.wait_for_end("planner"), required=True)
+    assert graph.run() == 0
+    assert f"planner died (signal SIGKILL): {PLANNERS_WITHOUT}" in capfd.readouterr().err
+
+
+def test_a_host_whose_only_process_died_has_nothing_to_watch(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("planner", "kill -9 $$", without=PLANNERS_WITHOUT, needs_plan=True)
+    assert graph.run() == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "satllm: no process is left"
+
+
 def test_a_planner_that_comes_back_is_waited_for(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("sensing", FOREVER)
     graph.add(
         "planner",
         f"{graph.count_lives('planner')}; [ $life = 1 ] && kill -9 $$; {FOREVER}",
@@ -443,3 +462,29 @@ def test_processes_log_into_the_run_and_share_one_choice_of_transports(
         logs, path = (graph.notes / "variables").read_text().split()
         assert logs == str(graph.run_directory / "logs" / "ros")
         assert Path(path).name == profile
+
+
+def test_processes_on_real_links_have_a_profile_each(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    monkeypatch.setenv(TRANSPORTS_VARIABLE, "UDPv4")
+    variables = f"echo ${PROFILE_VARIABLE} ${QOS_FROM_XML_VARIABLE} > {graph.notes}"
+    graph.add("worker", f"{variables}/worker.out; {FOREVER}")
+    graph.add("ground", f"{graph.wait_for('worker.out')}; {variables}/ground.out", required=True)
+    routes = {"worker": (Route("ground", ("ground/inbox/predictions",), 2e6),), "ground": ()}
+    graph.specs = [replace(spec, routes=routes[spec.name]) for spec in graph.specs]
+    assert graph.run("fleet") == 0
+    for name in routes:
+        path, switch = (graph.notes / f"{name}.out").read_text().split()
+        assert switch == "1" and Path(path) == graph.run_directory / "middleware" / f"{name}.xml"
+        assert ("/fleet/ground/inbox/predictions" in Path(path).read_text()) == (name == "worker")
+
+
+def test_a_profile_of_the_users_own_on_real_links_is_told(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(PROFILE_VARIABLE, "mine.xml")
+    graph.add("ground", f"echo ${PROFILE_VARIABLE} > {graph.notes}/profile", required=True)
+    graph.specs = [replace(graph.specs[0], routes=(Route("sat1", ("sat1/inbox/images",), 2e6),))]
+    assert graph.run() == 0
+    assert (graph.notes / "profile").read_text() == "mine.xml\n"
+    assert "unless that profile limits batches below the links' rates" in capfd.readouterr().err

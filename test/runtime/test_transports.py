@@ -29,6 +29,28 @@ def test_the_users_choice_stays(variable: str, monkeypatch: pytest.MonkeyPatch) 
     assert chosen({variable: ""}, 0, 1, monkeypatch) == {}
 
 
+@pytest.mark.parametrize(
+    ("distribution", "rclpy_version", "name"),
+    [
+        ("jazzy", "", "FASTRTPS"),
+        ("humble", "9.1.2", "FASTRTPS"),
+        ("kilted", "7.1.2", "FASTDDS"),
+        ("", "7.1.2", "FASTRTPS"),
+        ("", "9.1.2", "FASTDDS"),
+        ("", "", "FASTDDS"),
+        ("", "unknown", "FASTDDS"),
+    ],
+)
+def test_the_profile_is_named_to_the_version_of_fast_dds_that_is_there(
+    distribution: str, rclpy_version: str, name: str
+) -> None:
+    read, other = t.profile_variables(distribution, rclpy_version)
+    assert read == f"{name}_DEFAULT_PROFILES_FILE" and {read, other} == {
+        "FASTDDS_DEFAULT_PROFILES_FILE",
+        "FASTRTPS_DEFAULT_PROFILES_FILE",
+    }
+
+
 def test_no_room_where_nothing_is_or_nothing_may_be_written(tmp_path: Path) -> None:
     assert t.free_bytes(tmp_path) > 0
     assert t.free_bytes(tmp_path / "absent") == 0

@@ -42,6 +42,9 @@ CAUGHT_BY = {
     "tireless hop": 40,
     "forgetful hop": 2,
     "hoarding hop": 79,
+    "one-eared contact": 4,
+    "faithful contact": 173,
+    "lost name": 111,
 }
 BY_NAME = {mutation.name: mutation for mutation in MUTATIONS}
 

@@ -6,7 +6,7 @@ from satllm_ros.runtime.delivery import Origin
 from satllm_ros.runtime.identity import Epoch, TileKey
 from satllm_ros.simulation.images import STAMPS
 from satllm_ros.simulation.messages import Result, Step, Tile
-from satllm_ros.simulation.oracle import Oracle, Violation
+from satllm_ros.simulation.oracle import ONE_WAY_S, Oracle, Violation
 from satllm_ros.simulation.process import CLASSES, MODEL_ID, RUN_ID
 from satllm_ros.simulation.run import Totals, simulate
 from satllm_ros.simulation.scenario import BLOCKS, SEQUELS, Splitter, make_scenario
@@ -44,7 +44,12 @@ def test_a_seed_is_a_run_and_telling_it_changes_nothing() -> None:
 def test_scenarios_differ_and_cover_the_ground() -> None:
     scenarios = [make_scenario(seed) for seed in range(400)]
     kinds = {fault.kind for scenario in scenarios for fault in scenario.faults}
-    assert kinds == {"replan", "kill", "kill amid", "kill and wipe", "stop", "outage", "folder"}
+    assert kinds == {
+        *("replan", "kill", "kill amid", "kill and wipe", "stop", "folder"),
+        *("outage", "contact", "lease", "one way"),
+    }
+    one_way = {fault.names for scenario in scenarios for fault in scenario.faults if fault.kind == "one way"}
+    assert {("sat1", "ground"), ("ground", "sat1"), ("sensing", "sat1"), ("sat1", "sensing")} <= one_way
     assert {len(scenario.satellites) for scenario in scenarios} == {2, 3, 4}
     assert any(len(scenario.planners) == 2 for scenario in scenarios)
     assert any(scenario.graves for scenario in scenarios)
@@ -82,6 +87,13 @@ def test_the_oracle_knows_a_wrong_sub_model(steps: tuple[str, ...]) -> None:
     done = tuple(Step(name, Epoch(1, 1), "hash", int(a), int(b)) for name, a, b in map(str.split, steps))
     with pytest.raises(Violation, match="wrong sub-model"):
         Oracle(window_batches=1).check_steps(done)
+
+
+def test_the_oracle_knows_predictions_that_are_sent_into_a_link_that_is_not_there() -> None:
+    oracle = Oracle(window_batches=1)
+    oracle.sent_into("sat1", ONE_WAY_S)
+    with pytest.raises(Violation, match="sat1 sends predictions into a link that has not worked both ways for 13 s"):
+        oracle.sent_into("sat1", ONE_WAY_S + 1.0)
 
 
 TILE = Tile(TileKey("source", 1, 0), "image 1")

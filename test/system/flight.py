@@ -20,7 +20,7 @@ from tiny_material import Material
 FLIGHT_TIMEOUT_S = 150.0
 _MARK = "SATLLM_TEST_FLIGHT"
 _SHARED_MEMORY = Path("/dev/shm")
-_FILE = re.compile(r"(?:sem\.)?(fastdds_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?")
+_FILE = re.compile(r"(?:sem\.)?(fast(?:dds|rtps)_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?")
 # Ports of a domain by the RTPS standard.
 _FIRST_PORT, _PORTS_OF_A_DOMAIN = 7400, 250
 # Files of another graph that ends at this moment may be in nobody's hands for an instant.
@@ -234,7 +234,8 @@ def _segments_in_use() -> set[str]:
             if process.name == str(os.getpid()) or os.readlink(process / "ns" / "mnt") != our_files:
                 continue
             open_files = " ".join(os.readlink(link) for link in (process / "fd").iterdir())
-            used |= set(re.findall(r"fastdds_(?:port\d+|[0-9a-f]+)", open_files + (process / "maps").read_text()))
+            mapped = (process / "maps").read_text()
+            used |= set(re.findall(r"fast(?:dds|rtps)_(?:port\d+|[0-9a-f]+)", open_files + mapped))
         except OSError:
             continue
     return used

@@ -130,6 +130,21 @@ def test_an_outage_loses_what_is_on_the_wire(link: Link) -> None:
     assert [t.batch.sequence for t in link.transfers] == [2]
 
 
+def test_a_single_link_has_rates_of_its_own_in_one_direction(link: Link) -> None:
+    link.set("link_pairs", ["sat1-ground=1e6,0.5"])
+
+    def rates(sender: str) -> tuple[float, float] | None:
+        state = link.state(sender, graph.GROUND)
+        return None if state is None else (state.rate_bps, state.propagation_s)
+
+    link.observer.until(lambda: rates("sat1") == (1e6, 0.5) and rates("sat2") == (5e8, 0.0), "one link's own rates")
+    link.set("s2g_rate_bps", 3e8)
+    link.observer.until(lambda: rates("sat2") == (3e8, 0.0), "the others' rates")
+    assert rates("sat1") == (1e6, 0.5)
+    link.set("link_pairs", [""])
+    link.observer.until(lambda: rates("sat1") == (3e8, 0.0), "the kind's rates again")
+
+
 def test_loss_and_copies_are_set_in_flight_and_counted(link: Link) -> None:
     link.set("loss", 1.0)
     link.send_down(1, 2)
@@ -151,6 +166,8 @@ def test_loss_and_copies_are_set_in_flight_and_counted(link: Link) -> None:
         ("down", ["sat1-sat9"], "ground, sat1, sat2, sensing"),
         ("down", ["sat1"], "'sat1'"),
         ("down", ["sat1-sat1"], "joined by -"),
+        ("link_pairs", ["sat1-sat9=1,0"], "'sat1-sat9' is no directed link"),
+        ("link_pairs", ["sat1-sat2=0,0"], "1 to 1e+15 bit/s"),
         ("loss", 1.5, "loss"),
         ("seed", 5, "read-only"),
     ],

@@ -27,7 +27,7 @@ BATCH_TILES = 2
 MEMORY_BYTES = 8_000_000
 RATE_BPS = 40.0e6
 PROPAGATION_S = 0.002
-# Eight periods of half a second without a heartbeat, counted from the end of the one in which the last came; and the
+# Eight periods of half a second without a hello, counted from the end of the one in which the last came; and the
 # planner, which looks every quarter of a second.
 DETECTION_S = 8 * 0.5 + 0.5 + 0.25
 PATIENCE_S = 600.0

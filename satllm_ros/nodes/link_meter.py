@@ -1,0 +1,67 @@
+"""Measures what the links of one sender carry, and says so on `link_state`, as measured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from satllm_ros import interfaces as graph
+from satllm_ros import msg as m
+from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.base import FlightNode
+from satllm_ros.runtime.goodput import Goodput, GoodputMeter
+from satllm_ros.runtime.identity import BatchId
+
+TELL_PERIOD_S = 1.0
+
+
+class LinkMeter:
+    """One meter a destination; made when its node is activated. `handed` may be called from any thread.
+
+    `on_received` is called with receiver and batch whenever word of a reception comes.
+    """
+
+    def __init__(
+        self, node: FlightNode, sender: str, receivers: Iterable[str], on_received: Callable[[str, BatchId], None]
+    ) -> None:
+        self._node, self._sender, self._on_received = node, sender, on_received
+        self._lock = threading.Lock()
+        self._meters = {receiver: GoodputMeter() for receiver in receivers}
+        self._told_s = dict.fromkeys(self._meters, float("-inf"))
+        self._states = node.publish_on(graph.LINK_STATE)
+        node.listen_to(graph.LINK_RECEIPT, self._on_receipt)
+
+    def handed(self, destination: str, batch: BatchId, wire_bytes: int) -> None:
+        """A message goes to the middleware now."""
+        with self._lock:
+            self._meters[destination].on_handed(batch, wire_bytes, time.monotonic())
+
+    def _on_receipt(self, message: m.LinkReceipt) -> None:
+        now_s = time.monotonic()
+        meter = self._meters.get(message.receiver)
+        if message.sender != self._sender or meter is None:
+            return
+        batch = convert.batch_from(message.batch)
+        with self._lock:
+            # Of what another node of this process sent, or nobody, it knows nothing.
+            if not meter.on_receipt(batch, now_s):
+                return
+        self._on_received(message.receiver, batch)
+        with self._lock:
+            if now_s - self._told_s[message.receiver] < TELL_PERIOD_S or (measured := meter.estimate) is None:
+                return
+        self._told_s[message.receiver] = now_s
+        self._tell(message.receiver, measured)
+
+    def _tell(self, receiver: str, measured: Goodput) -> None:
+        state = m.LinkState(
+            sender=self._sender,
+            receiver=receiver,
+            source=m.LinkState.SOURCE_MEASURED,
+            up=True,
+            rate_bps=measured.rate_bps,
+            propagation_s=measured.round_trip_s / 2,
+        )
+        state.header.stamp = self._node.get_clock().now().to_msg()
+        self._states.publish(state)
