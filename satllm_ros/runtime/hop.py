@@ -161,7 +161,7 @@ class HopSender(Generic[Message]):
         return resends
 
     def forget(self, receiver: str) -> None:
-        """The receiver is dead or began anew: what it had not received, custody sends again."""
+        """The receiver is dead, began anew or is out of contact: custody sends again what it had not received."""
         for copy in [copy for copy in self._copies.values() if copy.receiver == receiver]:
             self._release(copy)
         self._links.pop(receiver, None)

@@ -41,6 +41,11 @@ class Hops:
         if self.sender is not None:
             self.sender.settle(receiver, batch)
 
+    def forget(self, receiver: str) -> None:
+        """Nothing may be sent there now."""
+        if self.sender is not None:
+            self.sender.forget(receiver)
+
     def take_on(self, batch: BatchId) -> None:
         """What has arrived is taken on: should it come again, it is a duplicate."""
         if self._limits is not None:

@@ -109,6 +109,9 @@ class Satellite(Process):
 
     def contact(self, host: Host) -> None:
         """Look whether the ground is in contact."""
+        if not host.in_contact(self.name):
+            # The store sends it again in the next contact.
+            self.hops.forget(GROUND)
         self._keep(host, self.store.on_contact(host.in_contact(self.name), host.now_s))
 
     def tick(self, host: Host) -> None:

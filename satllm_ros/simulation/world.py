@@ -58,7 +58,7 @@ class _Life:
     stopped: bool = False
     number: int = 0
     born_s: float = 0.0
-    # When it was last stopped, started or told to go on.
+    # When it was last started or told to go on.
     disturbed_s: float = 0.0
     # Effects left until it is killed in the midst of them.
     fuse: int | None = None
