@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import yaml
 
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
-from satllm_ros.interfaces import GROUND, SENSING
 from satllm_ros.report.sample import DEFAULT
 from satllm_ros.runtime.link_controllers import written_controllers
 from satllm_ros.runtime.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from, written
@@ -329,7 +327,7 @@ def processes(
 
 def _over_real_links(spec: ProcessSpec, constellation: Constellation) -> ProcessSpec:
     """A process with the links that it sends on, each node with those of its batches; nobody serves types."""
-    routes = routes_of(spec.name, constellation.names, partial(_rate_bps, constellation))
+    routes = routes_of(spec.name, constellation.names, lambda *pair: link_rates(constellation, *pair).rate_bps)
     parameters = {node: {**given, "start_type_description_service": False} for node, given in spec.parameters.items()}
     for node, kind in _SENDING_NODES.items():
         name = f"{spec.namespace}/{node}".strip("/")
@@ -338,11 +336,6 @@ def _over_real_links(spec: ProcessSpec, constellation: Constellation) -> Process
             if name in parameters:
                 parameters[name]["link_controllers"] = written_controllers(rates)
     return replace(spec, parameters=parameters, routes=tuple(routes))
-
-
-def _rate_bps(constellation: Constellation, sender: str, receiver: str) -> float:
-    kind = "upload" if sender == SENSING else "s2g" if receiver == GROUND else "isl"
-    return float(constellation.links[kind].rate_bps)
 
 
 def _under_simulated_time(spec: ProcessSpec) -> ProcessSpec:

@@ -129,13 +129,13 @@ def test_an_accuracy_floor_no_setting_reaches(good: Constellation, spec: ModelSp
 
 
 def test_batches_too_long_for_a_real_link(good: Constellation, spec: ModelSpec) -> None:
-    slow = {kind: LinkConfig(50.0 if kind == "isl" else 1e6, 0.0) for kind in good.links}
+    slow = {kind: LinkRates(50.0 if kind == "isl" else 1e6, 0.0) for kind in good.links}
     parted = replace(good, satellites=satellites(2, sum(spec.layer_bytes) - 1), links=slow)
     preflight.check(parted)
     sentence = refusal(replace(parted, emulate_links=False), preflight.NoPlanError)
     assert sentence.startswith("a batch of 4 tiles takes ") and "from sat1 to sat2" in sentence
     # Of raw images the size is known before any is read.
-    upload = replace(good, links=good.links | {"upload": LinkConfig(100.0, 0.0)}, emulate_links=False)
+    upload = replace(good, links=good.links | {"upload": LinkRates(100.0, 0.0)}, emulate_links=False)
     preflight.check(upload)
     assert "from sensing to sat1" in refusal(replace(upload, upload_encoding="rgb8"), preflight.NoPlanError)
 

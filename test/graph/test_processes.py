@@ -175,3 +175,17 @@ def test_processes_on_real_links_know_the_rates_their_controllers_are_made_for(
         "planner": 0,
         "ground": 0,
     }
+
+
+def test_a_link_with_a_rate_of_its_own_has_a_controller_of_its_own(shipped: dict[str, Any], load: Any) -> None:
+    pairs = {
+        "sat1-sat2": {"rate_bps": 1e6, "propagation_s": 0.0},
+        "sat2-ground": {"rate_bps": 3e5, "propagation_s": 0.0},
+    }
+    links = shipped["links"] | {"pairs": pairs}
+    real = changed(changed(shipped, "links", value=links), "emulate", value={"compute": False, "links": False})
+    specs = {spec.name: spec for spec in processes(load(real), RUN, exit_when_done=False)}
+    isl = float(shipped["links"]["isl"]["rate_bps"])
+    rates = {name: {r.receiver: r.rate_bps for r in specs[name].routes or ()} for name in ("sat1", "sat2")}
+    assert (rates["sat1"]["sat2"], rates["sat2"]["sat1"], rates["sat2"]["ground"]) == (1e6, isl, 3e5)
+    assert "sat2=1000000.0" in by_node([specs["sat1"]])["sat1/compression"]["link_controllers"]
