@@ -25,6 +25,8 @@ SLACK = 0.25
 SLACK_OF_TIME = 0.01
 # And if they do not agree on the rate to this, there is no telling.
 AGREEMENT = 0.1
+# Messages that cross in less than ten times what their receipts jitter by say nothing of the link.
+NOISE = 0.1
 # How much slower than its fit the quickest message may have been.
 TOLERANCE = 0.05
 
@@ -124,6 +126,8 @@ class GoodputMeter:
         alike = np.flatnonzero(cost_s <= allowed_s)
         slow, fast = float(s_per_bit[alike].max()), float(s_per_bit[alike].min())
         if not 0.0 < slow <= fast * (1 + AGREEMENT):
+            return None
+        if cost_s[best] > NOISE * s_per_bit[best] * float(np.mean(size_bit)):
             return None
         if self._quickest is not None:
             bits, least_s = self._quickest

@@ -95,6 +95,12 @@ def test_messages_of_one_size_on_an_idle_link_tell_nothing() -> None:
     assert line.measured() is None
 
 
+def test_messages_that_cross_faster_than_receipts_jitter_tell_nothing() -> None:
+    line = Line(8e6, 0.02, inside=2, jitter_s=0.5)
+    line.send([SIZE // 10] * 60)
+    assert line.measured() is None
+
+
 def test_late_receipts_change_nothing() -> None:
     line = Line(8e6, 0.02, inside=2)
     line.send([SIZE] * 20)
