@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos soak bench fuzz big jazzy lint clean distclean
+.PHONY: help setup demo test chaos hosts soak bench fuzz big jazzy lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -25,6 +25,9 @@ test: setup ## lint and all tests, the flights over DDS included
 
 chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
 	@tools/chaos.sh run $(ARGS)
+
+hosts: setup ## fly between network namespaces, a host each: slow, lossy and cut links; table in docs/reliability.md (about 50 min)
+	@tools/hosts.sh $(ARGS)
 
 soak: setup ## 100,000 batches without a fault: what grows? table in docs/reliability.md
 	@tools/chaos.sh soak $(ARGS)

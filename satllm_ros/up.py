@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from satllm_ros.report.sample import DEFAULT, parse_reference
 
 if TYPE_CHECKING:
-    from satllm_ros.graph import Constellation
+    from satllm_ros.graph import Constellation, ProcessSpec
 
 DEFAULT_CONFIG = "constellation.yaml"
 EXIT_INFEASIBLE = 3
@@ -25,7 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description=(
             "Start every process of a constellation, stream a bag, a folder or a camera topic through it, and end "
             "with a report. Without arguments: the shipped bag through the shipped constellation. Exit code 0 only if "
-            "every tile came down exactly once, 1 if not, 2 on bad input, 3 if no plan is possible."
+            "every tile came down exactly once, 1 if not, 2 on bad input, 3 if no plan is possible. With --only, just "
+            "the processes that this host runs, beside others of the same file on hosts of their own."
         ),
     )
     parser.add_argument(
@@ -42,6 +44,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="image topic inside the bag, if it has several, or the camera's topic, raw or compressed",
     )
     parser.add_argument("--recursive", action="store_true", help="read the folders in the folder of --images too")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="start just these processes of the file, on a host of their own: sensing, planner, ground, or satellites",
+    )
     parser.add_argument("--namespace", default="", metavar="NS", help="namespace the whole graph lives in")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument(
@@ -71,7 +81,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from satllm_ros import preflight
     from satllm_ros.checks.gate import check_run_folder
-    from satllm_ros.graph import SourceConfig, load_constellation, processes
+    from satllm_ros.graph import SourceConfig, load_constellation
     from satllm_ros.runtime.run_directory import open_run_directory
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
@@ -95,19 +105,19 @@ def _run(args: argparse.Namespace) -> int:
     elif args.camera:
         source = SourceConfig("topic", image_topic=args.image_topic)
     constellation = load_constellation(args.config or share_directory() / "config" / DEFAULT_CONFIG, source=source)
+    here = {spec.name for spec in _chosen(constellation, Path(), args.only)}
     try:
-        preflight.check(constellation)
+        preflight.check(constellation, source_is_here="sensing" in here, planner_is_here="planner" in here)
     except preflight.NoPlanError as error:
         print(f"satllm: no plan: {error}", file=sys.stderr)
         return EXIT_INFEASIBLE
-    notes = [*_check_computer(constellation), *check_run_folder(args.run_directory, args.runs)]
-    run_directory, opened = open_run_directory(constellation, args.run_directory, args.runs)
-    endless = constellation.source.kind == "topic"
-    specs = processes(
-        constellation, run_directory, exit_when_done=not endless, use_sim_time=args.use_sim_time, reference=reference
+    notes = [*_check_computer(constellation, here), *check_run_folder(args.run_directory, args.runs)]
+    run_directory, opened = open_run_directory(
+        constellation, args.run_directory, args.runs, source_is_here="sensing" in here
     )
+    specs = _chosen(constellation, run_directory, args.only, use_sim_time=args.use_sim_time, reference=reference)
     print(
-        f"satllm: {len(specs)} processes, {len(constellation.satellites)} satellites; logs in {run_directory / 'logs'}",
+        f"satllm: {_count(specs, constellation, args.only)}; logs in {run_directory / 'logs'}",
         flush=True,
     )
     for note in (*notes, *opened.notes):
@@ -115,17 +125,55 @@ def _run(args: argparse.Namespace) -> int:
     return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn)
 
 
-def _check_computer(constellation: Constellation) -> list[str]:
-    """Warnings about this computer, for all processes of the constellation on it; raises what cannot fly."""
+def _chosen(
+    constellation: Constellation,
+    run_directory: Path,
+    only: Sequence[str],
+    *,
+    use_sim_time: bool = False,
+    reference: int = DEFAULT,
+) -> list[ProcessSpec]:
+    """The processes of the constellation that this host runs: all, or those called by name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of such a name, or the constellation's links are emulated, which takes one host for all.
+    """
+    from satllm_ros.graph import processes
+
+    endless = constellation.source.kind == "topic"
+    specs = processes(
+        constellation, run_directory, exit_when_done=not endless, use_sim_time=use_sim_time, reference=reference
+    )
+    if not only:
+        return specs
+    if constellation.emulate_links:
+        raise ValueError(
+            "emulate.links is true, but hosts of their own, as --only starts them, have real links: make it false"
+        )
+    names = [spec.name for spec in specs]
+    if unknown := [name for name in only if name not in names]:
+        raise ValueError(f"--only {unknown[0]} names no process of the constellation; it has {', '.join(names)}")
+    return [spec for spec in specs if spec.name in only]
+
+
+def _count(specs: Sequence[ProcessSpec], constellation: Constellation, only: Sequence[str]) -> str:
+    if only:
+        return f"{', '.join(spec.name for spec in specs)} of {len(constellation.satellites)} satellites' constellation"
+    return f"{len(specs)} processes, {len(constellation.satellites)} satellites"
+
+
+def _check_computer(constellation: Constellation, here: Collection[str]) -> list[str]:
+    """Warnings about this computer, for the processes that it runs; raises what cannot fly."""
     from satllm_ros.checks.check import Surroundings
     from satllm_ros.checks.gate import check_computer
-    from satllm_ros.graph import processes
     from satllm_ros.runtime.child import child_environment
 
     return check_computer(
         Surroundings(
             child_environment(),
-            processes=len(processes(constellation, Path(), exit_when_done=True)),
-            runs_model=any(not satellite.external for satellite in constellation.satellites),
+            processes=len(here),
+            runs_model=any(not satellite.external for satellite in constellation.satellites if satellite.name in here),
         )
     )

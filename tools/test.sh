@@ -10,4 +10,5 @@ fi
 mkdir -p "$root/build"
 cd "$root/build"
 # Two workers, each file to one of them: the tests of a file share a flight, and what one has done to it.
-exec "$venv/bin/python" -m pytest "$root/test" -q -n 2 --dist loadfile "$@"
+# `-rs`: how many were left out, and why.
+exec "$venv/bin/python" -m pytest "$root/test" -q -rs -n 2 --dist loadfile "$@"

@@ -72,6 +72,8 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
 
 def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[int], respawn: bool) -> int:
     satellites = [child for child in children if child.spec.executable == "satellite"]
+    # Where sensing is on another host, nobody here can know that no plan is active.
+    is_told_of_plans = any(child.spec.executable == "sensing" for child in children)
     unready = Reminder()
     while not stop.wait(POLL_PERIOD_S):
         for child in children:
@@ -83,11 +85,15 @@ def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[i
                 continue
             if child.spec.required and code >= 0:
                 return code
-            if not _goes_on_after(child, code, respawn, any(c.has_committed() for c in children)):
+            has_plan = not is_told_of_plans or any(c.has_committed() for c in children)
+            if not _goes_on_after(child, code, respawn, has_plan):
                 return EXIT_BAD_INPUT if _is_bad_input(child, code) else 1
             _free_shared_memory()
         if satellites and all(child.gone for child in satellites):
             _say("no satellite is left")
+            return 1
+        if all(child.gone for child in children):
+            _say("no process is left")
             return 1
         _tell_unready(children, unready)
     return 128 + signals[0]

@@ -361,6 +361,7 @@ def test_warnings_are_echoed_and_repeated_ones_counted(graph: Graph, capfd: pyte
 
 
 def test_a_dead_planner_without_a_plan_ends_the_graph(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("sensing", FOREVER)
     graph.add("ground", FOREVER, required=True)
     reason = "echo 'Traceback'; echo 'RCLError: no folder for logs'"
     graph.add(
@@ -387,7 +388,23 @@ def test_a_dead_planner_with_a_plan_is_not_missed(graph: Graph, capfd: pytest.Ca
     assert f"planner died (signal SIGKILL): {PLANNERS_WITHOUT}" in capfd.readouterr().err
 
 
+def test_a_dead_planner_is_not_missed_where_sensing_is_elsewhere(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.add("planner", "kill -9 $$", without=PLANNERS_WITHOUT, needs_plan=True)
+    graph.add("ground", graph.wait_for_end("planner"), required=True)
+    assert graph.run() == 0
+    assert f"planner died (signal SIGKILL): {PLANNERS_WITHOUT}" in capfd.readouterr().err
+
+
+def test_a_host_whose_only_process_died_has_nothing_to_watch(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("planner", "kill -9 $$", without=PLANNERS_WITHOUT, needs_plan=True)
+    assert graph.run() == 1
+    assert capfd.readouterr().err.splitlines()[-1] == "satllm: no process is left"
+
+
 def test_a_planner_that_comes_back_is_waited_for(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    graph.add("sensing", FOREVER)
     graph.add(
         "planner",
         f"{graph.count_lives('planner')}; [ $life = 1 ] && kill -9 $$; {FOREVER}",

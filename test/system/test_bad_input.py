@@ -49,6 +49,16 @@ def test_folder_without_images(refused: Refused, tmp_path: Path) -> None:
     assert code == 2 and "holds no image" in line and str(tmp_path / "empty") in line
 
 
+def test_a_process_that_is_not_in_the_file(refused: Refused) -> None:
+    code, line = refused("--only", "sat1", "sat7", emulate=False)
+    assert code == 2 and "--only sat7" in line and "it has sat1, sat2, planner, ground, sensing" in line
+
+
+def test_single_processes_with_emulated_links(refused: Refused) -> None:
+    code, line = refused("--only", "sat1")
+    assert code == 2 and "emulate.links is true" in line and "make it false" in line
+
+
 def test_folder_that_is_no_bag(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     code, line = refused("--bag", tmp_path / "photos")

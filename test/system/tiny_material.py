@@ -9,7 +9,7 @@ from PIL import Image
 
 from satllm_ros.data.bag_writer import LabelledFrame, write_bag
 
-SIDE = 32
+SIDE, PATCH = 32, 8
 BLOCKS = 4
 CLASSES = ("crop", "forest", "river", "road", "sea")
 ARGUMENTS = {
@@ -17,7 +17,7 @@ ARGUMENTS = {
     "embed_dim": 48,
     "num_heads": 3,
     "img_size": SIDE,
-    "patch_size": 8,
+    "patch_size": PATCH,
     "num_classes": len(CLASSES),
 }
 MEAN = (0.3, 0.4, 0.5)
@@ -51,14 +51,14 @@ def encoded(rgb: np.ndarray, kind: str = "JPEG") -> bytes:
     return buffer.getvalue()
 
 
-def save_model(path: Path, seed: int, blocks: int = BLOCKS) -> Path:
+def save_model(path: Path, seed: int, blocks: int = BLOCKS, side: int = SIDE, patch: int = PATCH) -> Path:
     """Checkpoint of a tiny transformer with random weights that make every part matter."""
     import torch
 
     from satllm_ros.model.checkpoint import save_checkpoint
     from satllm_ros.model.structure import build
 
-    arguments = ARGUMENTS | {"depth": blocks}
+    arguments = ARGUMENTS | {"depth": blocks, "img_size": side, "patch_size": patch}
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -86,14 +86,14 @@ def save_codec(path: Path, checkpoint: Path, images: Path) -> Path:
     return path
 
 
-def save_class_folders(folder: Path) -> Path:
+def save_class_folders(folder: Path, side: int = SIDE) -> Path:
     """The same small number of pictures of every class, split into train and test."""
     for split, first in (("train", 1000), ("test", 2000)):
         for label, name in enumerate(CLASSES):
             (folder / split / name).mkdir(parents=True)
             for place in range(8):
                 number = first + 8 * label + place
-                (folder / split / name / f"{number}.jpg").write_bytes(encoded(picture(number)))
+                (folder / split / name / f"{number}.jpg").write_bytes(encoded(picture(number, side, side)))
     return folder
 
 
@@ -110,10 +110,10 @@ def save_bag(path: Path, images: list[bytes]) -> Path:
     return path
 
 
-def save_material(folder: Path, tiles: int, blocks: int = BLOCKS) -> Material:
-    """Everything a flight needs."""
-    checkpoint = save_model(folder / "tiny.safetensors", seed=1, blocks=blocks)
-    images = save_class_folders(folder / "images")
+def save_material(folder: Path, tiles: int, blocks: int = BLOCKS, side: int = SIDE, patch: int = PATCH) -> Material:
+    """Everything a flight needs; activations grow with the square of `side` over `patch`."""
+    checkpoint = save_model(folder / "tiny.safetensors", seed=1, blocks=blocks, side=side, patch=patch)
+    images = save_class_folders(folder / "images", side)
     artefacts = save_codec(folder / "tiny.codec.safetensors", checkpoint, images)
-    bag = save_bag(folder / "bag", [encoded(picture(number)) for number in range(tiles)])
+    bag = save_bag(folder / "bag", [encoded(picture(number, side, side)) for number in range(tiles)])
     return Material(checkpoint, artefacts, bag, tiles)

@@ -57,12 +57,13 @@ class Rows:
     unknown: int
 
 
-def count_rows(store: Path, labels: Mapping[tuple[str, int], int]) -> Rows:
+def count_rows(store: Path, labels: Mapping[tuple[str, int], int], sensing: Path | None = None) -> Rows:
     """Count the rows of a store of predictions.
 
-    `labels` gives the class of each (source, frame) that had to come down; source "" is that of the run.
+    `labels` gives the class of each (source, frame) that had to come down; source "" is that of the run, whose folder
+    on sensing's computer is `sensing`, if that is not the store's.
     """
-    run = read_run(store.parent)
+    run = read_run(sensing or store.parent)
     source = run.facts.source if run is not None else None
     own = source.source_id if source is not None else ""
     wanted = {(name or own, frame): label for (name, frame), label in labels.items()}

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tiny_material import Material, encoded, picture, save_bag, save_material
+from tiny_material import PATCH, SIDE, Material, encoded, picture, save_bag, save_material
 
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
@@ -29,15 +29,15 @@ class Cargo:
 class Workshop:
     """Makes model and codec artefacts once, and a bag for each number of tiles that is asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, side: int = SIDE, patch: int = PATCH) -> None:
+        self._folder, self._side, self._patch = folder, side, patch
         self._labels: list[int] = []
         self._bags: dict[int, Material] = {}
 
     @cached_property
     def _made(self) -> Material:
         self._folder.mkdir(parents=True, exist_ok=True)
-        return save_material(self._folder, tiles=1, blocks=BLOCKS)
+        return save_material(self._folder, tiles=1, blocks=BLOCKS, side=self._side, patch=self._patch)
 
     @cached_property
     def spec(self) -> ModelSpec:
@@ -47,7 +47,7 @@ class Workshop:
     def cargo(self, tiles: int) -> Cargo:
         """A bag of so many pictures, one tile each."""
         if tiles not in self._bags:
-            images = (encoded(picture(number)) for number in range(tiles))
+            images = map(self._image, range(tiles))
             bag = save_bag(self._folder / f"bag_{tiles}", list(images))
             self._bags[tiles] = replace(self._made, bag=bag, bag_tiles=tiles)
         return Cargo(self._bags[tiles], {("", n): label for n, label in enumerate(self._classes(tiles), start=1)})
@@ -56,7 +56,7 @@ class Workshop:
         """A folder of the same pictures, in this order."""
         path.mkdir(parents=True)
         for number in range(tiles):
-            (path / f"{number:05}.jpg").write_bytes(encoded(picture(number)))
+            (path / f"{number:05}.jpg").write_bytes(self._image(number))
         return self.cargo(tiles)
 
     @cached_property
@@ -64,9 +64,12 @@ class Workshop:
         """The unsplit, uncompressed model."""
         return UnsplitModel(self._made.checkpoint, self.spec)
 
+    def _image(self, number: int) -> bytes:
+        return encoded(picture(number, self._side, self._side))
+
     def _classes(self, tiles: int) -> list[int]:
         for first in range(len(self._labels), tiles, _CHUNK):
             numbers = range(first, min(tiles, first + _CHUNK))
-            images = [decode_jpeg(np.frombuffer(encoded(picture(n)), np.uint8)) for n in numbers]
+            images = [decode_jpeg(np.frombuffer(self._image(n), np.uint8)) for n in numbers]
             self._labels += self.classify(np.stack(images))
         return self._labels[:tiles]
