@@ -12,7 +12,7 @@ CAUGHT_BY = {
     "hasty ground": 0,
     "hasty store": 0,
     "silent ground": 3,
-    "forgetful store": 134,
+    "forgetful store": 162,
     "hasty commit": 1,
     "careless sensing": 31,
     "deaf sensing": 30,

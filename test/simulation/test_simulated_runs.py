@@ -25,7 +25,7 @@ def test_no_run_breaks_a_promise() -> None:
             causes[cause] = causes.get(cause, 0) + count
     # Otherwise the runs would prove little.
     assert totals.kills > 300 and totals.drains > 30 and totals.commits > 500 and totals.resent_batches > 200
-    assert totals.refusals > 50
+    assert totals.refusals > 50 and totals.hop_resends > 100
     seen = {"stalled", "overtaken", "store_lost", "refused_unknown_epoch", "refused_full", "refused_bad_crc"}
     seen.add("refused_by_ground")
     assert seen <= causes.keys()
