@@ -16,7 +16,7 @@ from xml.sax.saxutils import quoteattr
 
 from satllm_ros import interfaces as graph
 from satllm_ros.planning.wire import controller_rate_bps, datagram_bytes
-from satllm_ros.runtime.transports import PROFILE_VARIABLE, TRANSPORTS_VARIABLE, is_fast_dds
+from satllm_ros.runtime.transports import IS_VERSION_2, PROFILE_VARIABLE, TRANSPORTS_VARIABLE, is_fast_dds
 
 if TYPE_CHECKING:
     from satllm_ros.graph import ProcessSpec
@@ -98,7 +98,13 @@ def routes_of(process: str, satellites: Sequence[str], rate_bps: Callable[[str, 
     ]
 
 
-def middleware_profile(routes: Sequence[Route], *, root: str = "", transports: Sequence[str] | None = None) -> str:
+def middleware_profile(
+    routes: Sequence[Route],
+    *,
+    root: str = "",
+    transports: Sequence[str] | None = None,
+    is_version_2: bool = IS_VERSION_2,
+) -> str:
     """XML of the profile of a process that sends batches on these routes.
 
     Parameters
@@ -107,10 +113,12 @@ def middleware_profile(routes: Sequence[Route], *, root: str = "", transports: S
         Namespace the whole graph lives in.
     transports
         Of "shm" and "udp", those to use; None: what the environment says.
+    is_version_2
+        Whether it is for version 2 of Fast DDS, which refuses a whole profile for one name that it does not know.
     """
     prefix = "/" + root.strip("/") if root.strip("/") else ""
     controllers = "".join(_controller(route) for route in routes)
-    writers = "".join(_writer(f"{prefix}/{inbox}", route) for route in routes for inbox in route.inboxes)
+    writers = "".join(_writer(f"{prefix}/{inbox}", route, is_version_2) for route in routes for inbox in route.inboxes)
     return _DOCUMENT.format(
         descriptors="".join(_TRANSPORTS[name].format(buffer=SOCKET_BUFFER_BYTES) for name in transports or ()),
         transports=_transports(transports),
@@ -138,11 +146,12 @@ def _controller(route: Route) -> str:
     return _CONTROLLER.format(name=_controller_name(route.receiver), limit=limit, period_ms=let_out.period_ms)
 
 
-def _writer(topic: str, route: Route) -> str:
+def _writer(topic: str, route: Route, is_version_2: bool) -> str:
     return _WRITER.format(
         name=quoteattr(topic),
         controller=_controller_name(route.receiver),
         size=datagram_bytes(route.rate_bps),
+        heartbeat="heartbeatPeriod" if is_version_2 else "heartbeat_period",
         heartbeat_ns=int(HEARTBEAT_S * 1e9),
     )
 
@@ -187,7 +196,7 @@ _WRITER = """
         <data_sharing><kind>OFF</kind></data_sharing>
       </qos>
       <times>
-        <heartbeat_period><sec>0</sec><nanosec>{heartbeat_ns}</nanosec></heartbeat_period>
+        <{heartbeat}><sec>0</sec><nanosec>{heartbeat_ns}</nanosec></{heartbeat}>
       </times>
       <historyMemoryPolicy>PREALLOCATED_WITH_REALLOC</historyMemoryPolicy>
       <propertiesPolicy>

@@ -48,6 +48,8 @@ def _rclpy_version() -> str:
 
 
 PROFILE_VARIABLE, OTHER_PROFILE_VARIABLE = profile_variables(os.environ.get("ROS_DISTRO", ""), _rclpy_version())
+# Of Fast DDS, up to Jazzy; some elements of a profile have other names in version 3.
+IS_VERSION_2 = PROFILE_VARIABLE == _VARIABLES[1]
 _WIDE, _UDP = "fastdds.xml", "fastdds_udp.xml"
 
 

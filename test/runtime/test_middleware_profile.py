@@ -128,3 +128,10 @@ def test_no_profile_where_links_are_emulated_or_the_user_has_his_own(tmp_path: P
     assert environment(tmp_path, {PROFILE_VARIABLE: "mine.xml"}) == {}
     assert environment(tmp_path, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}) == {}
     assert not list(tmp_path.iterdir())
+
+
+def test_a_profile_has_the_names_of_its_version_of_fast_dds() -> None:
+    routes = mp.routes_of("sensing", SATELLITES, rate_bps)
+    old, new = (mp.middleware_profile(routes, is_version_2=is_old) for is_old in (True, False))
+    assert "<heartbeatPeriod>" in old and "heartbeat_period" not in old
+    assert "<heartbeat_period>" in new and "heartbeatPeriod" not in new
