@@ -41,6 +41,8 @@ class FlightNode(LifecycleNode):
     PARAMETERS: ClassVar[tuple[Parameter, ...]] = ()
 
     def __init__(self, name: str, *, depth_below_root: int = 0, **kwargs: Any) -> None:
+        # First: a context that shuts down destroys nodes that are half made, too.
+        self._companions: list[Callable[[], None]] = []
         super().__init__(name, **kwargs)
         self.counters = Counters()
         self._depth_below_root = depth_below_root
@@ -51,7 +53,6 @@ class FlightNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set)
         after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
         self._active_publishers: list[Publisher] = []
-        self._companions: list[Callable[[], None]] = []
         self._active_subscriptions: list[Subscription] = []
         self._waiting_for = ""
         self._complaint = ""

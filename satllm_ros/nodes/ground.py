@@ -37,6 +37,11 @@ class GroundNode(FlightNode):
 
     Which run it is of says the run's folder, or its store, or else sensing's ledger. What another run or another model
     has made is refused for good; as long as the run is not known, predictions are neither written nor answered.
+
+    Attributes
+    ----------
+    hello
+        Of the whole process; it knows the offsets of all others' clocks.
     """
 
     PARAMETERS = (
@@ -47,7 +52,7 @@ class GroundNode(FlightNode):
 
     def __init__(self) -> None:
         super().__init__("ground")
-        self._hello = HelloThread(self, graph.GROUND)
+        self.hello = HelloThread(self, graph.GROUND)
         self.store: PredictionStore | None = None
         self._protocol: GroundProtocol[Arrival] | None = None
         self._said_unknown = False
@@ -61,7 +66,7 @@ class GroundNode(FlightNode):
         )
         self._said_unknown = False
         # What the life before took with it is sent again.
-        self._hello.begin_life()
+        self.hello.begin_life()
 
     def _run_of(self, folder: Path, spec: ModelSpec) -> int | None:
         """The run that began in this folder, if one did on this computer."""
@@ -72,10 +77,10 @@ class GroundNode(FlightNode):
         self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
         Receipts(self, graph.GROUND).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
-        self._hello.set_ready(True)
+        self.hello.set_ready(True)
 
     def deactivate(self) -> None:
-        self._hello.set_ready(False)
+        self.hello.set_ready(False)
 
     def cleanup(self) -> None:
         if self.store is not None:

@@ -32,6 +32,8 @@ from satllm_ros.share import software_version
 if TYPE_CHECKING:
     from satllm_ros.nodes.base import FlightNode
 
+# Patience with the end of the thread.
+CLOSE_S = 2.0
 # How often the owner's executor shows that it moves.
 PROGRESS_PERIOD_S = 0.25
 # Signs of life that wait for the owner: more than any graph gives while it looks away for a minute.
@@ -125,10 +127,10 @@ class HelloThread:
         with self._lock:
             return self._presence.contact(name, time.monotonic())
 
-    def present(self) -> frozenset[str]:
-        """Names of all that are heard, whether or not they are ready yet."""
+    def present(self, within_s: float | None = None) -> frozenset[str]:
+        """Names of all that were heard of late, whether or not they are ready yet; see `Presence.present`."""
         with self._lock:
-            return self._presence.present(time.monotonic())
+            return self._presence.present(time.monotonic(), within_s)
 
     def is_stuck(self, name: str) -> bool:
         """Whether another process last said that its work stands still."""
@@ -144,7 +146,10 @@ class HelloThread:
         """Fall silent, and free what it has."""
         self._stopping.set()
         self._executor.wake()
-        self._thread.join()
+        self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            # A context that shuts down destroys its nodes under a lock that this thread may wait for: it ends with it.
+            return
         self._executor.shutdown()
         self._node.destroy_node()
 

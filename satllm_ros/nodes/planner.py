@@ -35,6 +35,8 @@ from satllm_ros.runtime.planner_protocol import Action, PersistIncarnation, Plan
 from satllm_ros.runtime.signals import Report
 
 TICK_PERIOD_S = 0.25
+# While a satellite imports its model, whole libraries are loaded under Python's lock.
+STARTING_SILENCE_S = 15.0
 
 
 class PlannerNode(FlightNode):
@@ -214,7 +216,7 @@ class PlannerNode(FlightNode):
         self._take_signs(now_s)
         if protocol.unheard:
             # A model takes long to import; it says hello meanwhile.
-            protocol.on_starting(self._hello.present())
+            protocol.on_starting(self._hello.present(STARTING_SILENCE_S))
         self._carry_out(protocol.on_tick(now_s))
         if protocol.active is not None and (reason := self._flight.reason(protocol.active, protocol.alive)):
             self._carry_out(protocol.on_costs(reason, now_s))

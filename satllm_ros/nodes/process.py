@@ -60,6 +60,10 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         rclpy.try_shutdown()
+        # What those nodes have started that could be made ends with the context; a thread that still spins when the
+        # interpreter goes would abort it.
+        for thread in set(threading.enumerate()) - {threading.current_thread()}:
+            thread.join(SPIN_PERIOD_S)
         return EXIT_BAD_INPUT
     executor = SingleThreadedExecutor()
     for node in nodes:

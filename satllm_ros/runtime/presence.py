@@ -257,9 +257,14 @@ class Presence:
             member.last.state == HelloState.READY,
         )
 
-    def present(self, now_s: float) -> frozenset[str]:
-        """Members that are heard, whether or not they are ready yet."""
-        return frozenset(name for name, member in self._members.items() if self._is_heard(member, now_s))
+    def present(self, now_s: float, within_s: float | None = None) -> frozenset[str]:
+        """Members that were heard within `within_s` (unless given, `contact_s`), whether or not they are ready yet."""
+        bound_s = self.limits.contact_s if within_s is None else within_s
+        return frozenset(
+            name
+            for name, member in self._members.items()
+            if member.last is not None and now_s - member.heard_s < bound_s
+        )
 
     def is_stuck(self, name: str) -> bool:
         """Whether a member last said that its work stands still."""

@@ -109,6 +109,7 @@ def test_who_is_not_ready_is_present_and_not_in_contact() -> None:
     assert pair.contact.is_heard and pair.contact.hears_us and not pair.contact.is_two_way
     assert pair.sat.present(pair.now_s) == {"ground"}
     assert pair.sat.present(pair.now_s + LIMITS.contact_s) == set()
+    assert pair.sat.present(pair.now_s + LIMITS.contact_s, 15.0) == {"ground"}
 
 
 def test_the_clocks_of_a_pair_are_compared() -> None:
