@@ -149,6 +149,11 @@ class GroundNode(FlightNode):
         self.counters.add("duplicate_tiles", envelope.tiles - new)
         return True
 
+    def offset_of(self, host: str) -> tuple[float, float] | None:
+        """How far a host's monotonic clock is ahead of this one, and the uncertainty of that [s]; None if not known."""
+        offset = self.hello.offset(host)
+        return None if offset is None else (offset.offset_s, offset.uncertainty_s)
+
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, sentence, values = super().diagnose()
         return level, sentence, {**values, **(self._protocol.causes if self._protocol is not None else {})}
@@ -157,7 +162,9 @@ class GroundNode(FlightNode):
 def main() -> int:
     def make_nodes(stop: object) -> list[GroundNode | RecorderNode]:
         ground = GroundNode()
-        return [RecorderNode(ground, stop), ground]
+        recorder = RecorderNode(ground, stop)
+        recorder.offset_of = ground.offset_of
+        return [recorder, ground]
 
     return run(make_nodes)
 
