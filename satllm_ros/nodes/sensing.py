@@ -339,10 +339,7 @@ class SensingNode(FlightNode):
         """Take up what the store holds; returns how many tiles."""
         self._store = CustodyStore(self._state_directory / "sensing.custody.sqlite", run_id=self._run_id)
         batches = self._store.read()
-        allowed = self.value("copies_batches")
-        if len(batches) > allowed:
-            raise ValueError(f"the store holds {len(batches)} batches of earlier lives, copies_batches is {allowed}")
-        ids = [self._protocol.custody.accept(tiles, len(tiles)).sequence for tiles in batches]
+        ids = [self._protocol.custody.restore(tiles, len(tiles)).sequence for tiles in batches]
         self._store.restart(self._boot_id, list(zip(ids, batches, strict=True)))
         return sum(map(len, batches))
 

@@ -179,6 +179,14 @@ class Custody(Generic[Payload]):
         """
         if not self.has_room:
             raise RuntimeError(f"custody is full: {len(self._held)} of {self._limits.copies_batches} batches held")
+        return self.restore(payload, tiles)
+
+    def restore(self, payload: Payload, tiles: int) -> BatchId:
+        """Take custody again of a batch that the store of an earlier life holds, room or not.
+
+        The store forgets what was delivered a while after custody does, so that it may hold more batches than custody
+        ever did. None of them may be lost: nothing new is accepted until there is room.
+        """
         sequence = self._next_sequence
         self._next_sequence += 1
         self._held[sequence] = Held(payload, tiles)

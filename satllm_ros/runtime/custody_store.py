@@ -28,7 +28,8 @@ class CustodyStore:
     """Batches on disk from the moment they are accepted until they are delivered or dropped.
 
     Each keeps the source of its tiles, which all have the same: that of the life of sensing that heard them.
-    Bounded by custody itself, which accepts no more than `copies_batches`. Used by one thread.
+    Bounded by custody, which accepts no more than `copies_batches`, and what was delivered since this was last told so.
+    Used by one thread.
 
     Raises
     ------

@@ -185,7 +185,7 @@ class Sensing(Process):
 
     def _restore(self) -> None:
         batches = [self.restored(tiles) for tiles in self.disk["custody"].values()]
-        ids = [self.protocol.custody.accept(tiles, len(tiles)).sequence for tiles in batches]
+        ids = [self.protocol.custody.restore(tiles, len(tiles)).sequence for tiles in batches]
         self.read_tiles += sum(map(len, batches))
         self.disk["custody"] = dict(zip(ids, batches, strict=True))
 

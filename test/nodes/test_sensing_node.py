@@ -300,6 +300,19 @@ def test_with_a_durable_store_batches_outlive_it(rest: Rest) -> None:
     assert rest.until(lambda: rest.ledger, "a ledger").lost_tiles == 0
 
 
+def test_a_store_that_holds_more_than_custody_may_is_taken_up_whole(rest: Rest) -> None:
+    # As after a crash: what is delivered is forgotten a while later on disk than in memory.
+    rest.start(durable=True)
+    rest.fly(plan(1))
+    for number in range(4):
+        rest.photograph(number)
+    rest.until(lambda: len(rest.batches) == 2, "two batches")
+    rest.kill()
+    rest.start(durable=True, copies_batches=1)
+    rest.until(lambda: len(rest.batches) == 2, "both batches of the last life")
+    assert rest.until(lambda: rest.ledger, "a ledger").lost_tiles == 0
+
+
 def test_a_disk_that_fails_does_not_stop_the_stream(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise OSError("No space left on device")

@@ -57,6 +57,18 @@ def test_copies_are_bounded_until_the_ground_has_them() -> None:
     assert custody.has_room
 
 
+def test_what_the_store_held_is_taken_up_room_or_not() -> None:
+    custody = make_custody(copies=2)
+    for number in range(3):
+        custody.restore(f"tiles of {number}", 10)
+    assert not custody.has_room and custody.tally().accepted == 30
+    sent(custody)
+    ack(custody, 0, Verdict.DELIVERED)
+    assert not custody.has_room
+    ack(custody, 1, Verdict.DELIVERED)
+    assert custody.has_room
+
+
 def test_a_refused_batch_is_sent_again_after_a_growing_pause() -> None:
     custody = make_custody(batches=1)
     now_s, pauses = 0.0, []

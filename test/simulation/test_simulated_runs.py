@@ -32,6 +32,11 @@ def test_no_run_breaks_a_promise() -> None:
     assert causes["withdrawn_drains"] > 10
 
 
+@pytest.mark.parametrize("seed", [3995], ids=["the store of a killed sensing holds more than custody may"])
+def test_seeds_that_once_broke_a_promise(seed: int) -> None:
+    assert not simulate(seed).broken
+
+
 def test_a_seed_is_a_run_and_telling_it_changes_nothing() -> None:
     for seed in (3, 8, 13):
         first, again, told = simulate(seed), simulate(seed), simulate(seed, tell=True)

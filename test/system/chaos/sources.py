@@ -1,5 +1,6 @@
 """Sources that are not what they were: grown, changed, damaged, or of another model than the run's."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def another_model(hangar: Hangar, scenario: str, *, tiles: int) -> Result:
         config.write_text(text.replace(model, f"checkpoint: {checkpoint}\n  artefacts: {artefacts}"))
         said = _again(rig, config)
         complaints = () if "is of model" in said else (f"the other model was not refused: {said!r}",)
-        return rig.result(scenario, cargo, code, complaints=complaints, note=said)
+        return rig.result(scenario, cargo, code, complaints=complaints, note=_without_folders(said))
 
 
 def growing(hangar: Hangar, scenario: str, *, tiles: int) -> Result:
@@ -47,7 +48,9 @@ def growing(hangar: Hangar, scenario: str, *, tiles: int) -> Result:
         code = rig.until_ended()
         said = _again(rig, rig.flight.runs.parent / "constellation.yaml", "--images", str(folder))
         complaints = () if "3 images more" in said else (f"the grown folder was not refused: {said!r}",)
-        return rig.result(scenario, cargo, code, complaints=complaints, recovery_s=recovery_s, note=said)
+        return rig.result(
+            scenario, cargo, code, complaints=complaints, recovery_s=recovery_s, note=_without_folders(said)
+        )
 
 
 def changed(hangar: Hangar, scenario: str, *, tiles: int) -> Result:
@@ -117,3 +120,8 @@ def _cause(rig: Rig, cause: str) -> int:
 def _of_size(image: bytes, size: int) -> bytes:
     """The same picture in a file of so many bytes: what follows a JPEG's end is not looked at."""
     return image + b"\0" * (size - len(image)) if len(image) <= size else b"x" * size
+
+
+def _without_folders(said: str) -> str:
+    """Where something lay on this computer is nobody's business."""
+    return re.sub(r"/\S*/", "", said)

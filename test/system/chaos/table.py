@@ -66,10 +66,18 @@ def line(result: Result) -> str:
     )
 
 
-def markdown(results: Iterable[Result]) -> str:
-    """The table for the documentation."""
+def markdown(results: Iterable[Result], before: str = "") -> str:
+    """The table for the documentation; of what was not flown here, the rows that stood there before."""
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in before.splitlines() if row.startswith("| ")}
+    rows |= {result.scenario: "| " + " | ".join(cells(result)) + " |" for result in results}
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "---:|" * 7 + "---|" * 3]
-    return "\n".join([*lines, *("| " + " | ".join(cells(result)) + " |" for result in results)])
+    return "\n".join([*lines, *(rows[scenario.name] for scenario in SCENARIOS if scenario.name in rows)])
+
+
+def read_between(path: Path, marker: str) -> str:
+    """What `write_between` wrote."""
+    content = path.read_text(encoding="utf-8")
+    return content.partition(f"<!-- {marker}: begin -->")[2].partition(f"<!-- {marker}: end -->")[0]
 
 
 def write_between(path: Path, marker: str, text: str) -> None:
