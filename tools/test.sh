@@ -9,6 +9,7 @@ if [[ $route == ros ]]; then
 fi
 mkdir -p "$root/build"
 cd "$root/build"
-# Two workers, each file to one of them: the tests of a file share a flight, and what one has done to it.
-# `-rs`: how many were left out, and why.
-exec "$venv/bin/python" -m pytest "$root/test" -q -rs -n 2 --dist loadfile "$@"
+# Two workers, each file to one of them: the tests of a file share a flight, and what one has done to it. In our order,
+# flights first: xdist's own, files with most tests first, leaves the long ones to the end. `-rs`: how many were left
+# out, and why.
+exec "$venv/bin/python" -m pytest "$root/test" -q -rs -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from satllm_ros.runtime.custody import Cause
-from satllm_ros.runtime.database import open_database, read_owner
+from satllm_ros.runtime.database import open_database
 from satllm_ros.runtime.delivery import REMEMBERED_DELIVERIES, Restored, batch_key
 from satllm_ros.runtime.identity import BatchId
 
@@ -19,7 +19,7 @@ MAX_UNDELIVERED_BATCHES = 16384
 ON_DISK = b""
 
 # Kind and version of the file, another one than that of the ground's store.
-_VERSION = 1002
+BATCHES_VERSION = 1002
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
     place INTEGER PRIMARY KEY,
@@ -41,17 +41,6 @@ class StoreFullError(sqlite3.OperationalError):
     """More batches wait for the ground than the store takes."""
 
 
-def run_of_batches(path: Path) -> int | None:
-    """The run that a satellite's file is of; None as long as nobody has said it. Nothing is written.
-
-    Raises
-    ------
-    BadDatabaseError
-        If the file is damaged, of an older version, or another program's.
-    """
-    return read_owner(path, _VERSION)
-
-
 class BatchStore:
     """Serialized predictions that survive a power cut: `write` returns only after the file system has them.
 
@@ -70,7 +59,7 @@ class BatchStore:
     """
 
     def __init__(self, path: Path, *, run_id: int | None = None) -> None:
-        self._database = open_database(path, _SCHEMA, _VERSION, run_id=run_id)
+        self._database = open_database(path, _SCHEMA, BATCHES_VERSION, run_id=run_id)
         self._deliveries, self._refusals = self._database.execute(
             "SELECT COALESCE(MAX(delivery), 0), COALESCE(MAX(refusal), 0) FROM batches"
         ).fetchone()

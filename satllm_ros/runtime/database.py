@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -65,7 +66,7 @@ def open_read_only(path: Path, version: int) -> sqlite3.Connection:
     """Open a file that another process may be writing; raises as `open_database`, and `FileNotFoundError`."""
     if not path.exists():
         raise FileNotFoundError(2, "No such file or directory", str(path))
-    database = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, check_same_thread=False)
+    database = _connect_read_only(path)
     try:
         _check_version(database, path, version)
     except sqlite3.Error as error:
@@ -78,17 +79,21 @@ def open_read_only(path: Path, version: int) -> sqlite3.Connection:
 
 
 def read_owner(path: Path, version: int) -> int | None:
-    """The run that a file belongs to; None if that was never said, or another process is only just making it.
+    """The run that a file belongs to; None if that was never said, or another process is only just making the file.
 
-    Raises as `open_read_only`.
+    Raises
+    ------
+    BadDatabaseError
+        If the file is damaged, of an older version, or not one of this kind.
     """
-    if path.exists() and path.stat().st_size == 0:
-        return None
-    database = open_read_only(path, version)
-    try:
-        return owner_of(database)
-    finally:
-        database.close()
+    with closing(_connect_read_only(path)) as database:
+        try:
+            if _is_empty(database):
+                return None
+            _check_version(database, path, version)
+            return owner_of(database)
+        except sqlite3.Error as error:
+            raise BadDatabaseError(f"{path} cannot be read as a store: {error}") from None
 
 
 def owner_of(database: sqlite3.Connection) -> int | None:
@@ -107,6 +112,10 @@ def take_over(database: sqlite3.Connection, path: Path, run_id: int) -> None:
         raise BadDatabaseError(
             f"{path} is of run {owner:016x}, and this is run {run_id:016x}: move it away, or choose another folder"
         )
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, check_same_thread=False)
 
 
 def _is_empty(database: sqlite3.Connection) -> bool:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from satllm_ros.data.manifest import Manifest, ManifestError
-from satllm_ros.runtime.batch_store import run_of_batches
-from satllm_ros.runtime.database import BadDatabaseError
+from satllm_ros.runtime.batch_store import BATCHES_VERSION
+from satllm_ros.runtime.database import BadDatabaseError, read_owner
 from satllm_ros.runtime.durable import read_if_there, sync_folder, write_durably
-from satllm_ros.runtime.store import run_of_predictions
+from satllm_ros.runtime.store import PREDICTIONS_VERSION
 
 RUN_DOCUMENT = "run.json"
 FORMAT = 1
@@ -28,8 +28,8 @@ FORMAT = 1
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # What sensing keeps; it writes the run's document first, so that without one they are an earlier version's.
 _OF_SENSING = ("sensing.plan", "sensing.journal", "sensing.custody.sqlite")
-# What ground and satellites keep. They may have begun before sensing did, and then belong to no run yet.
-_OF_OTHERS = {"predictions.sqlite": run_of_predictions, "*.predictions.sqlite": run_of_batches}
+# What ground and satellites keep, and in which format. They may have begun before sensing did: of no run yet.
+_OF_OTHERS = {"predictions.sqlite": PREDICTIONS_VERSION, "*.predictions.sqlite": BATCHES_VERSION}
 
 
 class RunMismatchError(ValueError):
@@ -193,9 +193,9 @@ def _refuse_stores_without_a_document(directory: Path) -> None:
                 f"run folder {directory} has {name} {missing}: an older version of satllm_ros (0.4.0 or before) wrote"
                 " it; go on with that version, or choose another folder"
             )
-    for path, read in [(path, read) for pattern, read in _OF_OTHERS.items() for path in directory.glob(pattern)]:
+    for path, version in [(p, version) for pattern, version in _OF_OTHERS.items() for p in directory.glob(pattern)]:
         try:
-            run_id = read(path)
+            run_id = read_owner(path, version)
         except BadDatabaseError as error:
             raise RunMismatchError(f"run folder {directory} has {path.name} {missing}: {error}") from None
         if run_id is not None:

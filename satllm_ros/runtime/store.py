@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from satllm_ros.runtime.database import open_database, owner_of, read_owner, take_over
+from satllm_ros.runtime.database import open_database, owner_of, take_over
 from satllm_ros.runtime.identity import Epoch, TileKey
 
-_VERSION = 2
+# Kind and version of the file.
+PREDICTIONS_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tiles (
     source_id TEXT NOT NULL,
@@ -47,17 +48,6 @@ class StoredTile:
     copies: int = 1
 
 
-def run_of_predictions(path: Path) -> int | None:
-    """The run that a file of predictions is of; None as long as nobody has said it. Nothing is written.
-
-    Raises
-    ------
-    BadDatabaseError
-        If the file is damaged, of an older version, or another program's.
-    """
-    return read_owner(path, _VERSION)
-
-
 class PredictionStore:
     """Predictions that survive a power cut: `write` returns only after the file system has them.
 
@@ -76,7 +66,7 @@ class PredictionStore:
     def __init__(self, path: Path, *, run_id: int | None = None) -> None:
         self._lock = threading.Lock()
         self._path = path
-        self._database = open_database(path, _SCHEMA, _VERSION, run_id=run_id)
+        self._database = open_database(path, _SCHEMA, PREDICTIONS_VERSION, run_id=run_id)
         self._run_id = owner_of(self._database)
 
     @property

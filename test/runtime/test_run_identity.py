@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,15 @@ def test_a_store_that_cannot_be_read_is_refused_and_one_that_is_being_made_is_no
         opened(tmp_path)
     (tmp_path / name).write_bytes(b"")
     assert opened(tmp_path).run_id
+
+
+@pytest.mark.parametrize("name", ["predictions.sqlite", "sat2.predictions.sqlite"])
+def test_a_store_whose_tables_are_not_there_yet_is_being_made(tmp_path: Path, name: str) -> None:
+    # As long as another process is between its first page and its tables.
+    with closing(sqlite3.connect(tmp_path / name)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        assert (tmp_path / name).stat().st_size
+        assert opened(tmp_path).run_id
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def line(result: Result) -> str:
     )
 
 
-def markdown(results: Iterable[Result], before: str = "") -> str:
+def markdown(results: Iterable[Result], before: str) -> str:
     """The table for the documentation; of what was not flown here, the rows that stood there before."""
     rows = {row.split(" | ")[0].removeprefix("| "): row for row in before.splitlines() if row.startswith("| ")}
     rows |= {result.scenario: "| " + " | ".join(cells(result)) + " |" for result in results}
