@@ -19,9 +19,10 @@ else
   unset PYTHONPATH
 fi
 
-# quietly NAME MESSAGE COMMAND...: one line on the terminal, everything else in build/logs/NAME.log
+# quietly NAME MESSAGE COMMAND...: one line on the terminal that names the log, everything else in build/logs/NAME.log
 quietly() {
-  local name=$1 message=$2 started=$SECONDS log=$logs/$1.log clock=
+  local name=$1 started=$SECONDS log=$logs/$1.log clock=
+  local message="$2 (${log#"$root"/})"
   shift 2
   mkdir -p "$logs"
   printf '%s ... ' "$message"
