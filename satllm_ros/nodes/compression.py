@@ -26,6 +26,7 @@ from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.host_clock import host_clock
+from satllm_ros.runtime.hop import HopReceiver
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
@@ -110,6 +111,7 @@ class CompressionNode(FlightNode):
         # This pipeline, whatever happens to the attribute meanwhile: status is made on other threads.
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
         self._onboard.worker_age_s = partial(getattr, self._pipeline, "progress_age_s")
+        self._hop = HopReceiver()
         receipts = Receipts(self, self._satellite)
         receipts.listen_to(graph.IMAGES_INBOX, self._on_images)
         receipts.listen_to(graph.ACTIVATION_INBOX, self._on_activation)
@@ -140,6 +142,10 @@ class CompressionNode(FlightNode):
             self.counters.add("malformed")
             self._complain(str(error))
             return
+        if self._hop.is_duplicate(envelope.batch):
+            # Its first copy is taken care of, or was refused since: then another attempt comes.
+            self.counters.add("came_again")
+            return
         decision = self._onboard.on_batch(envelope, cut)
         if isinstance(decision, Ignore):
             self.counters.add(decision.reason)
@@ -155,6 +161,8 @@ class CompressionNode(FlightNode):
         job.times.received_s = time.monotonic()
         if not self._pipeline.offer(job):
             self._refuse(envelope, Cause.FULL)
+            return
+        self._hop.take(envelope.batch)
 
     # Steps (worker threads)
 

@@ -180,6 +180,8 @@ class DownlinkNode(FlightNode):
             self.counters.add("malformed_ack")
             return
         with self._lock:
+            if self._outlet is not None:
+                self._outlet.settle(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
                 self._carry_out(self._protocol.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
@@ -213,8 +215,11 @@ class DownlinkNode(FlightNode):
 
     def _tell_contact(self) -> None:
         now_s = time.monotonic()
+        is_open = self._contact.is_open(now_s)
         with self._lock:
-            self._carry_out(self._protocol.on_contact(self._contact.is_open(now_s), now_s))
+            if not is_open and self._outlet is not None:
+                self._outlet.forget(graph.GROUND)
+            self._carry_out(self._protocol.on_contact(is_open, now_s))
 
     # What follows; all with the lock held
 

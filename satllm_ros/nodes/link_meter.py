@@ -19,11 +19,11 @@ TELL_PERIOD_S = 1.0
 class LinkMeter:
     """One meter a destination; made when its node is activated. `handed` may be called from any thread.
 
-    `on_received` is called with receiver and batch whenever word of a reception comes.
+    `on_received` is called with receiver, batch and bytes whenever a receipt comes, measured by or not.
     """
 
     def __init__(
-        self, node: FlightNode, sender: str, receivers: Iterable[str], on_received: Callable[[str, BatchId], None]
+        self, node: FlightNode, sender: str, receivers: Iterable[str], on_received: Callable[[str, BatchId, int], None]
     ) -> None:
         self._node, self._sender, self._on_received = node, sender, on_received
         self._lock = threading.Lock()
@@ -37,18 +37,22 @@ class LinkMeter:
         with self._lock:
             self._meters[destination].on_handed(batch, wire_bytes, time.monotonic())
 
+    def disturbed(self, destination: str) -> None:
+        """A copy of a message takes the link's time as well."""
+        with self._lock:
+            self._meters[destination].on_disturbed()
+
     def _on_receipt(self, message: m.LinkReceipt) -> None:
         now_s = time.monotonic()
         meter = self._meters.get(message.receiver)
         if message.sender != self._sender or meter is None:
             return
         batch = convert.batch_from(message.batch)
+        self._on_received(message.receiver, batch, message.wire_bytes)
         with self._lock:
             # Of what another node of this process sent, or nobody, it knows nothing.
             if not meter.on_receipt(batch, now_s):
                 return
-        self._on_received(message.receiver, batch)
-        with self._lock:
             if now_s - self._told_s[message.receiver] < TELL_PERIOD_S or (measured := meter.estimate) is None:
                 return
         self._told_s[message.receiver] = now_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,8 +17,10 @@ from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.link_meter import LinkMeter
+from satllm_ros.runtime.hop import HopSender
 from satllm_ros.runtime.identity import BatchId
 from satllm_ros.runtime.link_controllers import parsed_controllers
+from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.pacing import Hand, Pacing
 
 
@@ -27,6 +30,9 @@ class Outlet:
     They exist from activation on, since discovering a new peer takes from half a second to three: a satellite
     that drops out is bypassed without waiting for one. To destinations whose link has a flow controller, batches are
     handed over as `Pacing` says, by the caller or a thread of the outlet; to others at once.
+
+    The middleware repeats what a real link loses, packet by packet. An emulated one loses whole messages: what no
+    receipt came for is sent again as `HopSender` says, from the link's first word of its rate on.
 
     Parameters
     ----------
@@ -53,13 +59,15 @@ class Outlet:
             self._publishers = {receiver: node.publish_on(inbox, receiver) for receiver in receivers}
         rates: Mapping[str, float] = {} if emulated else parsed_controllers(controllers)
         self._paced = {name for name in self._publishers if name in rates}
-        # Around the machine and what it lets out, so that batches leave in its order.
+        # Around the machines and what they let out, so that batches leave in their order.
         self._changed = threading.Condition()
         self._pacing: Pacing[bytes] = Pacing({name: rates[name] for name in self._paced})
+        self._hop: HopSender[bytes] | None = HopSender() if emulated else None
+        self._rates: dict[str, LinkRates] = {}
         self._stopping = False
-        self._pacer: threading.Thread | None = None
         self._meter = LinkMeter(node, sender, self._publishers, self.on_received)
-        if self._paced:
+        self._pacer: threading.Thread | None = None
+        if self._paced or emulated:
             node.listen_to(graph.LINK_STATE, self._on_link_state)
             node.beware_of(self._cautions)
             self._pacer = threading.Thread(target=self._pace, name=f"pacer of {inbox.of(sender)}", daemon=True)
@@ -86,6 +94,7 @@ class Outlet:
         Where nobody listens it is lost, as ever: what comes back later is another life, for which custody sends anew.
         """
         if destination not in self._paced or not self.connected(destination):
+            self._keep_copy(destination, batch, serialized)
             self._publish(destination, batch, serialized)
             return
         with self._changed:
@@ -93,12 +102,26 @@ class Outlet:
             self._hand_over(self._pacing.on_send(destination, batch, serialized, len(serialized), now_s))
             self._changed.notify()
 
-    def on_received(self, destination: str, batch: BatchId) -> None:
+    def on_received(self, destination: str, batch: BatchId, wire_bytes: int) -> None:
         """The destination has said that a batch arrived there: the next one may follow it."""
-        if destination in self._paced:
-            with self._changed:
+        with self._changed:
+            if destination in self._paced:
                 self._hand_over(self._pacing.on_received(destination, batch, time.monotonic()))
-                self._changed.notify()
+            elif self._hop is not None:
+                self._hop.receipt(destination, batch, wire_bytes, time.monotonic())
+            self._changed.notify()
+
+    def settle(self, destination: str, batch: BatchId) -> None:
+        """The destination has said what became of a batch: it need not be sent again here."""
+        with self._changed:
+            if self._hop is not None:
+                self._hop.settle(destination, batch)
+
+    def forget(self, destination: str) -> None:
+        """The destination is out of contact: custody sends again what it had not received."""
+        with self._changed:
+            if self._hop is not None:
+                self._hop.forget(destination)
 
     def connected(self, destination: str) -> bool:
         """Whether somebody listens at the other end."""
@@ -106,11 +129,23 @@ class Outlet:
 
     def _on_link_state(self, message: m.LinkState) -> None:
         # What is measured follows what the controller lets out; the rate in force is a modem's word.
-        is_word = message.source != m.LinkState.SOURCE_MEASURED
-        if message.sender == self._sender and message.up and is_word:
-            with self._changed:
+        if message.sender != self._sender or message.source == m.LinkState.SOURCE_MEASURED:
+            return
+        with self._changed:
+            if self._hop is not None:
+                self._on_state_of_hop(self._hop, message)
+            elif message.up:
                 self._hand_over(self._pacing.on_rate(message.receiver, message.rate_bps, time.monotonic()))
-                self._changed.notify()
+            self._changed.notify()
+
+    def _on_state_of_hop(self, hop: HopSender[bytes], message: m.LinkState) -> None:
+        is_rate = math.isfinite(message.rate_bps) and message.rate_bps > 0.0
+        if message.up and is_rate and 0.0 <= message.propagation_s < math.inf:
+            self._rates[message.receiver] = LinkRates(message.rate_bps, message.propagation_s)
+            return
+        # A link that is down keeps what waits for it: copies would only crowd it when it is up again.
+        self._rates.pop(message.receiver, None)
+        hop.forget(message.receiver)
 
     def _cautions(self) -> list[str]:
         with self._changed:
@@ -124,17 +159,48 @@ class Outlet:
                     if not self.connected(destination):
                         self._pacing.on_gone(destination)
                 self._hand_over(self._pacing.on_tick(time.monotonic()))
-                next_s = self._pacing.next_s
+                if self._hop is not None:
+                    self._send_again(self._hop)
+                next_s = self._next_s()
                 self._changed.wait(None if math.isinf(next_s) else max(0.0, next_s - time.monotonic()))
+
+    def _next_s(self) -> float:
+        due_s = None if self._hop is None else self._hop.next_due_s
+        return min(self._pacing.next_s, math.inf if due_s is None else due_s)
 
     def _hand_over(self, hands: Iterable[Hand[bytes]]) -> None:
         # With the lock held: publishing is asynchronous on these topics, and short.
         if not self._stopping:
             for hand in hands:
                 self._publish(hand.destination, hand.batch, hand.message)
-        for cause, count in self._pacing.counts.items():
+        self._count(self._pacing.counts)
+
+    def _keep_copy(self, destination: str, batch: BatchId, serialized: bytes) -> None:
+        with self._changed:
+            if self._hop is None or (rates := self._rates.get(destination)) is None:
+                return
+            self._hop.offer(
+                destination,
+                batch,
+                serialized,
+                len(serialized),
+                time.monotonic(),
+                rate_bps=rates.rate_bps,
+                propagation_s=rates.propagation_s,
+            )
+            self._changed.notify()
+
+    def _send_again(self, hop: HopSender[bytes]) -> None:
+        for resend in hop.tick(time.monotonic()):
+            self._meter.disturbed(resend.receiver)
+            self._publishers[resend.receiver].publish(resend.message)
+        self._count(Counter({f"hop_{cause}": count for cause, count in hop.causes.items()}))
+        hop.causes.clear()
+
+    def _count(self, counts: Counter[str]) -> None:
+        for cause, count in counts.items():
             self._node.counters.add(cause, count)
-        self._pacing.counts.clear()
+        counts.clear()
 
     def _publish(self, destination: str, batch: BatchId, serialized: bytes) -> None:
         self._meter.handed(destination, batch, len(serialized))

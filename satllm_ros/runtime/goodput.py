@@ -99,6 +99,10 @@ class GoodputMeter:
         self._received_s = max(self._received_s, now_s)
         return True
 
+    def on_disturbed(self) -> None:
+        """The link is busy with something that is not measured: what is on its way says nothing of it."""
+        self._pending.clear()
+
     @property
     def estimate(self) -> Goodput | None:
         """What the link carries; None as long as that cannot be told."""

@@ -63,6 +63,7 @@ class _Copy(Generic[Message]):
     message: Message
     wire_bytes: int
     transfer_s: float
+    propagation_s: float
     order: int = 0
     # When the last bit has left, as far as the sender can tell, and when a receipt is overdue.
     left_s: float = 0.0
@@ -104,13 +105,17 @@ class HopSender(Generic[Message]):
         now_s: float,
         *,
         rate_bps: float = math.inf,
+        propagation_s: float = 0.0,
     ) -> None:
-        """A message has been handed to the link, which carries it after all others to the same receiver."""
+        """A message has been handed to the link, which carries it after all others to the same receiver.
+
+        `propagation_s` counts, twice, until a round trip was measured.
+        """
         for copy in self._copies_of(batch):
             if copy.batch.attempt <= batch.attempt:
                 # Whoever sends it anew, perhaps another way, has given up the attempt before.
                 self._release(copy, "superseded")
-        copy = _Copy(receiver, batch, message, wire_bytes, 8.0 * wire_bytes / rate_bps)
+        copy = _Copy(receiver, batch, message, wire_bytes, 8.0 * wire_bytes / rate_bps, propagation_s)
         self._copies[receiver, batch] = copy
         self._bytes += wire_bytes
         self._leave(copy, now_s)
@@ -196,7 +201,7 @@ class HopSender(Generic[Message]):
     def _wait_s(self, copy: _Copy[Message]) -> float:
         link, limits = self._links[copy.receiver], self.limits
         if link.round_trip_s is None:
-            wait_s = limits.first_wait_s
+            wait_s = limits.first_wait_s + 2.0 * copy.propagation_s
         else:
             wait_s = max(limits.least_wait_s, link.round_trip_s + DEVIATIONS * link.deviation_s)
         return wait_s * 2.0**copy.resends

@@ -20,9 +20,9 @@ SLOW_BPS = 1e3
 
 
 class Ends:
-    """A sender with an outlet to sat1, and who listens there."""
+    """A sender with an outlet to sat1, and who listens there, or in place of an emulated link."""
 
-    def __init__(self, context: rclpy.Context, rate_bps: float) -> None:
+    def __init__(self, context: rclpy.Context, rate_bps: float, *, emulated: bool = False) -> None:
         given = [RosParameter("autostart", value=False)]
         self.node = FlightNode("sender", context=context, parameter_overrides=given)
         self.executor = SingleThreadedExecutor(context=context)
@@ -33,11 +33,12 @@ class Ends:
             graph.IMAGES_OUTBOX,
             graph.SENSING,
             ["sat1"],
-            emulated=False,
+            emulated=emulated,
             controllers=[f"sat1={rate_bps!r}"],
         )
         self.heard: list[int] = []
-        self.node.listen_to(graph.IMAGES_INBOX, lambda message: self.heard.append(message.height), "sat1")
+        heard_on, of = (graph.IMAGES_OUTBOX, graph.SENSING) if emulated else (graph.IMAGES_INBOX, "sat1")
+        self.node.listen_to(heard_on, lambda message: self.heard.append(message.height), of)
         self.link_state = self.node.publish_on(graph.LINK_STATE)
         self.diagnostics: list[DiagnosticStatus] = []
         self.spin_until(lambda: self.outlet.connected("sat1") and self.link_state.get_subscription_count() > 0)
@@ -51,6 +52,17 @@ class Ends:
 
     def send(self, number: int) -> int:
         return self.outlet.send(m.ImageBatch(height=number), "sat1", BatchId(1, number))
+
+    def tell(self, rate_bps: float, *, up: bool = True) -> None:
+        """The link says what it carries, and the outlet has heard it."""
+        told: list[m.LinkState] = []
+        listener = self.node.create_subscription(m.LinkState, "/link_state", told.append, 10)
+        self.spin_until(lambda: self.link_state.get_subscription_count() > 1)
+        self.link_state.publish(m.LinkState(sender=graph.SENSING, receiver="sat1", up=up, rate_bps=rate_bps))
+        assert self.spin_until(lambda: told)
+        # Both subscriptions had it when one has: the outlet's was there first.
+        self.executor.spin_once(timeout_sec=0.05)
+        self.node.destroy_subscription(listener)
 
     def close(self) -> None:
         self.outlet.close()
@@ -73,13 +85,39 @@ def fast(context: rclpy.Context) -> Iterator[Ends]:
     made.close()
 
 
+@pytest.fixture
+def lossy(context: rclpy.Context) -> Iterator[Ends]:
+    made = Ends(context, 1e9, emulated=True)
+    yield made
+    made.close()
+
+
+def test_what_an_emulated_link_has_lost_is_sent_again_until_a_receipt_comes(lossy: Ends) -> None:
+    lossy.tell(1e9)
+    wire_bytes = lossy.send(0)
+    assert lossy.spin_until(lambda: lossy.heard == [0, 0]), "no receipt came"
+    lossy.outlet.on_received("sat1", BatchId(1, 0), wire_bytes)
+    assert lossy.outlet._next_s() == float("inf")
+    assert lossy.node.counters.snapshot()["hop_resent"] == 1
+
+
+def test_over_an_emulated_link_that_is_down_or_tells_no_rate_nothing_is_sent_again(lossy: Ends) -> None:
+    lossy.send(0)
+    assert lossy.outlet._next_s() == float("inf")
+    lossy.tell(1e9)
+    lossy.send(1)
+    assert lossy.outlet._next_s() < float("inf")
+    lossy.tell(1e9, up=False)
+    assert lossy.outlet._next_s() == float("inf")
+
+
 def test_the_next_batch_goes_when_the_last_is_received(slow: Ends) -> None:
     for number in range(3):
         assert slow.send(number) > 0
     assert slow.spin_until(lambda: slow.heard == [0])
-    slow.outlet.on_received("sat1", BatchId(1, 0))
+    slow.outlet.on_received("sat1", BatchId(1, 0), 100)
     assert slow.spin_until(lambda: slow.heard == [0, 1])
-    slow.outlet.on_received("sat1", BatchId(1, 1))
+    slow.outlet.on_received("sat1", BatchId(1, 1), 100)
     assert slow.spin_until(lambda: slow.heard == [0, 1, 2])
 
 
@@ -107,7 +145,7 @@ def test_closed_it_sends_no_more_and_its_thread_ends(slow: Ends) -> None:
     assert slow.spin_until(lambda: slow.heard == [0])
     slow.outlet.close()
     assert threading.active_count() == before - 1
-    slow.outlet.on_received("sat1", BatchId(1, 0))
+    slow.outlet.on_received("sat1", BatchId(1, 0), 100)
     for _ in range(5):
         slow.executor.spin_once(timeout_sec=0.05)
     assert slow.heard == [0]

@@ -146,8 +146,16 @@ class Rest:
     def switch(self, **fields: Any) -> None:
         self.say(graph.SWITCH_STATE, convert.switch_to(SwitchState(**fields), self.node.get_clock().now().to_msg()))
 
-    def send(self, obeyed: Plan, *, tiles: int = TILES, low_water: Epoch = NO_EPOCH, destination: str = "sat1") -> Any:
-        """A batch of images from sensing."""
+    def send(
+        self,
+        obeyed: Plan,
+        *,
+        tiles: int = TILES,
+        low_water: Epoch = NO_EPOCH,
+        destination: str = "sat1",
+        copies: int = 1,
+    ) -> Any:
+        """A batch of images from sensing, so many times."""
         self._sequence += 1
         pixels = np.random.default_rng(self._sequence).integers(
             0, 256, (tiles, SPEC.image_height, SPEC.image_width, 3), dtype=np.uint8
@@ -174,7 +182,8 @@ class Rest:
             data=convert.to_bytes(pixels),
             crc32=convert.seal(envelope, 0, pixels.tobytes()),
         )
-        self.say(graph.IMAGES_INBOX, message, "sat1")
+        for _ in range(copies):
+            self.say(graph.IMAGES_INBOX, message, "sat1")
         return envelope.batch
 
     def until_refused(self, batch: BatchId) -> Ack:
@@ -246,6 +255,20 @@ def test_batches_that_are_misrouted_or_too_large_are_not_served(rest: Rest) -> N
     assert (refusal.sender, refusal.cause) == ("sat1", Cause.MALFORMED)
     assert compression.counters["misrouted"] == 1
     assert stray not in [ack.batch for ack in map(convert.ack_from, rest.acks)]
+
+
+def test_a_copy_of_what_was_taken_on_costs_nothing_and_of_what_was_refused_is_looked_at(rest: Rest) -> None:
+    _, compression = rest.start()
+    chosen = plan(1, 2)
+    refused = rest.send(chosen, copies=2)
+    rest.until(lambda: len(rest.acks) == 2, "a refusal of each")
+    assert {convert.ack_from(ack).batch for ack in rest.acks} == {refused}
+    rest.commit(chosen)
+    twice = rest.send(chosen, copies=2)
+    last = rest.send(chosen)
+    rest.until_sent_on(last)
+    assert [convert.batch_from(a.envelope.batch) for a in rest.activations] == [twice, last]
+    assert compression.counters["came_again"] == 1
 
 
 def test_with_room_for_one_it_says_so_and_switches_once_drained(rest: Rest) -> None:

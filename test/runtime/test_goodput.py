@@ -132,6 +132,17 @@ def test_what_was_lost_is_left_out(lost: float) -> None:
     assert measured is not None and measured.rate_bps == pytest.approx(8e6, rel=0.1)
 
 
+def test_a_copy_sent_again_spoils_what_was_on_its_way_and_nothing_else() -> None:
+    line = Line(8e6, 0.02, inside=3, seed=5)
+    line.send([SIZE] * 40)
+    before = line.measured()
+    for number in range(6):
+        line.meter.on_handed(f"slow {number}", SIZE, 100.0 + 100 * number)
+        line.meter.on_disturbed()
+        assert not line.meter.on_receipt(f"slow {number}", 190.0 + 100 * number)
+    assert line.meter.estimate == before
+
+
 def test_receipts_of_nothing_and_second_ones_are_known_as_such() -> None:
     meter = GoodputMeter()
     assert not meter.on_receipt("never sent", 1.0)

@@ -50,6 +50,16 @@ def test_a_message_is_not_overdue_while_it_and_those_before_it_are_on_the_wire()
     assert sender.tick(10.0) == [] and sender.next_due_s > 12.0
 
 
+def test_a_long_link_is_given_its_time_before_a_round_trip_was_measured() -> None:
+    sender: HopSender[str] = HopSender(LIMITS)
+    sender.offer("sat2", batch(0), "far", 100, 0.0, propagation_s=3.0)
+    assert sender.next_due_s == 7.0
+    sender.receipt("sat2", batch(0), 100, 6.0)
+    sender.offer("sat2", batch(1), "far", 100, 10.0, propagation_s=3.0)
+    # What was measured has the way in it.
+    assert sender.next_due_s == pytest.approx(10.0 + 6.0 + 4.0 * 3.0)
+
+
 def test_the_wait_follows_the_round_trips_measured() -> None:
     sender: HopSender[str] = HopSender(LIMITS)
     for sequence in range(40):
