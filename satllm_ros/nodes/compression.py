@@ -25,8 +25,8 @@ from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, L
 from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
-from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.hop import HopReceiver
+from satllm_ros.runtime.host_clock import host_clock
 from satllm_ros.runtime.identity import Envelope
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.pipeline import Job, Pipeline
