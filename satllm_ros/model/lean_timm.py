@@ -3,7 +3,7 @@
 `import timm` imports torchvision, and both ask `torch._dynamo` something while they are imported: torchvision takes a
 function that its operators call when they run, timm marks functions of models that are none of ours as not to be
 compiled. For that, all of the compiler is imported, with sympy and triton: 2.7 s of a core and 145 MB that a satellite
-never uses again (torch 2.13, timm 1.0.28). So somebody stands in for it until timm is there. Whoever wants the compiler
+never uses again (torch 2.14, timm 1.0.31). So somebody stands in for it until timm is there. Whoever wants the compiler
 afterwards imports the real one.
 """
 
