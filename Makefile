@@ -1,13 +1,13 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos hosts soak bench fuzz big jazzy lint clean distclean
+.PHONY: help setup demo test test-all chaos hosts soak bench fuzz big jazzy lint clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  make demo ARGS="--bag my_bag" (with ROS 2 sourced ARGS="bag:=my_bag") and make test ARGS="-k planning" pass words on'
 
 setup: ## prepare .venv (or, with ROS 2 sourced, a colcon build) and install the package
@@ -22,6 +22,10 @@ lint: setup ## ruff: rules and format
 test: setup ## lint and all tests, the flights over DDS included
 	@tools/lint.sh
 	@tools/test.sh $(ARGS)
+
+test-all: setup ## make test and what it leaves out as slow (about 5 min more)
+	@tools/lint.sh
+	@tools/test.sh --all $(ARGS)
 
 chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
 	@tools/chaos.sh run $(ARGS)

@@ -4,18 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import timm
 import torch
-from timm.models.beit import Beit
-from timm.models.deit import VisionTransformerDistilled
-from timm.models.eva import Eva
-from timm.models.vision_transformer import VisionTransformer
-from timm.models.vision_transformer_relpos import VisionTransformerRelPos
 from torch import Tensor, nn
 
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.families import check_family
 from satllm_ros.model.geometry import Geometry
+from satllm_ros.model.lean_timm import import_timm
+
+timm = import_timm()
+Beit = timm.models.beit.Beit
+Eva = timm.models.eva.Eva
+VisionTransformer = timm.models.vision_transformer.VisionTransformer
+VisionTransformerDistilled = timm.models.deit.VisionTransformerDistilled
+VisionTransformerRelPos = timm.models.vision_transformer_relpos.VisionTransformerRelPos
 
 # They would load other weights, or make something else than a float32 classifier with timm's own structure.
 _RESERVED_ARGUMENTS = frozenset(

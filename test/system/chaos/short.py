@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from chaos import absences, cameras, forged, kills, links, replans, sources
 from chaos.catalogue import SCENARIOS, Scenario
 from chaos.hangar import Hangar
@@ -15,10 +16,11 @@ GROUPS = {
 }
 
 
-def short_flights(group: str) -> list[Scenario]:
-    """Scenarios with a short flight whose code is in one of a group's modules."""
+def short_flights(group: str) -> list[Any]:
+    """Scenarios with a short flight whose code is in one of a group's modules, as parameters of a test."""
     modules = {module.__name__ for module in GROUPS[group]}
-    return [s for s in SCENARIOS if s.short is not None and _code(s.short).__module__ in modules]
+    found = [s for s in SCENARIOS if s.short is not None and _code(s.short).__module__ in modules]
+    return [pytest.param(s, id=s.name, marks=[pytest.mark.slow] if s.is_for_all else []) for s in found]
 
 
 def fly_short(hangar: Hangar, scenario: Scenario) -> Result:
