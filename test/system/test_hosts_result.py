@@ -8,7 +8,7 @@ from hosts.catalogue import SCENARIOS
 from hosts.fleet import STORE, Fleet, Order, environment_of_a_host
 from hosts.flown import Flown
 from hosts.fly import Watch
-from hosts.result import Result, goal_complaints
+from hosts.result import Result, goal_complaints, replan_complaints
 from hosts.scenario import End, Outage, Plan, both_ways
 from hosts.table import HEADINGS, cells, markdown
 
@@ -29,12 +29,18 @@ def test_a_flight_within_all_goals_has_no_complaint() -> None:
     [
         ({"measured_s": 43.0}, "makespan 1.07 of the prediction"),
         ({"measured_s": 37.0}, "makespan 0.93 of the prediction"),
-        ({"predicted_s": None}, "no prediction to compare with"),
         ({"wire_ratio": 1.15}, "1.15 of the payload on the wire, 1.10 allowed"),
     ],
 )
 def test_a_missed_goal_is_said(change: dict[str, float], said: str) -> None:
     assert goal_complaints(STEADY, SEEN, replace(GOOD, **change)) == [said]
+
+
+def test_a_steady_flight_has_one_plan_from_beginning_to_end() -> None:
+    assert replan_complaints(STEADY, GOOD) == []
+    (said,) = replan_complaints(STEADY, replace(GOOD, predicted_s=None))
+    assert "more than one plan" in said
+    assert replan_complaints(replace(STEADY, is_steady=False), replace(GOOD, predicted_s=None)) == []
 
 
 def test_more_may_be_on_a_wire_that_loses_frames() -> None:

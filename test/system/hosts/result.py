@@ -92,6 +92,7 @@ def judge(scenario: str, plan: Plan, orders: list[Order], cargo: Cargo, flown: F
     )
     if None in flown.recoveries_s:
         complaints.append("nothing came down after the fault")
+    complaints += replan_complaints(plan, result)
     if is_timed:
         complaints += goal_complaints(plan, flown, result)
     return replace(result, complaints=tuple(complaints))
@@ -126,16 +127,23 @@ def _makespan(summary: Path) -> tuple[float | None, float | None]:
     return makespan_s["predicted_exact"], makespan_s["measured"]
 
 
+def replan_complaints(plan: Plan, result: Result) -> list[str]:
+    """Whether nobody was taken for dead: a prediction is of a flight under one plan from beginning to end."""
+    if plan.is_steady and (result.predicted_s is None or result.measured_s is None):
+        return ["no prediction to compare with: more than one plan was flown"]
+    return []
+
+
 def goal_complaints(plan: Plan, flown: Flown, result: Result) -> list[str]:
     """Goals in seconds and bytes that were missed."""
     found = []
     if flown.missed_frames:
         found.append(f"{flown.missed_frames} frames were not counted")
     if plan.is_steady:
-        if result.predicted_s is None or result.measured_s is None:
-            found.append("no prediction to compare with")
-        elif abs(result.measured_s / result.predicted_s - 1) > MAKESPAN_TOLERANCE:
-            found.append(f"makespan {result.measured_s / result.predicted_s:.2f} of the prediction")
+        if result.predicted_s is not None and result.measured_s is not None:
+            ratio = result.measured_s / result.predicted_s
+            if abs(ratio - 1) > MAKESPAN_TOLERANCE:
+                found.append(f"makespan {ratio:.2f} of the prediction")
         most = WIRE_RATIO_LOSSY if plan.line.loss else WIRE_RATIO
         if result.wire_ratio is not None and result.wire_ratio > most:
             found.append(f"{result.wire_ratio:.2f} of the payload on the wire, {most:.2f} allowed")
