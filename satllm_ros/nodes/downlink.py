@@ -200,7 +200,7 @@ class DownlinkNode(FlightNode):
     def _on_link_state(self, message: m.LinkState) -> None:
         is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
         # What was measured of a link does not say that it is there.
-        if is_ours and message.source != m.LinkState.SOURCE_MEASURED:
+        if is_ours and message.source == m.LinkState.SOURCE_MODEM:
             self._contact.on_link(message.up, time.monotonic())
             self._tell_contact()
 

@@ -17,11 +17,17 @@ from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.link_meter import LinkMeter
-from satllm_ros.runtime.hop import HopSender
+from satllm_ros.runtime.hop import HopSender, Resend
 from satllm_ros.runtime.identity import BatchId
 from satllm_ros.runtime.link_controllers import parsed_controllers
 from satllm_ros.runtime.link_queue import LinkRates
-from satllm_ros.runtime.pacing import Hand, Pacing
+from satllm_ros.runtime.pacing import LEAST_RATE_BPS, MOST_RATE_BPS, Hand, Pacing
+
+# A link's word beyond is nonsense; the pacer looks at least so often.
+MAX_PROPAGATION_S, MAX_QUEUED_S = 60.0, 600.0
+LONGEST_SLEEP_S = 60.0
+# After the middleware has refused to send.
+PAUSE_S = 1.0
 
 
 class Outlet:
@@ -114,8 +120,11 @@ class Outlet:
     def settle(self, destination: str, batch: BatchId) -> None:
         """The destination has said what became of a batch: it need not be sent again here."""
         with self._changed:
-            if self._hop is not None:
+            if destination in self._paced:
+                self._hand_over(self._pacing.on_settled(destination, batch, time.monotonic()))
+            elif self._hop is not None:
                 self._hop.settle(destination, batch)
+            self._changed.notify()
 
     def forget(self, destination: str) -> None:
         """The destination is out of contact: custody sends again what it had not received."""
@@ -129,23 +138,32 @@ class Outlet:
 
     def _on_link_state(self, message: m.LinkState) -> None:
         # What is measured follows what the controller lets out; the rate in force is a modem's word.
-        if message.sender != self._sender or message.source == m.LinkState.SOURCE_MEASURED:
+        receiver, rates = message.receiver, LinkRates(message.rate_bps, message.propagation_s)
+        is_ours = message.sender == self._sender and receiver in self._publishers
+        if not is_ours or message.source != m.LinkState.SOURCE_MODEM:
+            return
+        is_rate = LEAST_RATE_BPS <= rates.rate_bps <= MOST_RATE_BPS and 0.0 <= rates.propagation_s <= MAX_PROPAGATION_S
+        if message.up and not is_rate:
+            self._node.counters.add("malformed_link_state")
             return
         with self._changed:
             if self._hop is not None:
-                self._on_state_of_hop(self._hop, message)
+                self._on_state_of_hop(self._hop, message, rates)
             elif message.up:
-                self._hand_over(self._pacing.on_rate(message.receiver, message.rate_bps, time.monotonic()))
+                self._hand_over(self._pacing.on_rate(receiver, rates.rate_bps, time.monotonic()))
             self._changed.notify()
 
-    def _on_state_of_hop(self, hop: HopSender[bytes], message: m.LinkState) -> None:
-        is_rate = math.isfinite(message.rate_bps) and message.rate_bps > 0.0
-        if message.up and is_rate and 0.0 <= message.propagation_s < math.inf:
-            self._rates[message.receiver] = LinkRates(message.rate_bps, message.propagation_s)
+    def _on_state_of_hop(self, hop: HopSender[bytes], message: m.LinkState, rates: LinkRates) -> None:
+        if not message.up:
+            # It keeps what waits for it: copies would only crowd it when it is up again.
+            self._rates.pop(message.receiver, None)
+            hop.forget(message.receiver)
             return
-        # A link that is down keeps what waits for it: copies would only crowd it when it is up again.
-        self._rates.pop(message.receiver, None)
-        hop.forget(message.receiver)
+        if self._rates.get(message.receiver) != rates:
+            hop.forget(message.receiver)
+            self._rates[message.receiver] = rates
+        queued_s = min(MAX_QUEUED_S, 8.0 * message.queued_bytes / rates.rate_bps)
+        hop.busy(message.receiver, time.monotonic() + queued_s)
 
     def _cautions(self) -> list[str]:
         with self._changed:
@@ -153,16 +171,28 @@ class Outlet:
 
     def _pace(self) -> None:
         """Pacer thread: hands over what is due, and sleeps until something is."""
+        while not self._stopping:
+            try:
+                self._pace_once()
+            # Whatever the middleware complains of: without this thread nothing more would be sent.
+            except Exception as error:
+                self._node.counters.add("pacer_failed")
+                self._node.get_logger().error(f"cannot send: {error!r}", throttle_duration_sec=10.0)
+                time.sleep(PAUSE_S)
+
+    def _pace_once(self) -> None:
         with self._changed:
-            while not self._stopping:
-                for destination in self._paced:
-                    if not self.connected(destination):
-                        self._pacing.on_gone(destination)
-                self._hand_over(self._pacing.on_tick(time.monotonic()))
-                if self._hop is not None:
-                    self._send_again(self._hop)
-                next_s = self._next_s()
-                self._changed.wait(None if math.isinf(next_s) else max(0.0, next_s - time.monotonic()))
+            for destination in self._paced:
+                if not self.connected(destination):
+                    self._pacing.on_gone(destination)
+            self._hand_over(self._pacing.on_tick(time.monotonic()))
+            resends = [] if self._hop is None else self._due(self._hop)
+            if not (resends or self._stopping):
+                self._changed.wait(min(LONGEST_SLEEP_S, max(0.0, self._next_s() - time.monotonic())))
+        # Not with the lock held: over an emulated link publishing takes its time.
+        for resend in resends:
+            self._meter.disturbed(resend.receiver)
+            self._publishers[resend.receiver].publish(resend.message)
 
     def _next_s(self) -> float:
         due_s = None if self._hop is None else self._hop.next_due_s
@@ -190,12 +220,11 @@ class Outlet:
             )
             self._changed.notify()
 
-    def _send_again(self, hop: HopSender[bytes]) -> None:
-        for resend in hop.tick(time.monotonic()):
-            self._meter.disturbed(resend.receiver)
-            self._publishers[resend.receiver].publish(resend.message)
+    def _due(self, hop: HopSender[bytes]) -> list[Resend[bytes]]:
+        resends = hop.tick(time.monotonic())
         self._count(Counter({f"hop_{cause}": count for cause, count in hop.causes.items()}))
         hop.causes.clear()
+        return resends
 
     def _count(self, counts: Counter[str]) -> None:
         for cause, count in counts.items():

@@ -147,8 +147,13 @@ class PlannerNode(FlightNode):
         try:
             if not {sender, receiver} <= {"", *self.value("satellites")}:
                 raise NonsenseError(f"no link is known from {message.sender!r} to {message.receiver!r}")
-            link = (message.rate_bps, message.propagation_s)
             is_measured = message.source == m.LinkState.SOURCE_MEASURED
+            if not is_measured and message.source != m.LinkState.SOURCE_MODEM:
+                raise NonsenseError(f"source {message.source} of a link's state; allowed are 0 and 1")
+            if not (message.up or is_measured):
+                # What it will carry when it is back, it says then.
+                return
+            link = (message.rate_bps, message.propagation_s)
             self._observed.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
         except NonsenseError as error:
             self._count("malformed_link_state", error)

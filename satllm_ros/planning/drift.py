@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from satllm_ros.planning.flight import FlightFacts, LinkFacts
+from satllm_ros.planning.flight import FlightFacts
 
 # Relative change below which a figure counts as the same.
 BAND = 0.1
@@ -29,15 +29,15 @@ def _changes(before: FlightFacts, now: FlightFacts) -> Iterator[str]:
             yield f"{satellite.name} takes {satellite.block_s:.3g} s a block, it was {old.block_s:.3g} s"
         if _differ(old.memory_bytes, satellite.memory_bytes):
             yield f"{satellite.name} may use {satellite.memory_bytes:,.0f} bytes, it was {old.memory_bytes:,.0f}"
-    yield from _link_changes(before.links, now.links, {s.name for s in now.satellites} | {""})
+    yield from _link_changes(before, now, {s.name for s in now.satellites} | {""})
 
 
-def _link_changes(before: LinkFacts, now: LinkFacts, ends: set[str]) -> Iterator[str]:
-    for pair in sorted(now.measured):
+def _link_changes(before: FlightFacts, now: FlightFacts, ends: set[str]) -> Iterator[str]:
+    for pair in sorted(now.links.measured):
         if not ends.issuperset(pair):
             continue
         sender, receiver = pair
-        new, old = now.measured[pair], before.of(sender, receiver)
+        new, old = now.link(sender, receiver), before.link(sender, receiver)
         if _differ(old.rate_bps, new.rate_bps):
             name = f"link {sender or 'the source'} to {receiver or 'the ground'}"
             yield f"{name} carries {new.rate_bps:.3g} bit/s, it was {old.rate_bps:.3g} bit/s"

@@ -47,6 +47,7 @@ class LinkFacts:
     ----------
     measured
         Single links that are known better, by (sender, receiver); an empty name stands for the source and the ground.
+        Of real links, rates are of batches without headers.
     stated
         The same, of links that are stated beforehand to differ from their kind.
     """
@@ -97,19 +98,22 @@ class FlightFacts:
     accuracy_floor: float
     real_links: bool = False
 
-    def links_through(self, names: Sequence[str]) -> list[Link]:
-        """(K+1,) links of a chain of these satellites, as batches find them.
+    def link(self, sender: str, receiver: str) -> Link:
+        """One link, as batches find it; an empty name stands for the source and the ground.
 
         On real links no more crosses than flow controllers let out, whatever is measured.
         """
-        links = self.links.through(names)
+        known = self.links.of(sender, receiver)
         if not self.real_links:
-            return links
-        stated = replace(self.links, measured={}).through(names)
-        return [
-            replace(link, rate_bps=min(link.rate_bps, goodput_bps(beforehand.rate_bps)))
-            for link, beforehand in zip(links, stated, strict=True)
-        ]
+            return known
+        most_bps = goodput_bps(replace(self.links, measured={}).of(sender, receiver).rate_bps)
+        is_measured = (sender, receiver) in self.links.measured
+        return replace(known, rate_bps=min(known.rate_bps, most_bps) if is_measured else most_bps)
+
+    def links_through(self, names: Sequence[str]) -> list[Link]:
+        """(K+1,) links of a chain of these satellites, as batches find them."""
+        ends = ["", *names, ""]
+        return [self.link(sender, receiver) for sender, receiver in zip(ends[:-1], ends[1:], strict=True)]
 
 
 def flight_problem(facts: FlightFacts) -> Problem:

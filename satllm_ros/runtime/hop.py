@@ -18,6 +18,8 @@ Message = TypeVar("Message")
 ROUND_TRIP_SHARE = 0.125
 DEVIATION_SHARE = 0.25
 DEVIATIONS = 4.0
+# The middleware fills what arrives up to a multiple of so many bytes.
+PADDING_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class _Link:
     round_trip_s: float | None = None
     deviation_s: float = 0.0
     given_up: int = 0
+    # Resends since a round trip was measured: waits stay that much longer (Karn), or a link that has become longer
+    # would never be measured again, since of what was sent twice nobody knows which copy is meant.
+    backoff: int = 0
 
 
 @dataclass
@@ -84,7 +89,8 @@ class HopSender(Generic[Message]):
     """Copies of what one process has sent over its links.
 
     `causes` counts messages: `resent`, `given_up`, `let_go` (no room for a copy), `superseded` (by a later attempt),
-    `deaf` (given up at once); and receipts: `unknown_receipt` (late, doubled, forged), `false_receipt` (another size).
+    `deaf` (given up at once); and receipts: `unknown_receipt` (late, doubled, forged, or of what another node of the
+    process has sent), `false_receipt` (another size).
     """
 
     limits: HopLimits = HopLimits()
@@ -109,7 +115,7 @@ class HopSender(Generic[Message]):
     ) -> None:
         """A message has been handed to the link, which carries it after all others to the same receiver.
 
-        `propagation_s` counts, twice, until a round trip was measured.
+        No receipt is waited for less than `propagation_s` twice.
         """
         for copy in self._copies_of(batch):
             if copy.batch.attempt <= batch.attempt:
@@ -128,13 +134,13 @@ class HopSender(Generic[Message]):
         if copy is None:
             self.causes["unknown_receipt"] += 1
             return
-        if copy.wire_bytes != wire_bytes:
+        if _padded(copy.wire_bytes) != _padded(wire_bytes):
             self.causes["false_receipt"] += 1
             return
         link = self._links[receiver]
         link.given_up = 0
         if not copy.resends:
-            # Of one that was sent twice nobody knows which copy is meant.
+            link.backoff = 0
             self._measure(link, max(0.0, now_s - copy.left_s))
         self._release(copy)
         for other in self._copies.values():
@@ -160,13 +166,22 @@ class HopSender(Generic[Message]):
                 self._release(copy, "deaf")
             else:
                 copy.resends += 1
+                link.backoff = max(link.backoff, copy.resends)
                 self.causes["resent"] += 1
                 self._leave(copy, now_s)
                 resends.append(Resend(copy.receiver, copy.batch, copy.message, copy.wire_bytes))
         return resends
 
+    def busy(self, receiver: str, until_s: float) -> None:
+        """The link says that what waits for it takes so long: what is offered now leaves after it."""
+        link = self._links.setdefault(receiver, _Link())
+        link.busy_until_s = max(link.busy_until_s, until_s)
+
     def forget(self, receiver: str) -> None:
-        """The receiver is dead, began anew or is out of contact: custody sends again what it had not received."""
+        """What is sent there now is another matter: the link is down or has another rate, the receiver out of contact.
+
+        Custody sends again what it had not received.
+        """
         for copy in [copy for copy in self._copies.values() if copy.receiver == receiver]:
             self._release(copy)
         self._links.pop(receiver, None)
@@ -200,11 +215,12 @@ class HopSender(Generic[Message]):
 
     def _wait_s(self, copy: _Copy[Message]) -> float:
         link, limits = self._links[copy.receiver], self.limits
+        wait_s = 2.0 * copy.propagation_s
         if link.round_trip_s is None:
-            wait_s = limits.first_wait_s + 2.0 * copy.propagation_s
+            wait_s += limits.first_wait_s
         else:
-            wait_s = max(limits.least_wait_s, link.round_trip_s + DEVIATIONS * link.deviation_s)
-        return wait_s * 2.0**copy.resends
+            wait_s = max(wait_s + limits.least_wait_s, link.round_trip_s + DEVIATIONS * link.deviation_s)
+        return wait_s * 2.0 ** max(copy.resends, link.backoff)
 
     @staticmethod
     def _measure(link: _Link, sample_s: float) -> None:
@@ -230,16 +246,17 @@ class HopReceiver:
     def __init__(self, remembered: int = 256) -> None:
         self._remembered = remembered
         self._taken: dict[BatchId, None] = {}
-        self.duplicates = 0
 
     def is_duplicate(self, batch: BatchId) -> bool:
-        """Whether this very attempt was taken on before; counted if so."""
-        known = batch in self._taken
-        self.duplicates += known
-        return known
+        """Whether this very attempt was taken on before."""
+        return batch in self._taken
 
     def take(self, batch: BatchId) -> None:
         """This attempt is taken on; the oldest that was is forgotten when there are too many."""
         self._taken[batch] = None
         if len(self._taken) > self._remembered:
             del self._taken[next(iter(self._taken))]
+
+
+def _padded(wire_bytes: int) -> int:
+    return -(-wire_bytes // PADDING_BYTES)

@@ -10,12 +10,15 @@ from satllm_ros.planning.drift import BAND
 from satllm_ros.planning.flight import FlightFacts, SatelliteFacts
 from satllm_ros.planning.measured import DeviceTimes, Pace, with_costs
 from satllm_ros.planning.problem import MAX_BATCHES, Link
+from satllm_ros.planning.wire import goodput_bps
 from satllm_ros.runtime.steady_figure import SteadyFigure
 
 MAX_BLOCK_S = 1e6
 MAX_RATE_BPS = 1e15
 MAX_PROPAGATION_S = 60.0
 MAX_TILE_BYTES = 1e12
+# A link that was measured slow is used no more, and so never measured again: after so long its word counts again.
+MEASURED_FOR_S = 600.0
 
 
 class NonsenseError(ValueError):
@@ -43,16 +46,23 @@ class _Connection:
 
     word_bps: SteadyFigure | None = None
     measured_bps: SteadyFigure | None = None
+    measured_s: float = -math.inf
     propagation_s: float = 0.0
 
-    @property
-    def link(self) -> Link:
-        """What to plan with: a measurement that is within the band of the modem's word only confirms it."""
+    def link(self, now_s: float, *, is_real: bool) -> Link | None:
+        """What to plan with: a measurement that is within the band of the modem's word only confirms it.
+
+        A word is of all that crosses, a measurement of batches without headers; on real links both are made the latter.
+        None if nothing is known any more.
+        """
         word, measured = (None if f is None else f.value for f in (self.word_bps, self.measured_bps))
+        if word is not None and is_real:
+            word = goodput_bps(word)
+        if now_s - self.measured_s > MEASURED_FOR_S:
+            measured = None
         if word is None or (measured is not None and _differ(word, measured)):
             word = measured
-        assert word is not None
-        return Link(word, self.propagation_s)
+        return None if word is None else Link(word, self.propagation_s)
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,8 @@ class Observed:
         self._satellites: dict[str, _Satellite] = {}
         self._connections: dict[tuple[str, str], _Connection] = {}
         self._stream: Stream | None = None
+        # When something was heard last.
+        self._now_s = -math.inf
 
     def on_satellite(
         self,
@@ -119,6 +131,7 @@ class Observed:
             raise NonsenseError(f"{name} takes {block_s} s a block; allowed is 0 to {MAX_BLOCK_S:g}")
         if not 0 <= runs[0] <= runs[1] <= self._prior.spec.blocks:
             raise NonsenseError(f"{name} runs blocks ({runs[0]}, {runs[1]}] of {self._prior.spec.blocks}")
+        self._now_s = max(self._now_s, now_s)
         seen = self._satellites.setdefault(name, _Satellite())
         seen.memory_bytes, seen.pinned = memory_bytes, pinned
         device = None if emulated else self._devices.get(name)
@@ -144,9 +157,11 @@ class Observed:
         rate_bps, propagation_s = link
         if not (0.0 < rate_bps <= MAX_RATE_BPS and 0.0 <= propagation_s <= MAX_PROPAGATION_S):
             raise NonsenseError(f"link {sender!r} to {receiver!r} has {rate_bps} bit/s and {propagation_s} s")
+        self._now_s = max(self._now_s, now_s)
         seen = self._connections.setdefault((sender, receiver), _Connection())
         rate_bps = max(1.0, rate_bps)
         if measured:
+            seen.measured_s = now_s
             seen.measured_bps = seen.measured_bps or SteadyFigure()
             seen.measured_bps.add(rate_bps, now_s)
         else:
@@ -190,7 +205,10 @@ class Observed:
         if self._stream is None or not heard:
             return None
         prior = self._prior
-        measured = {pair: seen.link for pair, seen in self._connections.items()}
+        known = {
+            pair: seen.link(self._now_s, is_real=prior.real_links) for pair, seen in self._connections.items()
+        }
+        measured = {pair: link for pair, link in known.items() if link is not None}
         return replace(
             prior,
             batches=self._stream.batches_left(prior.batch_tiles, prior.batches),

@@ -25,6 +25,8 @@ TOLERANCE = 0.2
 # What was not heard to be received so long after it should be, beside the time it takes, is not waited for: it may be
 # lost with its receiver, or the word of its reception is.
 PATIENCE_S = 5.0
+# What a link may carry, whoever says so: beyond, times are none that can be waited for.
+LEAST_RATE_BPS, MOST_RATE_BPS = 1.0, 1e15
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class _Lane(Generic[Message]):
 
     @property
     def pace_bps(self) -> float:
-        """What the controller lets out of batches, or the link carries if that is less."""
-        return min(goodput_bps(self.stated_bps), self.rate_bps)
+        """What the controller lets out of batches, or would if it were made for the rate in force, if that is less."""
+        return goodput_bps(min(self.stated_bps, self.rate_bps))
 
     def leaves_s(self, inside: _Inside) -> float:
         return inside.forgotten_s if self.is_told else inside.due_s
@@ -103,6 +105,10 @@ class Pacing(Generic[Message]):
     ) -> list[Hand[Message]]:
         """A batch is to be sent."""
         lane = self._lanes[destination]
+        if batch in lane.inside:
+            # On its way: a second copy would only follow the first.
+            self.counts["sent_already"] += 1
+            return []
         for waiting in lane.waiting:
             if (waiting.batch.boot_id, waiting.batch.sequence) == (batch.boot_id, batch.sequence):
                 waiting.batch, waiting.message, waiting.wire_bytes = batch, message, wire_bytes
@@ -122,6 +128,14 @@ class Pacing(Generic[Message]):
         lane.is_told = True
         return self._release(destination, now_s)
 
+    def on_settled(self, destination: str, batch: BatchId, now_s: float) -> list[Hand[Message]]:
+        """The destination has said what became of a batch: of any attempt, nothing need be sent any more."""
+        lane = self._lanes[destination]
+        same = [w for w in lane.waiting if (w.batch.boot_id, w.batch.sequence) == (batch.boot_id, batch.sequence)]
+        for waiting in same:
+            lane.waiting.remove(waiting)
+        return self.on_received(destination, batch, now_s)
+
     def on_rate(self, destination: str, rate_bps: float, now_s: float) -> list[Hand[Message]]:
         """The rate of a link in force now; it counts for what is handed over from now on.
 
@@ -130,7 +144,7 @@ class Pacing(Generic[Message]):
         lane = self._lanes.get(destination)
         if lane is None:
             return []
-        if not (math.isfinite(rate_bps) and rate_bps > 0.0):
+        if not LEAST_RATE_BPS <= rate_bps <= MOST_RATE_BPS:
             self.counts["malformed_rate"] += 1
             return []
         lane.rate_bps = rate_bps

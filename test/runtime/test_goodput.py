@@ -124,6 +124,21 @@ def test_a_rate_that_changes_in_flight_is_followed(rate_bps: float) -> None:
     assert after is not None and after.rate_bps == pytest.approx(rate_bps, rel=0.1)
 
 
+@pytest.mark.parametrize("trip_s", [0.1, 0.3])
+def test_a_link_that_has_become_longer_is_measured_again(trip_s: float) -> None:
+    line = Line(8e6, 0.01, inside=1, seed=3)
+    sizes = [random.Random(number).randrange(SIZE // 20, SIZE) for number in range(300)]
+    line.send(sizes[:40], gap_s=0.2)
+    before = line.measured()
+    assert before is not None and before.rate_bps == pytest.approx(8e6, rel=0.1)
+    line.trip_s = trip_s
+    for size in sizes[40:]:
+        line.send([size], gap_s=0.2)
+        after = line.measured()
+    assert after is not None and after.rate_bps == pytest.approx(8e6, rel=0.1)
+    assert after.round_trip_s == pytest.approx(trip_s, rel=0.1)
+
+
 @pytest.mark.parametrize("lost", [0.05, 0.2])
 def test_what_was_lost_is_left_out(lost: float) -> None:
     line = Line(8e6, 0.02, inside=3, seed=5)

@@ -86,6 +86,19 @@ def test_a_newer_copy_takes_the_place_of_what_waits(pacing: Pacing[str]) -> None
     assert texts(pacing.on_received("sat1", batch(0), 1.1)) == ["1.1"]
 
 
+def test_a_second_copy_of_what_is_on_its_way_is_not_sent(pacing: Pacing[str]) -> None:
+    send(pacing, 0, 0.0)
+    assert send(pacing, 0, 0.1) == [] and pacing.waiting_batches == 0
+    assert pacing.counts["sent_already"] == 1
+
+
+def test_what_is_settled_is_not_sent_whatever_its_attempt(pacing: Pacing[str]) -> None:
+    for sequence in range(3):
+        send(pacing, sequence, 0.0)
+    assert pacing.on_settled("sat1", BatchId(7, 1, 3), 0.1) == [] and pacing.waiting_batches == 1
+    assert texts(pacing.on_settled("sat1", batch(0), 0.2)) == ["2.0"]
+
+
 def test_what_waits_is_bounded_and_dropped_with_a_count(pacing: Pacing[str]) -> None:
     for sequence in range(MAX_CREDITS + 3):
         send(pacing, sequence, 0.0)
@@ -110,12 +123,12 @@ def test_the_rate_in_force_sets_the_pace_and_more_than_a_fifth_off_is_a_caution(
     assert "link to sat1 carries 2 Mbit/s" in said and "made for 8" in said and "constellation file" in said
     send(pacing, 0, 0.0)
     send(pacing, 1, 0.0)
-    assert pacing.next_s == pytest.approx(8 * SIZE / 2e6)
+    assert pacing.next_s == pytest.approx(8 * SIZE / goodput_bps(2e6))
     pacing.on_rate("sat1", 16e6, 0.0)
     assert "carries 16 Mbit/s" in pacing.cautions()[0]
 
 
-@pytest.mark.parametrize("rate_bps", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("rate_bps", [0.0, -1.0, 1e-4, 1e16, math.nan, math.inf])
 def test_a_rate_that_is_none_changes_nothing(pacing: Pacing[str], rate_bps: float) -> None:
     pacing.on_rate("sat1", rate_bps, 0.0)
     assert pacing.counts["malformed_rate"] == 1 and pacing.cautions() == []
