@@ -13,7 +13,7 @@ from satllm_ros.interfaces import SENSING
 from satllm_ros.model.spec import read_spec
 from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
-from satllm_ros.planning.patience import too_long
+from satllm_ros.planning.patience import too_long, too_slow
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Infeasible
 from satllm_ros.profiling.planner_inputs import read_inputs
@@ -60,11 +60,12 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
     _, outcome = best_crew(facts)
     if isinstance(outcome, Infeasible):
         raise NoPlanError("; ".join(f"{r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons))
-    # How long JPEG makes a tile shows in flight.
-    is_known = constellation.upload_encoding == "rgb8"
-    if facts.real_links and (
-        slow := too_long(outcome, constellation.batch_tiles, source=SENSING, upload_is_known=is_known)
-    ):
+    slow = too_slow(outcome, constellation.batch_tiles)
+    if facts.real_links:
+        # How long JPEG makes a tile shows in flight.
+        is_known = constellation.upload_encoding == "rgb8"
+        slow += too_long(outcome, constellation.batch_tiles, source=SENSING, upload_is_known=is_known)
+    if slow:
         raise NoPlanError("; ".join(slow))
 
 

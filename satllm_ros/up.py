@@ -122,7 +122,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     for note in (*notes, *opened.notes):
         print(f"satllm: {note}", file=sys.stderr, flush=True)
-    return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn)
+    return run_graph(specs, root=args.namespace, run_directory=run_directory, respawn=args.respawn, whole=not args.only)
 
 
 def _chosen(

@@ -52,6 +52,11 @@ SETTLE_S = 1.0
 # A camera flies for days: the report then covers its last records and tiles.
 MAX_RECORDS = 100_000
 MAX_TILES = 500_000
+# Two of one host are noted only if it started anew, or somebody makes names up.
+MAX_CLOCKS = 64
+# What two monotonic clocks may drift apart in a run, beside what is known of them [s]: a computer that starts anew is
+# further off.
+MOST_DRIFTED_S = 1.0
 # When all end, sensing writes its last word within this, and a bag's true classes are read; a longer wait might cost
 # the report, since whoever ends all kills what takes too long.
 LAST_WORD_S = 4.0
@@ -154,7 +159,7 @@ class RecorderNode(FlightNode):
                 self.counters.add("malformed_status")
 
     def _on_timing(self, message: m.BatchTiming) -> None:
-        if self._is_known(message.satellite):
+        if message.satellite in self.value("satellites"):
             try:
                 self._keep(self._run.stages, record := records.stage_record(message))
                 self._clocks[message.satellite] = record.clock
@@ -221,7 +226,13 @@ class RecorderNode(FlightNode):
             self.counters.add("malformed_ledger")
             return
         for host, clock in self._clocks.items():
-            if clock not in ("", self._run.clock) and (offset := self.offset_of(host)) is not None:
+            if clock in ("", self._run.clock) or (offset := self.offset_of(host)) is None:
+                continue
+            known_s, uncertainty_s = self._run.clock_offsets.get(clock, offset)
+            # A host that has started anew has another clock, whose name its first record will tell.
+            is_another = abs(offset[0] - known_s) > uncertainty_s + offset[1] + MOST_DRIFTED_S
+            is_new = clock not in self._run.clock_offsets
+            if not is_another and (not is_new or len(self._run.clock_offsets) < MAX_CLOCKS):
                 self._run.clock_offsets[clock] = offset
 
     def _total_batches(self, message: m.Ledger) -> int:

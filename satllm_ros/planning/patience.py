@@ -9,6 +9,8 @@ from satllm_ros.planning.solution import Solution
 LONGEST_SEND_S = 60.0
 # A store sends predictions again that are not acknowledged for so long (`resend_s`).
 LONGEST_DOWNLINK_S = 15.0
+# A satellite whose worker has not moved for 120 s gives no sign of life any more (`PresenceLimits.worker_s`).
+LONGEST_COMPUTE_S = 100.0
 
 
 def too_long(solution: Solution, batch_tiles: int, *, source: str, upload_is_known: bool = True) -> list[str]:
@@ -33,5 +35,19 @@ def too_long(solution: Solution, batch_tiles: int, *, source: str, upload_is_kno
     ]
 
 
+def too_slow(solution: Solution, batch_tiles: int) -> list[str]:
+    """A sentence for each satellite that one batch would keep busy for too long, with the size that would do."""
+    return [
+        f"a batch of {batch_tiles} tiles takes {load.compute_s:.0f} s on {load.name}, and who does not move for longer"
+        f" than {limit_s:.0f} s is taken for dead; {_remedy(int(batch_tiles * limit_s / load.compute_s))}"
+        for load in solution.satellites
+        if load.compute_s > (limit_s := LONGEST_COMPUTE_S)
+    ]
+
+
 def _remedy(tiles: int) -> str:
-    return f"nearest change: batch_tiles {tiles}" if tiles else "not even single tiles fit: choose a stronger codec"
+    return (
+        f"nearest change: batch_tiles {tiles}"
+        if tiles
+        else "not even single tiles fit: choose a stronger codec or more satellites"
+    )

@@ -32,7 +32,9 @@ class Clocks:
         self._offset_s = {name: offset_s for name, (offset_s, _) in known.items()}
         self.uncertainty_s = 0.0
         if len(used) > 1:
-            self.uncertainty_s = max(uncertainty_s for _, uncertainty_s in used) + MAX_DRIFT * _span_s(records)
+            self.uncertainty_s = sum(sorted(uncertainty_s for _, uncertainty_s in used)[-2:]) + MAX_DRIFT * _span_s(
+                records
+            )
 
     @property
     def strange(self) -> list[str]:

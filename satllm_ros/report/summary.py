@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from satllm_ros.report.clocks import Clocks
+from satllm_ros.report.clocks import MAX_DRIFT, Clocks
 from satllm_ros.report.crossings import Crossing, crossings
 from satllm_ros.report.figures import Accuracy, Delay, Hop, Makespan, Summary, Throughput, Tiles, Traffic
 from satllm_ros.report.flowline import ideal_makespan_s
@@ -74,12 +74,12 @@ def _delays_s(run: RunRecord, tiles: list[TileRecord]) -> list[tuple[TileRecord,
 def _clock_notes(run: RunRecord) -> Iterator[str]:
     """What clocks of their own cost the figures."""
     clocks = Clocks(run)
-    if run.acquisition_shift_s is None:
+    if run.acquisition_shift_s is None and run.tiles:
         yield "delays and makespan are left out: sensing and the ground have clocks of their own that nobody compared"
-    elif run.acquisition_shift_s[1]:
+    elif uncertainty_s := _delay_uncertainty_s(run):
         yield (
             "sensing and the ground have clocks of their own: delays and makespan are known to within"
-            f" {1000 * run.acquisition_shift_s[1]:.3g} ms"
+            f" {1000 * uncertainty_s:.3g} ms"
         )
     if clocks.strange and len(clocks.names) > 1:
         yield (
@@ -139,11 +139,20 @@ def _hops(messages: Iterable[Crossing]) -> list[Hop]:
     return hops
 
 
+def _delay_uncertainty_s(run: RunRecord) -> float:
+    """What the clocks' offset at the end was known to, and what they may have drifted apart since the beginning [s]."""
+    if not run.acquisition_shift_s or not run.acquisition_shift_s[1]:
+        return 0.0
+    grounded_s = [tile.grounded_s for tile in run.tiles]
+    span_s = max(grounded_s) - min(grounded_s) if grounded_s else 0.0
+    return run.acquisition_shift_s[1] + MAX_DRIFT * span_s
+
+
 def _delay(run: RunRecord, delays_s: list[float]) -> Delay:
     if not delays_s or run.acquisition_shift_s is None:
         return Delay(None, None)
     p50, p95 = np.percentile(delays_s, [50, 95])
-    return Delay(float(p50), float(p95), run.acquisition_shift_s[1])
+    return Delay(float(p50), float(p95), _delay_uncertainty_s(run))
 
 
 def _predictions(run: RunRecord) -> tuple[float | None, float | None]:

@@ -57,7 +57,9 @@ class ClockOffset:
         drift_s = MAX_DRIFT * away_s
         if there_s > away_s + drift_s:
             return False
-        offset_s = ((received_s - sent_s) + (answered_s - returned_s)) / 2
+        offset_s = (received_s - sent_s) / 2 + (answered_s - returned_s) / 2
+        if not isfinite(offset_s):
+            return False
         # The clocks drift while the message is away, and so does the measure of how long it was there.
         sample = _Sample(offset_s, max(0.0, away_s - there_s) / 2 + 1.5 * drift_s, returned_s)
         if self._samples and self._contradicts(sample):

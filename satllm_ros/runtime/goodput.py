@@ -123,7 +123,7 @@ class GoodputMeter:
         most_s = float(np.min(received_s - handed_s))
 
         def tried(longest_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            """(TRIALS,) round trips, the time of a bit that goes best with each, and what they leave unexplained [s]."""
+            """(TRIALS,) round trips, the time of a bit that goes best with each, what is left unexplained [s]."""
             trips_s = np.linspace(0.0, longest_s, TRIALS)[:, None]
             took_s = received_s - np.maximum(handed_s, before_s - trips_s) - trips_s
             s_per_bit = np.array([_weighted_median(row, size_bit) for row in took_s / size_bit])

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 QOS_FROM_XML_VARIABLE = "RMW_FASTRTPS_USE_QOS_FROM_XML"
 # A controller's period is as much longer as the computer is late to wake it, so that long ones come nearer to their
-# rate. What one lets out leaves at once: it shall fit into a socket's buffer, and hellos shall not wait behind it long.
+# rate. What one lets out leaves at once: it shall fit into a socket's buffer where links lose what does not, and hellos
+# shall not wait behind it long; on fast links, whose datagrams are long, it is a few of these.
 LEAST_PERIOD_MS, LONGEST_PERIOD_MS = 2, 100
 LARGEST_BURST_BYTES = 64_000
 LEAST_DATAGRAMS = 4
+# Nobody's link is faster; and what one period lets out is a signed number of 32 bits in Fast DDS.
+FASTEST_BPS = 1e12
 # How near to its rate a controller must come, whole datagrams in whole milliseconds.
 NEAR_ENOUGH = 0.99
 # Asked for; the kernel gives as much of it as net.core.rmem_max and wmem_max allow, by default twice what it gives
@@ -58,10 +61,12 @@ class Quantum:
 
 
 def quantum(rate_bps: float) -> Quantum:
-    """The controller of a link of this rate [bit/s]: whole datagrams in a period that comes near its rate, never above.
+    """The controller of a link of this rate [bit/s]: whole datagrams in a period that comes near its rate, and above
+    only where a single datagram in the longest period is.
 
     Bytes that do not make a whole datagram would be lost in every period: half of the rate, at worst.
     """
+    rate_bps = min(rate_bps, FASTEST_BPS)
     bytes_per_ms, datagram = controller_rate_bps(rate_bps) / 8000.0, datagram_bytes(rate_bps)
     longest = max(
         LEAST_PERIOD_MS,

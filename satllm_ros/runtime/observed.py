@@ -205,9 +205,7 @@ class Observed:
         if self._stream is None or not heard:
             return None
         prior = self._prior
-        known = {
-            pair: seen.link(self._now_s, is_real=prior.real_links) for pair, seen in self._connections.items()
-        }
+        known = {pair: seen.link(self._now_s, is_real=prior.real_links) for pair, seen in self._connections.items()}
         measured = {pair: link for pair, link in known.items() if link is not None}
         return replace(
             prior,

@@ -177,7 +177,7 @@ class Presence:
         self._sequence = 0
         self._sent: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_HELLOS)
         self._doubles: set[tuple[int, int]] = set()
-        self._said: set[str] = set()
+        self._said: dict[str, set[str]] = {}
         self.causes: Counter[str] = Counter()
 
     @property
@@ -239,7 +239,7 @@ class Presence:
         if not member.moves:
             what = "executor" if hello.executor_age_s > self.limits.executor_s else "worker"
             standstill_s = hello.executor_age_s if what == "executor" else hello.worker_age_s
-            said = f"{hello.name} says hello, but its {what} has stood still for {standstill_s:.0f} s: taken for dead"
+            said = f"{hello.name} says hello, but its {what} has stood still for {standstill_s:.0f} s: no sign of life"
             self.causes["hello_stuck"] += 1
             return [*notes, Note("hello_stuck", said if moved else "")]
         return [*notes, Sign(hello.name, hello.boot_id)] if hello.state == HelloState.READY else notes
@@ -323,6 +323,9 @@ class Presence:
         return []
 
     def _moves(self, hello: Hello) -> bool:
+        if hello.state != HelloState.READY:
+            # It imports, configures or looks at its images: what it is to do later waits.
+            return True
         return hello.executor_age_s <= self.limits.executor_s and hello.worker_age_s <= self.limits.worker_s
 
     def _is_heard(self, member: _Member, now_s: float) -> bool:
@@ -330,10 +333,11 @@ class Presence:
 
     def _note(self, cause: str, sentence: str = "") -> list[Sign | Note]:
         self.causes[cause] += 1
-        if sentence in self._said or len(self._said) >= REMEMBERED_SENTENCES:
+        said = self._said.setdefault(cause, set())
+        if sentence in said or len(said) >= REMEMBERED_SENTENCES:
             return [Note(cause)]
         if sentence:
-            self._said.add(sentence)
+            said.add(sentence)
         return [Note(cause, sentence)]
 
 

@@ -31,11 +31,14 @@ REQUIRED_PATIENCE_S = (120.0, 10.0)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, respawn: bool = False) -> int:
+def run_graph(
+    specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, respawn: bool = False, whole: bool = True
+) -> int:
     """Run the processes until the required one ends, one dies that cannot be spared, or a signal asks to stop.
 
     Signals that ask: SIGINT, SIGTERM, and SIGHUP, which comes when the terminal is closed. All processes are ended
-    then. Bad input at a process's first start ends the graph in any case.
+    then. Bad input at a process's first start ends the graph in any case. Unless the graph is here as a `whole`, other
+    satellites may fly on elsewhere when the last one here has died.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
             child = Child(spec, root, run_directory, environment | profile)
             child.start()
             children.append(child)
-        code = _watch(children, stop, signals, respawn)
+        code = _watch(children, stop, signals, respawn, whole)
         _end(children)
         return 1 if signals and any(child.spec.required and child.failed for child in children) else code
     finally:
@@ -75,7 +78,7 @@ def run_graph(specs: Sequence[ProcessSpec], *, root: str, run_directory: Path, r
             signal.signal(number, handler)
 
 
-def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[int], respawn: bool) -> int:
+def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[int], respawn: bool, whole: bool) -> int:
     satellites = [child for child in children if child.spec.executable == "satellite"]
     # Where sensing is on another host, nobody here can know that no plan is active.
     is_told_of_plans = any(child.spec.executable == "sensing" for child in children)
@@ -94,7 +97,7 @@ def _watch(children: Sequence[Child], stop: threading.Event, signals: Sequence[i
             if not _goes_on_after(child, code, respawn, has_plan):
                 return EXIT_BAD_INPUT if _is_bad_input(child, code) else 1
             _free_shared_memory()
-        if satellites and all(child.gone for child in satellites):
+        if whole and satellites and all(child.gone for child in satellites):
             _say("no satellite is left")
             return 1
         if all(child.gone for child in children):

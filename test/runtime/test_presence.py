@@ -147,6 +147,12 @@ def test_who_says_hello_while_its_work_stands_still_gives_no_sign_of_life(stuck:
     assert sensing.on_hello(hello(4), 1.5) == [Sign("sat1", 7)] and not sensing.is_stuck("sat1")
 
 
+def test_who_is_starting_is_not_stuck_however_long_it_imports() -> None:
+    sensing = make()
+    assert sensing.on_hello(hello(1, state=STARTING, executor_age_s=60.0), 0.0) == []
+    assert not sensing.is_stuck("sat1")
+
+
 def test_a_protocol_that_does_not_fit_is_refused_in_one_sentence_and_counted() -> None:
     sensing = make(software="0.13")
     for sequence in range(1, 4):

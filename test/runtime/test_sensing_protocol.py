@@ -221,7 +221,7 @@ def test_what_a_dead_store_holds_is_sent_again() -> None:
 def test_the_last_word_of_a_store_that_is_dead_by_then_is_not_relied_on() -> None:
     sensing = flying(make_plan(1, downlink="sat3"))
     feed(sensing, 1)
-    sensing.on_heartbeat("sat3", 1, 0.0)
+    sensing.on_hello("sat3", 1, 0.0)
     until_dead(sensing, "sat3")
     assert sensing.liveness.life("sat3") is Life.DEAD
     sensing.custody.sendable(sensing.active.epoch, 9.0)

@@ -74,8 +74,10 @@ class Graph:
         file = f"{self.notes}/{name}.pid"
         return f"{self.wait_for(f'{name}.pid')}; while kill -0 $(cat {file}) 2>/dev/null; do sleep 0.01; done"
 
-    def run(self, root: str = "", *, respawn: bool = False) -> int:
-        return supervisor.run_graph(self.specs, root=root, run_directory=self.run_directory, respawn=respawn)
+    def run(self, root: str = "", *, respawn: bool = False, whole: bool = True) -> int:
+        return supervisor.run_graph(
+            self.specs, root=root, run_directory=self.run_directory, respawn=respawn, whole=whole
+        )
 
     def left(self) -> list[str]:
         """Processes that are still there."""
@@ -262,6 +264,15 @@ def test_the_graph_goes_on_without_a_process_that_can_be_spared(
     assert told[0] == f"satllm: sat1 died (signal SIGKILL): the others go on without it; its log is {log}"
     assert told[1].startswith("satllm: late died (exit code 3): nobody minds")
     assert len(told) == 2 and graph.left() == []
+
+
+def test_a_part_of_a_graph_goes_on_without_a_satellite_while_others_may_fly_elsewhere(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.add("sat1", "kill -9 $$", without="the others go on without it", executable="satellite")
+    graph.add("ground", graph.wait_for_end("sat1"), required=True)
+    assert graph.run(whole=False) == 0
+    assert "no satellite is left" not in capfd.readouterr().err
 
 
 def test_the_graph_ends_with_its_last_satellite(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ def test_a_flight_within_all_goals_has_no_complaint() -> None:
     [
         ({"measured_s": 43.0}, "makespan 1.07 of the prediction"),
         ({"measured_s": 37.0}, "makespan 0.93 of the prediction"),
+        ({"wire_ratio": 0.5}, "0.50 of the payload on the wire: frames were not told apart"),
         ({"wire_ratio": 1.15}, "1.15 of the payload on the wire, 1.10 allowed"),
     ],
 )
@@ -57,6 +58,13 @@ def test_recovery_may_take_longer_after_a_long_outage(outage_s: float, recovery_
     plan = Plan(50, 1, both_ways(8), faults=(Outage("ground", End.FRAMES_DROPPED, outage_s),))
     found = goal_complaints(plan, replace(SEEN, recoveries_s=[recovery_s]), GOOD)
     assert bool(found) is bool(is_late)
+
+
+@pytest.mark.parametrize(("silence_s", "is_late"), [(6.0, 0), (12.0, 1)])
+def test_a_satellite_that_is_cut_off_is_planned_around_in_time(silence_s: float, is_late: int) -> None:
+    plan = Plan(50, 1, both_ways(20), faults=(Outage("sat2", End.FRAMES_DROPPED, 20),))
+    found = goal_complaints(plan, replace(SEEN, recoveries_s=[0.1]), replace(GOOD, silence_s=silence_s))
+    assert len(found) == is_late
 
 
 def test_a_row_has_a_cell_a_heading() -> None:

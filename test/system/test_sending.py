@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts.namespaces import why_not
 from ros_domain import own_domain
 
+REASON = why_not()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no network of its own: {REASON}")
 WIRE = Path(__file__).resolve().parents[2] / "benchmarks" / "wire.py"
 
 
 def measured(*options: str) -> dict[str, Any]:
-    probe = subprocess.run(["unshare", "-r", "-n", "tc", "qdisc", "show"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")
     with own_domain() as domain:
         run = subprocess.run(
             [sys.executable, str(WIRE), *options],

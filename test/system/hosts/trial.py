@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hosts.frames import Kind
@@ -16,6 +17,8 @@ from hosts.topology import End, Network, Shape
 
 DELAY_S = 0.2
 _PORT, _PATIENCE_S = 5000, 1.0
+# A minute of answers that do not come, and more.
+_TRIES = 6000
 _CLOCK = "import time; print(time.monotonic())"
 # Answers every datagram with the number of bytes it had.
 _SERVER = f"""
@@ -48,6 +51,14 @@ def ask(host: Host, address: str, size: int, patience_s: float = _PATIENCE_S) ->
     return int(heard), float(seconds)
 
 
+def _until(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(_TRIES):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"waited in vain for {what}")
+
+
 def main() -> None:
     fast = 100e6
     network = Network()
@@ -58,12 +69,10 @@ def main() -> None:
         meter = Meter({line.port: name for name, line in network.lines.items()})
         log = Path(tempfile.mkdtemp()) / "server.txt"
         server = far.popen([sys.executable, "-c", _SERVER], log, os.environ)
-        while "ready" not in log.read_text():
-            time.sleep(0.01)
+        _until(lambda: "ready" in log.read_text(), "a server")
         line, address = network.lines["near"], network.lines["far"].address
         # Until the bridge forwards, and addresses are resolved.
-        while not ask(near, address, 10)[0]:
-            pass
+        _until(lambda: ask(near, address, 10)[0] > 0, "an answer")
         story: dict[str, object] = {"large": ask(near, address, 30_000)}
         ahead = float(near.run(sys.executable, "-c", _CLOCK)) - time.monotonic()
         further = float(far.run(sys.executable, "-c", _CLOCK)) - time.monotonic()
@@ -74,8 +83,7 @@ def main() -> None:
             answered = ask(near, address, 20)[0]
             heard = len(log.read_text().splitlines()) - already
             line.restore()
-            while not ask(near, address, 10)[0]:
-                pass
+            _until(lambda: ask(near, address, 10)[0] > 0, "an answer")
             story[end.value] = heard, answered
         line.move("10.77.0.99")
         story["moved"] = ask(near, address, 40)[0]
