@@ -83,8 +83,11 @@ def fly(loss: float, *, batches: int, hop_limits: HopLimits | None, seed: int = 
     planner = Planner("planner", SATELLITES, _split, PlannerLimits(start_s=4.0, liveness=liveness))
     oracle.sensing, oracle.ground = sensing, ground
     oracle.satellites = {satellite.name: satellite for satellite in satellites}
-    for process in (sensing, ground, *satellites, planner):
+    processes = (sensing, ground, *satellites, planner)
+    for process in processes:
         world.add(process)
+    # Only now, since each knows by name who may say hello.
+    for process in processes:
         world.boot(process.name)
     if hop_limits is not None:
         _poll(world, [sensing, *satellites])

@@ -127,6 +127,7 @@ def test_on_a_real_link_what_the_controller_lets_out_confirms_the_modem() -> Non
     bench = Bench()
     bench.observed = Observed(replace(PRIOR, real_links=True))
     bench.planner = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
+    bench.observed.on_stream(Stream(20, 0, 100.0))
     bench.report(1.0, 1.0)
     plan = bench.fly()
     stated = PRIOR.links.isl.rate_bps
