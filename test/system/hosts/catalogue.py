@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hosts.scenario import MBIT, Crew, End, Outage, Plan, Return, Scenario, Shape, both_ways
+from hosts.scenario import MBIT, Crew, Discovery, End, Outage, Plan, Return, Scenario, Shape, both_ways
 
 # Half a megabyte a batch, as in the flights that showed what is broken.
 _HALF_A_MEGABYTE = 10
@@ -55,6 +55,11 @@ SCENARIOS = (
     _steady(8, 50, 1.5),
     _steady(2, 50, 4),
     Scenario(
+        "8 Mbit/s, klt:16",
+        Plan(50, _HALF_A_MEGABYTE, both_ways(8), codec="klt:16", is_steady=True),
+        minutes=1.5,
+    ),
+    Scenario(
         "the ground's line 1 Mbit/s up, 100 down",
         Plan(50, _HALF_A_MEGABYTE, both_ways(100), {"ground": Shape(1 * MBIT, 100 * MBIT)}, is_steady=True),
     ),
@@ -79,6 +84,14 @@ SCENARIOS = (
         "two constellations on one network",
         Plan(50, _HALF_A_MEGABYTE, both_ways(20), satellites=2, crew=Crew.TWO, constellations=2),
         minutes=2,
+    ),
+    *(
+        Scenario(
+            f"found by {discovery.value}, no multicast",
+            Plan(20, _HALF_A_MEGABYTE, both_ways(20), satellites=2, crew=Crew.TWO, discovery=discovery),
+            minutes=1.5,
+        )
+        for discovery in (Discovery.PEERS, Discovery.SERVER)
     ),
     Scenario(
         # Each takes 40 s a hop, ten times as long as a satellite that says nothing lives.

@@ -17,7 +17,9 @@ from hosts.namespaces import Host
 _END_PATIENCE_S = 30.0
 # Discovery may leave a host here: the network has no way out.
 _ENVIRONMENT = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_DOMAIN_ID": "0"}
-_NOT_HANDED_ON = ("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_STATIC_PEERS")
+_NOT_HANDED_ON = (
+    *("FASTDDS_BUILTIN_TRANSPORTS", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER"),
+)
 _TESTS = Path(__file__).resolve().parents[2]
 # What the processes of a host leave in its run folder: the ground's predictions, and what `satllm up` printed.
 STORE, TERMINAL = "predictions.sqlite", "terminal.txt"
@@ -46,10 +48,10 @@ class Order:
 
 
 class Fleet:
-    """One constellation in flight."""
+    """One constellation in flight; `discovery` are the variables by which its processes find each other."""
 
-    def __init__(self, order: Order, hosts: Mapping[str, Host]) -> None:
-        self._order, self._hosts = order, hosts
+    def __init__(self, order: Order, hosts: Mapping[str, Host], discovery: Mapping[str, str] | None = None) -> None:
+        self._order, self._hosts, self._discovery = order, hosts, discovery or {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_all(self) -> None:
@@ -65,7 +67,8 @@ class Fleet:
         if order.namespace:
             words += ["--namespace", order.namespace]
         host = self._hosts[order.host(process)]
-        self._running[process] = host.popen(words, folder / TERMINAL, environment_of_a_host(os.environ))
+        environment = environment_of_a_host(os.environ) | self._discovery
+        self._running[process] = host.popen(words, folder / TERMINAL, environment)
 
     def kill(self, process: str) -> None:
         """As a power cut: the command and the process below it, which have no exit code then."""

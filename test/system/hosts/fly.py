@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from hosts.directory import directory
 from hosts.fleet import Fleet, Order
 from hosts.flown import Flown
 from hosts.frames import Kind
@@ -72,11 +73,12 @@ def fly(plan: Plan, orders: Sequence[Order]) -> Flown:
         for order in orders:
             for process in order.processes:
                 network.add(order.host(process), plan.lines.get(process, plan.line))
+        found_by = directory(plan.discovery, network)
         meter = Meter({line.port: name for name, line in network.lines.items()})
         began_s = time.monotonic()
         try:
             for order in orders:
-                fleets.append(Fleet(order, network.hosts))
+                fleets.append(Fleet(order, network.hosts, found_by))
                 fleets[-1].start_all()
             return _observe(plan, orders[0], network, fleets, meter, began_s)
         finally:

@@ -77,7 +77,7 @@ class Hangar:
             batch_tiles=plan.batch_tiles,
             memory_bytes=int(plan.crew.value * sum(spec.layer_bytes)),
             upload_encoding="rgb8",
-            codecs=["raw"],
+            codecs=[plan.codec],
             links=dict.fromkeys(("upload", "isl", "s2g"), link),
         )
         return content | {"emulate": {"compute": True, "links": False}}

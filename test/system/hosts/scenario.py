@@ -35,6 +35,14 @@ class Return:
     after_batches: int = 5
 
 
+class Discovery(Enum):
+    """How processes find each other; all but the first on a network that carries no multicast."""
+
+    MULTICAST = "multicast"
+    PEERS = "static peers"
+    SERVER = "discovery server"
+
+
 class Crew(Enum):
     """How many satellites the model needs at least: the share of its bytes that each may hold."""
 
@@ -56,6 +64,8 @@ class Plan:
         What the constellation file says of all links; the line's rate up if 0.
     compute_s
         Emulated time of all blocks for one batch.
+    codec
+        Setting of the codec, the only one that the planner may choose.
     constellations
         How many of them fly on the network, in namespaces of their own; only the first is judged by time.
     is_steady
@@ -70,6 +80,8 @@ class Plan:
     compute_s: float = 0.3
     satellites: int = 3
     crew: Crew = Crew.THREE
+    codec: str = "raw"
+    discovery: Discovery = Discovery.MULTICAST
     constellations: int = 1
     faults: tuple[Outage | Return, ...] = ()
     is_steady: bool = False
@@ -105,4 +117,4 @@ def both_ways(mbit: float, **more: float) -> Shape:
     return Shape(mbit * MBIT, mbit * MBIT, **more)
 
 
-__all__ = ["Crew", "End", "MBIT", "Outage", "Plan", "Return", "Scenario", "Shape", "both_ways"]
+__all__ = ["Crew", "Discovery", "End", "MBIT", "Outage", "Plan", "Return", "Scenario", "Shape", "both_ways"]

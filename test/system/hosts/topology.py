@@ -98,6 +98,10 @@ class Line:
         run("ip", "link", "set", self.port, "up")
         self._shape_both()
 
+    def keep_multicast_out(self) -> None:
+        """Let nothing into the host that is meant for a group; broadcasts, which resolve addresses, pass."""
+        run("ip", "link", "set", self.port, "type", "bridge_slave", "mcast_flood", "off")
+
     def move(self, address: str) -> None:
         """Give the host another address."""
         self._host.run("ip", "address", "flush", "dev", INTERFACE)
