@@ -80,7 +80,7 @@ LINK_STATE = Topic(
     "satllm_ros/msg/LinkState",
     Qos.EVENT,
     "a modem's driver or link; sensing, compression, downlink (what they measured)",
-    "planner, downlink, recorder",
+    "planner, sensing, compression, downlink, recorder",
 )
 LINK_RECEIPT = Topic(
     "link_receipt",

@@ -33,21 +33,26 @@ MADE = "<!-- made by `python -m satllm_ros.nodes.reference docs`; do not edit --
 
 LINKS = """## link_state: what links carry
 
-The planner plans with the rate that `link_state` last gave a directed link; before, with that of `links.pairs` or
-of its kind in the constellation file. Names of the ends are those of satellites, `sensing` and `ground`; each
-direction is a link of its own.
+The planner plans with the median of the last five rates that `link_state` gave a directed link; before, with that of
+`links.pairs` or of its kind in the constellation file. On real links it reckons with what is left for batches, and
+never with more than the flow controller lets out that was made for the file's rate: a link that has become faster
+shows after a restart. Names of the ends are those of satellites, `sensing` and `ground`; each direction is a link of
+its own.
 
 **A modem's driver publishes it**, on every change and once a second, `source` left 0: `rate_bps` and
-`propagation_s` as the link is set, `up` false while there is none. A satellite sends no predictions while the link
-from it to the ground is said to be down; that word holds for 5 s, so that a driver that dies shuts no link. A rate
+`propagation_s` as the link is set, `up` false while there is none; the rate of a link that is down is not looked at. A
+satellite sends no predictions while the link
+from it to the ground is said to be down; that word holds for 5 s, so that a driver that dies shuts no link. Of other
+links `up` changes no plan: who is cut off by them is noticed by its hellos. A rate
 that changes by more than a tenth makes the planner look again. [examples/modem.py](../examples/modem.py) is such a
 driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall.
 
 **Senders publish what they measured**, `source` 1: goodput, from hand-over to `link_receipt`, the word of every
 receiver that a batch has arrived, on the sender's clock alone. It can be told where batches wait for one another,
 so that the link is the limit, or where sizes differ; else nothing is said. `up` of such a message means nothing. A
-measurement that is within a tenth of the modem's word confirms it; one that contradicts it is planned with until
-the modem gives another rate. Without a modem, it takes the place of the constellation file's."""
+measurement that is within a tenth of the modem's word (less headers, on real links) confirms it; one that contradicts
+it is planned with until the modem gives another rate, or for 10 minutes after the last one. Without a modem, it takes
+the place of the constellation file's."""
 
 
 def topics_page() -> str:

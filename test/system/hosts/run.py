@@ -56,7 +56,7 @@ def main() -> int:
                 result = Result(scenario.name, complaints=(str(error).splitlines()[0],))
             keep(RESULTS, result)
             # After each, so that a run that is broken off leaves what it has shown.
-            text = f"Flown on {machine()}, with `make hosts`.\n\n{markdown(kept(RESULTS))}"
+            text = f"Flown on {machine()}, with `make hosts`, rows not all on one day.\n\n{markdown(kept(RESULTS))}"
             write_between(DOCUMENT, "hosts", text)
             print(f"  {line(result)}", flush=True)
             flown.append(result)
