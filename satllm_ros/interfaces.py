@@ -37,13 +37,18 @@ class Qos(Enum):
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: `name` below the root, message type as `package/msg/Type`."""
+    """A topic: `name` below the root, message type as `package/msg/Type`.
+
+    Of one that is `watched`, each end counts what the middleware tells of losses and of other ends that do not fit. It
+    costs time at every turn of an executor, so hints that come many times a second are not.
+    """
 
     name: str
     type: str
     qos: Qos
     writers: str
     readers: str
+    watched: bool = True
 
     def of(self, node: str = "") -> str:
         """Name below the root with the node filled in."""
@@ -81,13 +86,15 @@ LINK_STATE = Topic(
     Qos.EVENT,
     "a modem's driver or link; sensing, compression, downlink (what they measured)",
     "planner, sensing, compression, downlink, recorder",
+    watched=False,
 )
 LINK_RECEIPT = Topic(
-    "link_receipt",
+    "{node}/link_receipt",
     "satllm_ros/msg/LinkReceipt",
     Qos.EVENT,
     "compression, downlink, ground",
     "sensing, compression, downlink",
+    watched=False,
 )
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")

@@ -112,7 +112,7 @@ class CompressionNode(FlightNode):
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
         self._onboard.worker_age_s = partial(getattr, self._pipeline, "progress_age_s")
         self._hop = HopReceiver()
-        receipts = Receipts(self, self._satellite)
+        receipts = Receipts(self, self._satellite, [graph.SENSING, *others])
         receipts.listen_to(graph.IMAGES_INBOX, self._on_images)
         receipts.listen_to(graph.ACTIVATION_INBOX, self._on_activation)
 

@@ -117,8 +117,10 @@ class DownlinkNode(FlightNode):
             [*others, graph.GROUND],
             emulated=self.value("emulate_links"),
             controllers=self.value("link_controllers"),
+            # The store itself sends again what is not acknowledged.
+            repeats=False,
         )
-        Receipts(self, self._satellite).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
+        Receipts(self, self._satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
@@ -217,8 +219,6 @@ class DownlinkNode(FlightNode):
         now_s = time.monotonic()
         is_open = self._contact.is_open(now_s)
         with self._lock:
-            if not is_open and self._outlet is not None:
-                self._outlet.forget(graph.GROUND)
             self._carry_out(self._protocol.on_contact(is_open, now_s))
 
     # What follows; all with the lock held

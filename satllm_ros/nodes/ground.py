@@ -76,7 +76,7 @@ class GroundNode(FlightNode):
     def activate(self) -> None:
         self._ack = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
-        Receipts(self, graph.GROUND).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
+        Receipts(self, graph.GROUND, self.value("satellites")).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.hello.set_ready(True)
 
     def deactivate(self) -> None:

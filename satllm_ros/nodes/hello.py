@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Patience with the end of the thread.
 CLOSE_S = 2.0
 # How often the owner's executor shows that it moves.
-PROGRESS_PERIOD_S = 0.25
+PROGRESS_PERIOD_S = 1.0
 # Signs of life that wait for the owner: more than any graph gives while it looks away for a minute.
 MAX_SIGNS = 4096
 

@@ -13,7 +13,9 @@ from satllm_ros.nodes.base import FlightNode
 from satllm_ros.runtime.goodput import Goodput, GoodputMeter
 from satllm_ros.runtime.identity import BatchId
 
-TELL_PERIOD_S = 1.0
+# How often a rate is looked at; it is told when it has changed by this share, and at the latest after so long.
+LOOK_PERIOD_S, TELL_AGAIN_S = 1.0, 10.0
+CHANGE = 0.05
 
 
 class LinkMeter:
@@ -28,9 +30,11 @@ class LinkMeter:
         self._node, self._sender, self._on_received = node, sender, on_received
         self._lock = threading.Lock()
         self._meters = {receiver: GoodputMeter() for receiver in receivers}
+        self._looked_s = dict.fromkeys(self._meters, float("-inf"))
         self._told_s = dict.fromkeys(self._meters, float("-inf"))
+        self._told_bps = dict.fromkeys(self._meters, 0.0)
         self._states = node.publish_on(graph.LINK_STATE)
-        node.listen_to(graph.LINK_RECEIPT, self._on_receipt)
+        node.listen_to(graph.LINK_RECEIPT, self._on_receipt, sender)
 
     def handed(self, destination: str, batch: BatchId, wire_bytes: int) -> None:
         """A message goes to the middleware now."""
@@ -53,9 +57,16 @@ class LinkMeter:
             # Of what another node of this process sent, or nobody, it knows nothing.
             if not meter.on_receipt(batch, now_s):
                 return
-            if now_s - self._told_s[message.receiver] < TELL_PERIOD_S or (measured := meter.estimate) is None:
+            # Not at every receipt: a fit takes milliseconds, whether or not it comes to anything.
+            if now_s - self._looked_s[message.receiver] < LOOK_PERIOD_S:
                 return
-        self._told_s[message.receiver] = now_s
+            self._looked_s[message.receiver] = now_s
+            silence_s, told_bps = now_s - self._told_s[message.receiver], self._told_bps[message.receiver]
+            if (measured := meter.estimate) is None:
+                return
+            if silence_s < TELL_AGAIN_S and abs(measured.rate_bps - told_bps) <= CHANGE * told_bps:
+                return
+            self._told_s[message.receiver], self._told_bps[message.receiver] = now_s, measured.rate_bps
         self._tell(message.receiver, measured)
 
     def _tell(self, receiver: str, measured: Goodput) -> None:

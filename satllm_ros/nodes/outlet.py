@@ -44,6 +44,8 @@ class Outlet:
     ----------
     controllers
         destination=rate of the links with a flow controller, as the parameter `link_controllers` has them.
+    repeats
+        Whether what an emulated link loses is sent again; else whoever sends sees to it.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Outlet:
         *,
         emulated: bool,
         controllers: Iterable[str] = (),
+        repeats: bool = True,
     ) -> None:
         self._node, self._sender = node, sender
         if emulated:
@@ -68,12 +71,13 @@ class Outlet:
         # Around the machines and what they let out, so that batches leave in their order.
         self._changed = threading.Condition()
         self._pacing: Pacing[bytes] = Pacing({name: rates[name] for name in self._paced})
-        self._hop: HopSender[bytes] | None = HopSender() if emulated else None
+        self._hop: HopSender[bytes] | None = HopSender() if emulated and repeats else None
         self._rates: dict[str, LinkRates] = {}
         self._stopping = False
-        self._meter = LinkMeter(node, sender, self._publishers, self.on_received)
+        self._meter: LinkMeter | None = None
         self._pacer: threading.Thread | None = None
-        if self._paced or emulated:
+        if self._paced or self._hop is not None:
+            self._meter = LinkMeter(node, sender, self._publishers, self.on_received)
             node.listen_to(graph.LINK_STATE, self._on_link_state)
             node.beware_of(self._cautions)
             self._pacer = threading.Thread(target=self._pace, name=f"pacer of {inbox.of(sender)}", daemon=True)
@@ -122,15 +126,7 @@ class Outlet:
         with self._changed:
             if destination in self._paced:
                 self._hand_over(self._pacing.on_settled(destination, batch, time.monotonic()))
-            elif self._hop is not None:
-                self._hop.settle(destination, batch)
-            self._changed.notify()
-
-    def forget(self, destination: str) -> None:
-        """The destination is out of contact: custody sends again what it had not received."""
-        with self._changed:
-            if self._hop is not None:
-                self._hop.forget(destination)
+                self._changed.notify()
 
     def connected(self, destination: str) -> bool:
         """Whether somebody listens at the other end."""
@@ -191,7 +187,8 @@ class Outlet:
                 self._changed.wait(min(LONGEST_SLEEP_S, max(0.0, self._next_s() - time.monotonic())))
         # Not with the lock held: over an emulated link publishing takes its time.
         for resend in resends:
-            self._meter.disturbed(resend.receiver)
+            if self._meter is not None:
+                self._meter.disturbed(resend.receiver)
             self._publishers[resend.receiver].publish(resend.message)
 
     def _next_s(self) -> float:
@@ -232,5 +229,6 @@ class Outlet:
         counts.clear()
 
     def _publish(self, destination: str, batch: BatchId, serialized: bytes) -> None:
-        self._meter.handed(destination, batch, len(serialized))
+        if self._meter is not None:
+            self._meter.handed(destination, batch, len(serialized))
         self._publishers[destination].publish(serialized)

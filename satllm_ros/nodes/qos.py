@@ -54,7 +54,9 @@ def publisher(node: Node, counters: Counters, topic: Topic, name: str) -> Publis
         message_class(topic.type),
         name,
         profile(topic.qos),
-        event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible),
+        event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible)
+        if topic.watched
+        else PublisherEventCallbacks(use_default_callbacks=False),
     )
 
 
@@ -90,6 +92,8 @@ def subscription(
         name,
         callback,
         profile(topic.qos),
-        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible, message_lost=on_lost),
+        event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible, message_lost=on_lost)
+        if topic.watched
+        else SubscriptionEventCallbacks(use_default_callbacks=False),
         raw=raw,
     )

@@ -47,9 +47,10 @@ links `up` changes no plan: who is cut off by them is noticed by its hellos. A r
 that changes by more than a tenth makes the planner look again. [examples/modem.py](../examples/modem.py) is such a
 driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall.
 
-**Senders publish what they measured**, `source` 1: goodput, from hand-over to `link_receipt`, the word of every
-receiver that a batch has arrived, on the sender's clock alone. It can be told where batches wait for one another,
-so that the link is the limit, or where sizes differ; else nothing is said. `up` of such a message means nothing. A
+**Senders publish what they measured**, `source` 1, when it has changed by a twentieth and every 10 s: goodput, from
+hand-over to `<sender>/link_receipt`, the word of every receiver that a batch has arrived, on the sender's clock alone.
+It can be told where batches wait for one another, so that the link is the limit, or where sizes differ; else nothing
+is said. `up` of such a message means nothing. A
 measurement that is within a tenth of the modem's word (less headers, on real links) confirms it; one that contradicts
 it is planned with until the modem gives another rate, or for 10 minutes after the last one. Without a modem, it takes
 the place of the constellation file's."""

@@ -71,12 +71,12 @@ def predictions(sequence: int, destination: str) -> m.Predictions:
 
 
 def test_whoever_sends_a_batch_is_told_that_it_has_arrived(bench: Bench) -> None:
-    heard: list[m.LinkReceipt] = bench.hear(graph.LINK_RECEIPT)
+    heard: list[m.LinkReceipt] = bench.hear(graph.LINK_RECEIPT, "sat1")
     taken: list[m.Predictions] = []
-    receipts = Receipts(bench.node, graph.GROUND)
+    receipts = Receipts(bench.node, graph.GROUND, ["sat1", "sat2"])
     receipts.listen_to(graph.PREDICTIONS_INBOX, taken.append)
     # Not the count in the graph, which may know of a listener before its writer does.
-    bench.until(lambda: receipts._receipts.get_subscription_count(), "who hears it")
+    bench.until(lambda: receipts._receipts["sat1"].get_subscription_count(), "who hears it")
     voice = bench.voice(graph.PREDICTIONS_INBOX, graph.GROUND)
     sent = [predictions(5, graph.GROUND), predictions(6, "sat2"), predictions(700, graph.GROUND)]
     for message in sent:

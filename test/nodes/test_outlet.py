@@ -106,14 +106,16 @@ def test_what_an_emulated_link_has_lost_is_sent_again_until_a_receipt_comes(loss
 @pytest.mark.parametrize("odd", range(4))
 def test_what_arrived_has_its_receipt_whatever_its_length(lossy: Ends, odd: int) -> None:
     lossy.tell(1e9)
-    receipts = Receipts(lossy.node, "sat1")
+    receipts = Receipts(lossy.node, "sat1", [graph.SENSING])
     arrived: list[m.ImageBatch] = []
     receipts.listen_to(graph.IMAGES_INBOX, arrived.append)
     inbox = lossy.node.publish_on(graph.IMAGES_INBOX, "sat1")
     message = m.ImageBatch(data=bytes(100 + odd))
     message.envelope.sender, message.envelope.destination = graph.SENSING, "sat1"
     message.envelope.batch = m.BatchId(boot_id=1, sequence=7)
-    lossy.spin_until(lambda: inbox.get_subscription_count() > 0 and receipts._receipts.get_subscription_count() > 0)
+    lossy.spin_until(
+        lambda: inbox.get_subscription_count() > 0 and receipts._receipts[graph.SENSING].get_subscription_count() > 0
+    )
     lossy.outlet.send(message, "sat1", BatchId(1, 7))
     assert lossy.outlet._next_s() < float("inf")
     # As the link node passes it on.

@@ -20,7 +20,7 @@ def test_sensing_measures_the_rate_that_its_link_is_emulated_with(material: Mate
     content = constellation(material, (0.001, 0.001), links=links, batch_tiles=2)
     with started(up(write_constellation(tmp_path, content)), tmp_path) as flight, Observer(flight) as observer:
         states: list[m.LinkState] = observer.hear(graph.LINK_STATE)
-        receipts: list[m.LinkReceipt] = observer.hear(graph.LINK_RECEIPT)
+        receipts: list[m.LinkReceipt] = observer.hear(graph.LINK_RECEIPT, graph.SENSING)
         transfers: list[m.LinkTransfer] = observer.hear(graph.LINK_TRANSFER)
         assert observer.until_ended() == 0, flight.story()
     crossed = {t.batch.sequence: t.wire_bytes for t in transfers if t.sender == graph.SENSING}
