@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -159,7 +159,8 @@ class RecorderNode(FlightNode):
                 self.counters.add("malformed_status")
 
     def _on_timing(self, message: m.BatchTiming) -> None:
-        if message.satellite in self.value("satellites"):
+        # Sensing and the ground compute nothing; their clocks are not to be had this way.
+        if self._is_known(message.satellite, among=self.value("satellites")):
             try:
                 self._keep(self._run.stages, record := records.stage_record(message))
                 self._clocks[message.satellite] = record.clock
@@ -246,9 +247,9 @@ class RecorderNode(FlightNode):
             ended=message.end_of_stream,
         )
 
-    def _is_known(self, *names: str) -> bool:
-        """Whether all are of this graph; records of others would only fill the memory."""
-        known = {graph.SENSING, graph.GROUND, *self.value("satellites")}.issuperset(names)
+    def _is_known(self, *names: str, among: Collection[str] | None = None) -> bool:
+        """Whether all are of this graph, or among these; records of others would only fill the memory."""
+        known = set(among or (graph.SENSING, graph.GROUND, *self.value("satellites"))).issuperset(names)
         if not known:
             self.counters.add("unknown_name")
         return known
