@@ -29,7 +29,7 @@ def import_timm() -> ModuleType:
     """
     if "timm" not in sys.modules and COMPILER not in sys.modules:
         try:
-            with _standing_in():
+            with without_compiler():
                 return importlib.import_module("timm")
         # Another version may ask for more.
         except (ImportError, AttributeError, TypeError):
@@ -39,7 +39,14 @@ def import_timm() -> ModuleType:
 
 
 @contextmanager
-def _standing_in() -> Iterator[None]:
+def without_compiler() -> Iterator[None]:
+    """What is done with it needs no compiler: to import timm, to use tensors on torch's meta device.
+
+    Functions for tensors without memory are written in Python, and ask not to be compiled when they are first called.
+    """
+    if COMPILER in sys.modules:
+        yield
+        return
     modules = _stand_ins()
     sys.modules.update(modules)
     try:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.families import check_family
 from satllm_ros.model.geometry import Geometry
-from satllm_ros.model.lean_timm import import_timm
+from satllm_ros.model.lean_timm import import_timm, without_compiler
 
 timm = import_timm()
 Beit = timm.models.beit.Beit
@@ -152,11 +152,12 @@ def compute_tables(model: nn.Module, device: torch.device, dtype: torch.dtype) -
 
 def build_meta(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
     """As `build`, on torch's meta device: shapes without memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), without_compiler():
         return build(architecture, arguments)
 
 
 @torch.inference_mode()
+@without_compiler()
 def measure_geometry(model: Any) -> Geometry:
     """Sizes of a model that lives on the meta device, found by running its embed part and its head there.
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 BEFORE = "import sys; from satllm_ros.model import lean_timm; "
 
 
@@ -23,6 +25,20 @@ def test_it_is_imported_without_the_compiler_which_can_be_had_afterwards() -> No
         "import torch._dynamo; print(torch._dynamo.disable.__module__)"
     )
     assert said.splitlines() == ["[]", "torch.Size([1, 1, 2, 2])", "torch._dynamo.decorators"]
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "vit_small_patch14_dinov2", "eva02_tiny_patch14_224"]
+    + ["beit_base_patch16_224", "vit_relpos_small_patch16_224"],
+)
+def test_nor_does_a_model_that_is_built_without_memory_need_it(architecture: str) -> None:
+    said = run(
+        "from satllm_ros.model.structure import build_meta, measure_geometry; "
+        f"blocks = measure_geometry(build_meta('{architecture}', dict(num_classes=3))).blocks; "
+        "print(blocks, 'torch._dynamo' in sys.modules)"
+    )
+    assert said == "12 False"
 
 
 def test_where_more_is_asked_of_the_stand_in_timm_is_imported_with_the_compiler() -> None:
