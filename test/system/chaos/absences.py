@@ -30,11 +30,18 @@ def stopped_briefly(hangar: Hangar, scenario: str, *, tiles: int, name: str, sto
 
 
 def stopped_for_long(
-    hangar: Hangar, scenario: str, *, tiles: int, name: str, stop_s: float = 0.0, timed: bool = False
+    hangar: Hangar,
+    scenario: str,
+    *,
+    tiles: int,
+    name: str,
+    stop_s: float = 0.0,
+    block_s: float = BLOCK_S,
+    timed: bool = False,
 ) -> Result:
     """SIGSTOP until the others have taken over and, if longer, for `stop_s`; then it returns and is offered work."""
     cargo = hangar.workshop.cargo(tiles)
-    with hangar.fly(cargo) as rig:
+    with hangar.fly(cargo, block_s=block_s) as rig:
         rig.until_batches(UNDER_WAY)
         rig.processes.stop(name)
         fault_s = time.monotonic()

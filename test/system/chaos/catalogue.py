@@ -87,7 +87,9 @@ SCENARIOS = (
     Scenario(
         "sat2 stopped for 30 s",
         partial(absences.stopped_for_long, tiles=2000, name="sat2", stop_s=30.0, timed=True),
-        partial(absences.stopped_for_long, tiles=900, name="sat2"),
+        # Long enough that its return pays, also where loading blocks takes 15 s.
+        partial(absences.stopped_for_long, tiles=600, name="sat2", block_s=0.05),
+        is_for_all=True,
     ),
     Scenario("planner dead for 60 s", partial(absences.without_planner, tiles=4000, batches=250, away_s=60.0)),
     _outages("upload"),
