@@ -4,16 +4,8 @@ from launch import LaunchDescription
 from launch.action import Action
 
 from satllm_ros.graph import SourceConfig
-from satllm_ros.nodes.launching import (
-    Arguments,
-    actions,
-    constellation_of,
-    description,
-    is_on,
-    player,
-    replay_rate,
-    resolved_bag,
-)
+from satllm_ros.nodes.bag_player import played_source, player, replay_rate
+from satllm_ros.nodes.launching import Arguments, actions, constellation_of, description, is_on, resolved_bag
 
 
 def start(arguments: Arguments) -> list[Action]:
@@ -22,9 +14,9 @@ def start(arguments: Arguments) -> list[Action]:
     if not is_on(arguments, "play"):
         source = SourceConfig("bag", resolved_bag(arguments["bag"]), arguments["topic"], rate)
         return actions(constellation_of(arguments, on_one_computer=True, source=source), arguments, lambda spec: True)
-    played = player(arguments, rate)
-    constellation = constellation_of(arguments, on_one_computer=True, source=SourceConfig("topic"))
-    return [*actions(constellation, arguments | {"use_sim_time": "true"}, lambda spec: True), *played]
+    constellation = constellation_of(arguments, on_one_computer=True, source=played_source(arguments))
+    graph = actions(constellation, arguments | {"use_sim_time": "true"}, lambda spec: True)
+    return [*graph, *player(arguments, rate, graph)]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -52,7 +52,8 @@ class SourceConfig:
     """Where images come from: `kind` is bag, folder or topic; `image_topic` is one of the bag's, or the camera's.
 
     `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
-    stated about the images. With `recursive`, the folders in a folder are read too.
+    stated about the images. With `recursive`, the folders in a folder are read too. `expected_images`
+    is how many will be published on a topic, as by a bag that is played; 0: nobody knows.
     """
 
     kind: str
@@ -61,6 +62,12 @@ class SourceConfig:
     rate: float = 0.0
     pixels: PixelRules = AS_DECLARED
     recursive: bool = False
+    expected_images: int = 0
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether only whoever started the graph ends it."""
+        return self.kind == "topic" and not self.expected_images
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         read_source.number("rate", 0.0, 1e6, 0.0),
         _pixels(read_source),
         read_source.flag("recursive", False),
+        read_source.integer("expected_images", 0, 2**31 - 1, 0),
     )
     source = replace(source, pixels=own_source.pixels) if source is not None else own_source
     if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
@@ -299,6 +307,7 @@ def processes(
     sensing = model | chain | emulated | tiles | source | signed | state
     sensing |= {"window_batches": constellation.window_batches, "upload_encoding": constellation.upload_encoding}
     sensing |= {"rate": constellation.source.rate, "durable": constellation.durable_custody}
+    sensing |= {"expected_images": constellation.source.expected_images}
     planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
     planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
     planner |= {"calibration": constellation.calibration, "threads": constellation.threads}

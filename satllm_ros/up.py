@@ -142,9 +142,8 @@ def _chosen(
     """
     from satllm_ros.graph import processes
 
-    endless = constellation.source.kind == "topic"
     specs = processes(
-        constellation, run_directory, exit_when_done=not endless, use_sim_time=use_sim_time, reference=reference
+        constellation, run_directory, exit_when_done=not constellation.source.is_endless, use_sim_time=use_sim_time, reference=reference
     )
     if not only:
         return specs

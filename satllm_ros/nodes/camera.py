@@ -56,6 +56,11 @@ class Camera:
         """Names of the topics that are, or will be, listened to."""
         return list(self._subscriptions) or [self._wanted]
 
+    @property
+    def publishers(self) -> int:
+        """How many publishers there are of what is listened to."""
+        return sum(self._node.count_publishers(name) for name in self._subscriptions)
+
     def tick(self) -> None:
         """Look for the type of a topic whose name does not tell it; a few times a second."""
         if self._subscriptions:

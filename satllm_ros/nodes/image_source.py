@@ -99,6 +99,8 @@ class ImageSource:
         How samples become RGB where the images do not declare it.
     camera_tiles
         Tiles of a camera's frames that may wait to be cut; beyond, the oldest frames are dropped, whole.
+    expected_frames
+        Frames that a camera's topic will bring, if somebody knows; else 0.
     on_tiles
         Called after tiles were added, or the end was reached, from the thread that did so.
     """
@@ -117,12 +119,16 @@ class ImageSource:
         journal: FrameJournal,
         manifest: Manifest | None = None,
         camera_tiles: int = 1,
+        expected_frames: int = 0,
         pixels: PixelRules = AS_DECLARED,
     ) -> None:
         self._node = node
         self._what = what
         self.source_id = source_id
         self._manifest = manifest
+        self._frames_total = manifest.frames if manifest is not None else expected_frames
+        # A camera has no end, unless somebody says so.
+        self._is_over = not what.is_live
         self._buffer = buffer
         self._height, self._width, self._jpeg = height, width, jpeg
         self._on_tiles = on_tiles
@@ -207,6 +213,10 @@ class ImageSource:
             # Said once in a while: at 30 images a second every line would be one too many.
             self._node.get_logger().warning(self._overflow_sentence(tiles), throttle_duration_sec=10.0)
 
+    def end(self) -> None:
+        """No further image of a camera will come: what was heard is the whole."""
+        self._is_over = True
+
     def take(self, now_s: float) -> list[Tile]:
         """Tiles of the next batch, empty while it is incomplete; raises `sqlite3.Error` if the journal fails."""
         with self._lock:
@@ -245,16 +255,16 @@ class ImageSource:
 
     @property
     def frames_total(self) -> int | None:
-        """Frames of a bag or folder, as its manifest has them; None of a camera."""
-        return None if self._manifest is None else max(self._manifest.frames, self._frames_read)
+        """Frames of a bag or folder, as its manifest has them, or of a bag that is played; None of a camera."""
+        return max(self._frames_total, self._frames_read) if self._frames_total else None
 
     # Reading
 
     def _expected_tiles(self) -> int:
-        if self._manifest is None:
+        if not self._frames_total:
             return 0
         per_frame = self._cut_tiles / self._cut_frames if self._cut_frames else self._peeked_frame_tiles
-        left = 0 if self._buffer.ended else max(0, self._manifest.frames - self._frames_read)
+        left = 0 if self._buffer.ended else max(0, self._frames_total - self._frames_read)
         return self._cut_tiles + round(left * per_frame)
 
     @property
@@ -307,7 +317,7 @@ class ImageSource:
                 Origin(self._frames_read + 1, self._path), "source_damaged", self._node.get_clock().now().nanoseconds, 1
             )
         with self._lock:
-            self._buffer.ended = not self._stop.is_set() and not self._what.is_live
+            self._buffer.ended = not self._stop.is_set() and self._is_over
         self._on_tiles()
 
     def _arriving(self) -> Iterator[tuple[Frame | UnreadableFrame, int | None]]:
@@ -320,6 +330,8 @@ class ImageSource:
             with self._lock:
                 waiting = self._queue.pop() if self._buffer.wants_more else None
                 self._in_hand_tiles = waiting[1] if waiting is not None else 0
+            if waiting is None and self._is_over and not self._queue.tiles:
+                return
             if waiting is None:
                 self._stop.wait(ROOM_PERIOD_S)
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
-    ExecuteProcess,
     LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
@@ -27,12 +25,10 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from satllm_ros import preflight
-from satllm_ros.assets_path import DEMO, bag_path
+from satllm_ros.assets_path import DEMO
 from satllm_ros.checks.check import Surroundings
 from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
-from satllm_ros.data.bag import bag_topics, image_topic
 from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
-from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED
 from satllm_ros.report.sample import DEFAULT, parse_reference
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
 from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
@@ -62,7 +58,8 @@ _DEFAULTS = {"runs": "runs", "reference": str(DEFAULT), "respawn": "false", "use
 _SWITCHES = ("recursive", "camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
 RESPAWN_DELAY_S = 2.0
-CLOCK_HZ = "100"
+# Where launch_ros keeps what PushRosNamespace has pushed.
+_PUSHED = "ros_namespace"
 Arguments = dict[str, str]
 
 
@@ -87,9 +84,19 @@ def description(
         for name in _SWITCHES:
             if given.get(name, "").lower() not in ("", "true", "false"):
                 raise ValueError(f"{name} is {given[name]!r}; allowed are true and false")
+        given["namespace"] = root_namespace(context.launch_configurations.get(_PUSHED, ""), given["namespace"])
         return start(given)
 
     return LaunchDescription([*declared, OpaqueFunction(function=perform)])
+
+
+def root_namespace(pushed: str, namespace: str) -> str:
+    """Namespace the whole graph lives in, without slashes around it: the argument's below what was pushed around it.
+
+    Launch prefixes the namespaces of nodes with what `PushRosNamespace` pushes, but not the names in our parameter
+    files; so both are made from this.
+    """
+    return "/".join(part for part in f"{pushed}/{namespace}".split("/") if part)
 
 
 def is_on(arguments: Arguments, name: str) -> bool:
@@ -140,34 +147,19 @@ def resolved_bag(bag: str) -> str:
     return bag if bag == DEMO else str(Path(bag).resolve())
 
 
-def replay_rate(arguments: Arguments) -> float:
-    """Speed of a replay against the recorded times; 0: as fast as the chain takes it.
-
-    Raises
-    ------
-    ValueError
-        If it is no such number, or 0 with a player, which has no such speed.
-    """
-    is_played = is_on(arguments, "play")
-    text = arguments["rate"] or ("1" if is_played else "0")
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0.0 <= rate <= 1e6 or (is_played and rate == 0.0):
-        raise ValueError(f"rate is {text!r}; a number {'above 0 and' if is_played else 'from 0'} up to 1e6 is needed")
-    return rate
-
-
 def actions(constellation: Constellation, arguments: Arguments, wanted: Callable[[ProcessSpec], bool]) -> list[Action]:
     """Launch actions of the wanted processes of a constellation; the launch ends with a required one."""
-    endless, respawn = constellation.source.kind == "topic", is_on(arguments, "respawn")
+    respawn = is_on(arguments, "respawn")
     use_sim_time = is_on(arguments, "use_sim_time")
     reference = parse_reference(arguments.get("reference") or str(DEFAULT))
 
     def wanted_specs(directory: Path) -> list[ProcessSpec]:
         specs = processes(
-            constellation, directory, exit_when_done=not endless, use_sim_time=use_sim_time, reference=reference
+            constellation,
+            directory,
+            exit_when_done=not constellation.source.is_endless,
+            use_sim_time=use_sim_time,
+            reference=reference,
         )
         return [spec for spec in specs if wanted(spec)]
 
@@ -188,7 +180,8 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
         node = Node(
             package="satllm_ros",
             executable=spec.executable,
-            namespace="/".join(part for part in (arguments["namespace"].strip("/"), spec.namespace) if part),
+            # Absolute: what was pushed is in it already.
+            namespace="/" + root_namespace(arguments["namespace"], spec.namespace),
             parameters=[str(spec.write_parameters(run_directory, arguments["namespace"]))],
             output="screen",
             additional_env=environment
@@ -220,41 +213,15 @@ def _checked(constellation: Constellation, specs: Sequence[ProcessSpec]) -> tupl
     return transports(os.environ, share, processes=len(specs)), warnings
 
 
-def player(arguments: Arguments, rate: float) -> list[Action]:
-    """`ros2 bag play` of a bag's images, onto the camera's topic of the graph and with /clock.
-
-    The launch ends if it fails, and goes on when the bag is through: images may still be under way.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the bag cannot be read, or has no such topic.
-    """
-    path = bag_path(resolved_bag(arguments["bag"]))
-    topic = image_topic(path, arguments["topic"] or None)
-    is_compressed = bag_topics(path)[topic] == IMAGE_COMPRESSED.type
-    name = (IMAGE_COMPRESSED if is_compressed else IMAGE).of()
-    target = "/" + "/".join(part for part in (arguments["namespace"].strip("/"), name) if part)
-    command = ["ros2", "bag", "play", str(path), "--clock", CLOCK_HZ, "--rate", f"{rate:g}"]
-    command += ["--disable-keyboard-controls", "--topics", topic, "--remap", f"{topic}:={target}"]
-    played = ExecuteProcess(cmd=command, output="screen")
-    return [played, RegisterEventHandler(OnProcessExit(target_action=played, on_exit=_end_if_failed))]
-
-
 def _end(respawn: bool, event: ProcessExited, _: LaunchContext) -> EmitEvent | None:
     if respawn and event.returncode < 0:
         return None
-    _refuse_failure(event)
+    refuse_failure(event)
     return EmitEvent(event=Shutdown(reason=f"{event.process_name} has ended"))
 
 
-def _end_if_failed(event: ProcessExited, context: LaunchContext) -> None:
-    # Ctrl-C ends it with a code of its own, and is no failure.
-    if not context.is_shutdown:
-        _refuse_failure(event)
-
-
-def _refuse_failure(event: ProcessExited) -> None:
+def refuse_failure(event: ProcessExited) -> None:
+    """End the launch with an error if this process has failed."""
     # An exception is the only way to make `ros2 launch` end with another code than 0.
     if event.returncode:
         raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}: see its output")

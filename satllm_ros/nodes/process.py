@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from satllm_ros.checks.gate import check_process
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.runtime.blas_threads import limit_blas
 from satllm_ros.runtime.log_directory import LOG_VARIABLE, rescue_variables
 from satllm_ros.runtime.memory import keep_pages
 from satllm_ros.runtime.parent import EXIT_BAD_INPUT, READY, end_with_parent, tell_parent
@@ -51,6 +52,8 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.request())
     end_with_parent()
+    # Each process is one of several on its computer; a satellite's stage takes the threads that it was given.
+    limit_blas(1)
     try:
         check_process(os.environ)
         set_up_environment()

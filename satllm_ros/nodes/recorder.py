@@ -412,7 +412,8 @@ class RecorderNode(FlightNode):
                 lives.accounts,
                 rereads=rereads,
                 older_tiles=run.older_tiles,
-                frames_total=self._source.frames if self._source is not None else None,
+                # Of a bag that somebody plays, sensing was told.
+                frames_total=self._source.frames if self._source is not None else journal.frames_total,
             )
             run.sent_tiles = run.audit.acquired - sum(run.audit.dropped.get(cause, 0) for cause in NEVER_SENT)
         else:

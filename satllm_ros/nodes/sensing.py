@@ -58,6 +58,7 @@ from satllm_ros.runtime.kept import keep, kept
 from satllm_ros.runtime.loss_journal import LossJournal
 from satllm_ros.runtime.parent import PLAN, tell_parent
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
+from satllm_ros.runtime.played import READY_FOR_IMAGES, PlayedStream
 from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
 from satllm_ros.runtime.signing import check_signature, parse_public_key
@@ -99,6 +100,14 @@ class SensingNode(FlightNode):
         ),
         Parameter(
             "rate", 0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
+        ),
+        Parameter(
+            "expected_images",
+            0,
+            "Images that will be published on a camera's topic, as by a bag that is played; then the stream is over."
+            " 0: nobody knows",
+            "-",
+            0,
         ),
         *PIXEL_PARAMETERS,
         Parameter("upload_encoding", "jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8")),
@@ -146,6 +155,7 @@ class SensingNode(FlightNode):
         self._journal: LossJournal | None = None
         self._frames: FrameJournal | None = None
         self._camera: Camera | None = None
+        self._played: PlayedStream | None = None
         self._outlet: Outlet | None = None
         self.every(TICK_PERIOD_S, self._tick)
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
@@ -238,6 +248,7 @@ class SensingNode(FlightNode):
             journal=self._frames,
             manifest=None if live else manifest,
             camera_tiles=self.value("camera_tiles"),
+            expected_frames=self.value("expected_images") if live else 0,
             pixels=self._pixels,
         )
         if not live:
@@ -266,6 +277,8 @@ class SensingNode(FlightNode):
             self.listen_to(graph.TIMING, partial(self._on_timing, satellite), satellite)
         if self._what.is_live:
             self._camera = Camera(self, self._what.image_topic, self._on_image, self._gaps)
+            expected = self.value("expected_images")
+            self._played = PlayedStream(expected) if expected else None
         now_s = time.monotonic()
         if not self._started:
             self._started = True
@@ -405,6 +418,7 @@ class SensingNode(FlightNode):
         if self._camera is not None:
             self._camera.tick()
         now_s = time.monotonic()
+        self._look_for_the_end(now_s)
         self._take_signs(now_s)
         self._carry_out(self._protocol.on_connections(self._unconnected(), now_s))
         self._carry_out(self._protocol.on_tick(now_s))
@@ -413,6 +427,14 @@ class SensingNode(FlightNode):
         self._tell_waits(now_s)
         if self._ledger_dirty:
             self._publish_ledger()
+
+    def _look_for_the_end(self, now_s: float) -> None:
+        """Of a stream whose length is known."""
+        camera, played = self._camera, self._played
+        if camera is None or played is None or not played.is_over(camera.heard_images, camera.publishers, now_s):
+            return
+        self._played = None
+        self._source.end()
 
     def _unconnected(self) -> list[str]:
         return [name for name in self._satellites if not self._outlet.connected(name)]
@@ -456,6 +478,8 @@ class SensingNode(FlightNode):
         self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
         tell_parent(PLAN)
         self._source.start()
+        if self._camera is not None:
+            self.get_logger().info(f"{READY_FOR_IMAGES} of {' or '.join(self._camera.topics)}")
 
     def _pump(self) -> None:
         """Hand complete batches to custody, as long as nothing older waits to be sent."""

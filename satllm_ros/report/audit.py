@@ -120,7 +120,7 @@ def audit_journal(
     older_tiles
         Tiles at the ground that are not among `arrived`, of which only the number is known.
     frames_total
-        Images the manifest of the source names; None if unknown.
+        Images the manifest of the source names, or that a player was to publish; None if unknown.
     """
     rows = {(f.source_id, f.frame): f for f in frames}
     came: Counter[tuple[str, int]] = Counter()
@@ -181,7 +181,7 @@ def audit_journal(
     for used in (*_used(claims, unused), *_used(former, spared)):
         (dropped if used.is_drop else in_custody)[used.name] += used.tiles
 
-    unread_frames = max(0, (frames_total or 0) - len(rows)) if rereads else 0
+    unread_frames = max(0, (frames_total or 0) - len(rows))
     is_broken_off = any(frame.cause == BROKEN_OFF for frame in rows.values())
     return Audit(
         basis=JOURNAL,
@@ -193,7 +193,12 @@ def audit_journal(
         foreign=foreign,
         uncounted=_uncounted(later, accounts, rereads=rereads),
         unread_frames=unread_frames,
-        unheard_frames=sum(account.unheard_frames for account in (accounts if not rereads else accounts[-1:])),
+        # Where it is known how many there are, those are among the unread.
+        unheard_frames=(
+            0
+            if frames_total is not None
+            else sum(account.unheard_frames for account in (accounts if not rereads else accounts[-1:]))
+        ),
         # What follows a place where reading broke off was not expected to be read.
         ended=current.ended and not is_broken_off,
     )

@@ -127,6 +127,11 @@ class Journal:
     rows: tuple[FrameRow, ...]
     books: tuple[Books, ...]
 
+    @property
+    def frames_total(self) -> int | None:
+        """Images of the source, as sensing last said it; None if nobody knows."""
+        return self.books[-1].frames_total if self.books else None
+
 
 class FrameJournal:
     """Written by one life of sensing; the rows of earlier lives stay.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from satllm_ros.model.spec import ModelSpec
+from satllm_ros.runtime.blas_threads import limit_blas
 from satllm_ros.runtime.engine_time import engine_s
 from satllm_ros.runtime.memory import give_back_pages
 from satllm_ros.runtime.pipeline import pace
@@ -222,6 +223,8 @@ class SubModels:
             import satllm_ros.model.stage  # noqa: F401
 
             torch.set_num_threads(self._threads)
+            # Again: a build of torch may have brought a BLAS of its own.
+            limit_blas(self._threads)
             if self.block_s is None:
                 self._real_block_s = self._measure()
         # A build for another machine fails with more than ImportError.

@@ -1,6 +1,7 @@
 """What the launch files share. Skipped where launch is not installed: it is part of ROS and not on PyPI."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,58 +10,64 @@ import yaml
 
 pytest.importorskip("launch_ros")
 
-from launch import LaunchService
-from launch.actions import ExecuteProcess, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity, LaunchService
+from launch.actions import GroupAction, IncludeLaunchDescription
 from launch.launch_description_sources import (
     PythonLaunchDescriptionSource,
     get_launch_description_from_python_launch_file,
 )
-from launch_ros.actions import Node
+from launch.utilities import perform_substitutions
+from launch_ros.actions import Node, PushRosNamespace
 
-from satllm_ros.data.bag import BagError
 from satllm_ros.nodes import launching
 from satllm_ros.runtime.transports import PROFILE_VARIABLE
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
-PLAYED = {"bag": "demo", "topic": "", "namespace": "", "play": "true", "rate": ""}
-
-
-def words(arguments: dict[str, str], rate: float = 1.0) -> list[str]:
-    """Command line of the player."""
-    played = next(action for action in launching.player(arguments, rate) if isinstance(action, ExecuteProcess))
-    return ["".join(part.text for part in word) for word in played.cmd]
 
 
 @pytest.mark.parametrize(
-    ("play", "text", "rate"),
-    [("false", "", 0.0), ("false", "2", 2.0), ("false", "0", 0.0), ("true", "", 1.0), ("True", "0.5", 0.5)],
+    ("pushed", "argument", "root"),
+    [("", "", ""), ("", "/fleet/a/", "fleet/a"), ("/x", "", "x"), ("/x/y", "fleet", "x/y/fleet")],
 )
-def test_the_rate_of_a_replay(play: str, text: str, rate: float) -> None:
-    assert launching.replay_rate({"play": play, "rate": text}) == rate
+def test_the_root_is_the_argument_below_what_was_pushed(pushed: str, argument: str, root: str) -> None:
+    assert launching.root_namespace(pushed, argument) == root
 
 
-@pytest.mark.parametrize(
-    ("play", "text"), [("false", "fast"), ("false", "-1"), ("false", "nan"), ("true", "0"), ("true", "inf")]
-)
-def test_a_rate_that_makes_no_sense_is_refused(play: str, text: str) -> None:
-    with pytest.raises(ValueError, match=f"rate is '{text}'"):
-        launching.replay_rate({"play": play, "rate": text})
+def test_two_includes_with_pushed_namespaces_are_two_graphs(tmp_path: Path) -> None:
+    file = PythonLaunchDescriptionSource(str(LAUNCH / "constellation.launch.py"))
+    config = str(LAUNCH.parent / "config" / "constellation.yaml")
+    arguments = {"config": config, "bag": "demo", "runs": str(tmp_path)}
+
+    def include(**more: str) -> IncludeLaunchDescription:
+        return IncludeLaunchDescription(file, launch_arguments=(arguments | more).items())
+
+    described = LaunchDescription(
+        [
+            GroupAction([PushRosNamespace("fleet"), PushRosNamespace("a"), include()]),
+            GroupAction([PushRosNamespace("fleet"), include(namespace="b")]),
+        ]
+    )
+    context = LaunchContext()
+    commands = [command for action in described.entities for command in started(action, context)]
+    for root in ("/fleet/a", "/fleet/b"):
+        of_root = [command for command in commands if f"__ns:={root}/sat1" in command]
+        assert len(of_root) == 1
+        (parameters,) = (word for word in of_root[0] if word.endswith(".yaml"))
+        assert set(yaml.safe_load(Path(parameters).read_text())) == {
+            f"{root}/sat1/{node}" for node in ("stage", "compression", "downlink")
+        }
+        assert any(f"__ns:={root}" in command for command in commands)
+    assert len(commands) == 2 * len(commands[: len(commands) // 2]) and len(list(tmp_path.glob("2*"))) == 2
 
 
-@pytest.mark.parametrize(
-    ("namespace", "target"), [("", "/image/compressed"), ("/fleet/a/", "/fleet/a/image/compressed")]
-)
-def test_the_player_shows_the_bag_to_the_graph_of_that_namespace(namespace: str, target: str) -> None:
-    command = words(PLAYED | {"namespace": namespace}, 2.0)
-    assert command[:3] == ["ros2", "bag", "play"] and Path(command[3]).is_dir()
-    assert command[command.index("--rate") + 1] == "2" and "--clock" in command
-    topic = command[command.index("--topics") + 1]
-    assert command[command.index("--remap") + 1] == f"{topic}:={target}"
-
-
-def test_a_topic_that_the_bag_does_not_have_is_refused() -> None:
-    with pytest.raises(BagError, match="/nothing"):
-        launching.player(PLAYED | {"topic": "/nothing"}, 1.0)
+def started(entity: LaunchDescriptionEntity, context: LaunchContext) -> Iterator[list[str]]:
+    """Command lines of the nodes that an action would start."""
+    if isinstance(entity, Node):
+        entity._perform_substitutions(context)
+        yield [perform_substitutions(context, words) for words in entity.cmd]
+        return
+    for below in entity.visit(context) or ():
+        yield from started(below, context)
 
 
 @pytest.mark.parametrize(("respawn", "code", "ends"), [(False, 0, True), (True, 0, True), (True, -9, False)])
@@ -73,13 +80,6 @@ def test_a_launch_ends_with_the_ground_unless_that_comes_back(respawn: bool, cod
 def test_a_ground_that_fails_fails_the_launch(respawn: bool, code: int) -> None:
     with pytest.raises(RuntimeError, match=f"ground ended with exit code {code}"):
         launching._end(respawn, SimpleNamespace(returncode=code, process_name="ground"), None)
-
-
-def test_a_player_that_is_stopped_with_the_launch_has_not_failed() -> None:
-    event = SimpleNamespace(returncode=-2, process_name="ros2")
-    launching._end_if_failed(event, SimpleNamespace(is_shutdown=True))
-    with pytest.raises(RuntimeError, match="ros2 ended"):
-        launching._end_if_failed(event, SimpleNamespace(is_shutdown=False))
 
 
 @pytest.mark.parametrize("file", sorted(LAUNCH.glob("*.launch.py")), ids=lambda file: file.name)
