@@ -69,6 +69,8 @@ ACTIVATION_OUTBOX = Topic(
 PREDICTIONS_OUTBOX = Topic("{node}/outbox/predictions", "satllm_ros/msg/Predictions", Qos.DATA, "downlink", "link")
 ACTIVATION_IN = Topic("{node}/activation/in", "satllm_ros/msg/Activation", Qos.DATA, "compression", "external stage")
 ACTIVATION_OUT = Topic("{node}/activation/out", "satllm_ros/msg/Activation", Qos.DATA, "external stage", "compression")
+STAGE_ORDER = Topic("{node}/stage/order", "satllm_ros/msg/StageOrder", Qos.STATE, "stage", "external stage")
+STAGE_ANSWER = Topic("{node}/stage/answer", "satllm_ros/msg/StageAnswer", Qos.STATE, "external stage", "stage")
 BATCH_ACK = Topic(
     "batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink"
 )
@@ -109,3 +111,8 @@ REPLAN_SERVICE = "replan"
 SENSING = "sensing"
 GROUND = "ground"
 PLANNER = "planner"
+
+
+def external_stage_of(satellite: str) -> str:
+    """What a stage written by someone else calls itself in its hellos."""
+    return f"{satellite}/stage"

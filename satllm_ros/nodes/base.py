@@ -227,6 +227,13 @@ class FlightNode(LifecycleNode):
             self.destroy_timer(self._autostart_timer)
             self._autostart_timer = None
 
+    def begin_anew(self) -> None:
+        """Stop, forget all and start again, as a process that died and was started again would."""
+        self.trigger_deactivate()
+        self.trigger_cleanup()
+        if self.value("autostart") and self._autostart_timer is None:
+            self._autostart_timer = self.every(AUTOSTART_PERIOD_S, self._autostart)
+
     def _close(self) -> None:
         for subscription in self._active_subscriptions:
             self.destroy_subscription(subscription)

@@ -19,7 +19,7 @@ from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
-from satllm_ros.nodes.external import ExternalStage
+from satllm_ros.nodes.external import ExternalStage, ExternalStageError
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
 from satllm_ros.nodes.receipts import Receipts
@@ -62,7 +62,15 @@ class CompressionNode(FlightNode):
             1,
             graph.MAX_CREDITS,
         ),
-        Parameter("external_timeout_s", 30.0, "Patience with an external stage, per batch", "s", 0.1, 3600.0),
+        Parameter(
+            "external_timeout_s",
+            30.0,
+            "Patience with an external stage, per batch; it has failed after three in a row",
+            "s",
+            0.1,
+            3600.0,
+            read_only=False,
+        ),
     )
 
     def __init__(self, onboard: Onboard, downlink: DownlinkNode, **kwargs: Any) -> None:
@@ -73,6 +81,7 @@ class CompressionNode(FlightNode):
         self._pipeline: Pipeline | None = None
         self._artefacts: Artefacts | None = None
         self._activations: Outlet | None = None
+        self._external: ExternalStage | None = None
 
     def configure(self) -> None:
         submodels = self._onboard.submodels
@@ -149,6 +158,7 @@ class CompressionNode(FlightNode):
         decision = self._onboard.on_batch(envelope, cut)
         if isinstance(decision, Ignore):
             self.counters.add(decision.reason)
+            self.get_logger().debug(f"{envelope.batch} of {envelope.sender} is passed over: {decision.reason}")
             return
         if isinstance(decision, Refuse):
             self._refuse(envelope, decision.cause)
@@ -163,6 +173,10 @@ class CompressionNode(FlightNode):
             self._refuse(envelope, Cause.FULL)
             return
         self._hop.take(envelope.batch)
+        self.get_logger().debug(
+            f"{envelope.batch} of {envelope.sender} is taken at cut {cut} under plan {envelope.epoch}:"
+            f" blocks ({decision.stage.start}, {decision.stage.stop}] follow"
+        )
 
     # Steps (worker threads)
 
@@ -208,7 +222,10 @@ class CompressionNode(FlightNode):
             tiles = job.envelope.tiles
             last = stage.stop == self._spec.blocks
             shape = (tiles, len(self._spec.classes)) if last else (tiles, self._spec.tokens, self._spec.width)
-            job.content, job.times.compute_real_s = self._external.run(job, stage.stop, shape, self._abandon)
+            blocks = self._blocks
+            if not isinstance(blocks, ExternalBlocks):
+                raise NotLoadedError("the stage is another one than when the batch came")
+            job.content, job.times.compute_real_s = self._external.run(blocks, job, stage.stop, shape, self._abandon)
         else:
             job.content, job.times.compute_real_s = self._blocks.run(
                 stage.start, stage.stop, job.content, self._abandon
@@ -291,7 +308,7 @@ class CompressionNode(FlightNode):
             cause = Cause.MALFORMED
         elif isinstance(error, TileError):
             cause = Cause.MALFORMED
-        elif isinstance(error, NotLoadedError | NotActiveError | TimeoutError):
+        elif isinstance(error, NotLoadedError | NotActiveError | ExternalStageError):
             # They say something of this satellite, nothing of the batch.
             cause = Cause.FULL
         else:
@@ -321,6 +338,8 @@ class CompressionNode(FlightNode):
     def parameters_changed(self, names: set[str]) -> None:
         if "codec" in names:
             self._pin(self.value("codec"))
+        if "external_timeout_s" in names and self._external is not None:
+            self._external.timeout_s = self.value("external_timeout_s")
 
     def _pin(self, codec: str) -> None:
         if codec == AS_PLANNED:

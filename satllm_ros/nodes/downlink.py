@@ -252,6 +252,7 @@ class DownlinkNode(FlightNode):
             self._carry_out(self._protocol.on_write_failed(batch))
             return False
         self.counters.add("stored")
+        self.get_logger().debug(f"predictions of {batch} are on disk")
         self._carry_out(self._protocol.on_written(batch, ON_DISK, time.monotonic()))
         return True
 
@@ -282,6 +283,7 @@ class DownlinkNode(FlightNode):
             self._protocol.on_spoilt(batch)
             return
         self.counters.add("sent")
+        self.get_logger().debug(f"predictions of {batch} go to the ground")
         self._outlet.send_serialized(payload, graph.GROUND, batch)
 
     def _complain(self, cause: str, sentence: str) -> None:

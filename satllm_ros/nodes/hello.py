@@ -68,7 +68,12 @@ class HelloThread:
         self._presence = Presence(
             name,
             new_boot_id(),
-            [*owner.value("satellites"), graph.SENSING, graph.GROUND, graph.PLANNER],
+            [
+                *owner.value("satellites"),
+                *(graph.SENSING, graph.GROUND, graph.PLANNER),
+                # Of a satellite whose stage somebody else has written.
+                graph.external_stage_of(name),
+            ],
             limits,
             software=software_version(),
             alone=alone,

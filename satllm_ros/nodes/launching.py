@@ -48,13 +48,22 @@ ARGUMENTS = {
     "reference": "On how many tiles the unsplit model is run for comparison: a number, all or none",
     "satellite": "Name of the satellite that this computer is",
     "respawn": "true: start a process again that dies",
+    "log_level": "Least severity that is logged: debug shows each decision, else info, warn, error or fatal",
     "use_sim_time": "true: take the time from the topic /clock",
     "topic": "Image topic inside the bag, if it has several",
     "rate": "Speed against the recorded times; empty: as recorded with play, else as fast as the chain takes it",
     "play": "true: let `ros2 bag play` publish the bag and /clock; false: sensing reads it, which loses no image",
 }
-_COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time")
-_DEFAULTS = {"runs": "runs", "reference": str(DEFAULT), "respawn": "false", "use_sim_time": "false", "play": "false"}
+_COMMON = ("namespace", "run", "runs", "respawn", "use_sim_time", "log_level")
+_DEFAULTS = {
+    "runs": "runs",
+    "reference": str(DEFAULT),
+    "respawn": "false",
+    "use_sim_time": "false",
+    "play": "false",
+    "log_level": "info",
+}
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 _SWITCHES = ("recursive", "camera", "respawn", "use_sim_time", "play")
 # A process that dies at once shall not keep the computer busy with starting it.
 RESPAWN_DELAY_S = 2.0
@@ -84,6 +93,8 @@ def description(
         for name in _SWITCHES:
             if given.get(name, "").lower() not in ("", "true", "false"):
                 raise ValueError(f"{name} is {given[name]!r}; allowed are true and false")
+        if given["log_level"].lower() not in LOG_LEVELS:
+            raise ValueError(f"log_level is {given['log_level']!r}; allowed are {', '.join(LOG_LEVELS)}")
         given["namespace"] = root_namespace(context.launch_configurations.get(_PUSHED, ""), given["namespace"])
         return start(given)
 
@@ -184,6 +195,7 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             namespace="/" + root_namespace(arguments["namespace"], spec.namespace),
             parameters=[str(spec.write_parameters(run_directory, arguments["namespace"]))],
             output="screen",
+            ros_arguments=["--log-level", arguments.get("log_level") or "info"],
             additional_env=environment
             | profile_environment(spec, run_directory, arguments["namespace"], os.environ, has_room=is_roomy),
             # Time to finish the batch under way and close what torch holds.

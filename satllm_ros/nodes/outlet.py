@@ -190,6 +190,7 @@ class Outlet:
             if self._meter is not None:
                 self._meter.disturbed(resend.receiver)
             self._publishers[resend.receiver].publish(resend.message)
+            self._node.get_logger().debug(f"{resend.batch} goes to {resend.receiver} again: no receipt came")
 
     def _next_s(self) -> float:
         due_s = None if self._hop is None else self._hop.next_due_s

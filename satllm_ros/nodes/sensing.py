@@ -404,6 +404,8 @@ class SensingNode(FlightNode):
         if ack.sender not in self._satellites and not (of_ground and ack.sender == graph.GROUND):
             self.counters.add("malformed_ack")
             return
+        why = f" ({ack.cause.name.lower()})" if ack.verdict is Verdict.REFUSED else ""
+        self.get_logger().debug(f"{ack.batch} is {ack.verdict.name.lower()}{why}, says {ack.sender}")
         self._carry_out(self._protocol.on_ack(ack, time.monotonic()))
         self._pump()
 
@@ -567,6 +569,9 @@ class SensingNode(FlightNode):
         )
         self._outlet.send(message, envelope.destination, envelope.batch)
         self.counters.add("sent")
+        self.get_logger().debug(
+            f"{send.batch} of {len(tiles)} tiles goes to {envelope.destination} under plan {plan.epoch}"
+        )
 
     # What it says of itself
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rclpy.publisher import Publisher
+
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import artefacts_path, checkpoint_path
@@ -15,10 +17,11 @@ from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
+from satllm_ros.nodes.external import answer_from, order_to
 from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, STATE_DIRECTORY, Parameter
 from satllm_ros.nodes.runs import facts_of, join_run
-from satllm_ros.runtime.external_blocks import ExternalBlocks
+from satllm_ros.runtime.external_blocks import ExternalBlocks, StageOrder
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import Plan, PlanError, check_plan
 from satllm_ros.runtime.satellite_protocol import SatelliteProtocol
@@ -26,6 +29,7 @@ from satllm_ros.runtime.signing import check_signature, parse_public_key
 from satllm_ros.runtime.submodels import SubModels
 
 STATUS_PERIOD_S = 1.0
+EXTERNAL_PERIOD_S = 0.5
 
 
 class StageNode(FlightNode):
@@ -42,13 +46,13 @@ class StageNode(FlightNode):
         ),
         Parameter("threads", 1, "Threads of one inference", "-", 1, 256),
         Parameter(
-            "external", False, "Another node runs the blocks, through the topics activation/in and activation/out"
+            "external", False, "A stage written by someone else runs the blocks: docs/external-stage.md"
         ),
         Parameter("emulate", False, "Impose block_s, to stand for slower hardware; off on real hardware"),
         Parameter(
             "block_s",
             0.0,
-            "Seconds one tile takes in one block, under emulation or in an external stage",
+            "Seconds one tile takes in one block, under emulation; of an external stage, until it is measured",
             "s",
             0.0,
             1e6,
@@ -62,7 +66,13 @@ class StageNode(FlightNode):
         self._satellite = self.get_namespace().split("/")[-1]
         self._hello = hello
         hello.worker_age_s = lambda: onboard.worker_age_s()
+        self._external_name = graph.external_stage_of(self._satellite)
+        # Lives of an external stage: the one in use, and one that has failed and must be started anew.
+        self._stage_life = self._failed_stage_life = 0
+        self._orders: Publisher | None = None
         self.every(STATUS_PERIOD_S, self._onboard.tell)
+        if self.value("external"):
+            self.every(EXTERNAL_PERIOD_S, self._look_after_external)
 
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))
@@ -74,9 +84,11 @@ class StageNode(FlightNode):
         satellites = self.value("satellites")
         if self._satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")
+        # A life begins with an empty memory: this is one, whether or not the process is a new one.
+        boot_id = self._hello.begin_life()
         submodels: SubModels | ExternalBlocks
         if self.value("external"):
-            submodels = ExternalBlocks(spec, self.value("block_s"))
+            submodels = ExternalBlocks(spec, self.value("block_s"), boot_id, self._send_order)
         else:
             submodels = SubModels(
                 checkpoint,
@@ -87,8 +99,7 @@ class StageNode(FlightNode):
             )
         protocol = SatelliteProtocol(
             self._satellite,
-            # A life begins with an empty memory: this is one, whether or not the process is a new one.
-            self._hello.begin_life(),
+            boot_id,
             model_id=spec.model_id,
             layer_bytes=submodels.layer_bytes,
             known=satellites,
@@ -101,6 +112,11 @@ class StageNode(FlightNode):
         submodels = self._onboard.submodels
         if submodels is None or not submodels.ready:
             raise NotReadyError("torch is still being imported")
+        if isinstance(submodels, ExternalBlocks):
+            self._await_external()
+            self._orders = self.publish_on(graph.STAGE_ORDER, self._satellite)
+            self.listen_to(graph.STAGE_ANSWER, self._on_answer, self._satellite)
+            self._send_order(submodels.order)
         self._status = self.publish_on(graph.STATUS, self._satellite)
         self._onboard.watch(self._publish_status)
         self._onboard.tell()
@@ -113,6 +129,7 @@ class StageNode(FlightNode):
     def deactivate(self) -> None:
         self._hello.set_ready(False)
         self._onboard.watch(None)
+        self._orders = None
 
     def cleanup(self) -> None:
         self._onboard.close()
@@ -125,6 +142,55 @@ class StageNode(FlightNode):
             submodels.block_s = self._imposed_block_s()
         elif "block_s" in names and submodels is not None:
             submodels.real_block_s = self.value("block_s")
+
+    # A stage written by someone else
+
+    def _await_external(self) -> None:
+        contact = self._hello.contact(self._external_name)
+        if not contact.is_two_way:
+            raise NotReadyError(
+                f"external is true, and no stage that is ready and hears this one says hello as {self._external_name}"
+            )
+        if contact.boot_id == self._failed_stage_life:
+            raise NotReadyError("the external stage has failed; it is used again once it is started anew")
+        self._stage_life = contact.boot_id
+
+    def _send_order(self, order: StageOrder) -> None:
+        if self._orders is not None:
+            message = order_to(order)
+            message.header.stamp = self.get_clock().now().to_msg()
+            self._orders.publish(message)
+
+    def _on_answer(self, message: m.StageAnswer) -> None:
+        submodels = self._onboard.submodels
+        try:
+            answer = answer_from(message)
+        except convert.WireError:
+            self.counters.add("malformed_answer")
+            return
+        if isinstance(submodels, ExternalBlocks):
+            submodels.on_answer(answer)
+
+    def _look_after_external(self) -> None:
+        """End this life of the satellite if its stage is gone, stuck, another one, or has failed."""
+        submodels = self._onboard.submodels
+        if self.state != "active" or not isinstance(submodels, ExternalBlocks):
+            return
+        contact = self._hello.contact(self._external_name)
+        trouble = submodels.trouble
+        if trouble or self._hello.is_stuck(self._external_name):
+            trouble = trouble or "its work stands still"
+            self._failed_stage_life = self._stage_life
+        elif not contact.is_heard:
+            trouble = f"it was last heard {contact.heard_age_s or 0.0:.1f} s ago"
+        elif contact.boot_id != self._stage_life:
+            trouble = "it has begun anew"
+        elif not contact.is_two_way:
+            trouble = "it does not hear this satellite" if contact.is_ready else "it is not ready any more"
+        if trouble:
+            self.counters.add("external_failed")
+            self.get_logger().error(f"the external stage is used no more: {trouble}")
+            self.begin_anew()
 
     def _imposed_block_s(self) -> float | None:
         return self.value("block_s") if self.value("emulate") else None
@@ -157,6 +223,9 @@ class StageNode(FlightNode):
             # Taken all the same: the planner is told in the status that it is refused.
             self._complain("bad_plan", error)
         take(plan)
+        report = self._onboard.protocol.report if self._onboard.protocol is not None else None
+        if report is not None:
+            self.get_logger().debug(f"plan {plan.epoch} is heard: {report.readiness.name.lower()} {report.reason}".rstrip())
 
     def _on_switch(self, message: m.SwitchState) -> None:
         self._onboard.take_switch(convert.switch_from(message))

@@ -12,12 +12,16 @@ from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
+from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.external import ExternalStage
+from satllm_ros.nodes.external import ExternalStage, ExternalStageError
 from satllm_ros.nodes.qos import profile
+from satllm_ros.runtime.external_blocks import FAULTS_IN_A_ROW, ExternalBlocks
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.pipeline import Job
+from satllm_ros.runtime.submodels import NotLoadedError
 
 SHAPE = (2, 3, 4)
 PATIENCE_S = 20.0
@@ -81,9 +85,16 @@ def stages(context: rclpy.Context):
     theirs.destroy_node()
 
 
-def run(external: ExternalStage, wanted: Job, shape: tuple[int, ...] = SHAPE) -> tuple[np.ndarray, float]:
+def run(
+    external: ExternalStage, wanted: Job, shape: tuple[int, ...] = SHAPE, blocks: ExternalBlocks | None = None
+) -> tuple[np.ndarray, float]:
+    held = blocks or blocks_of_somebody_else()
     with ThreadPoolExecutor(1) as worker:
-        return worker.submit(external.run, wanted, 5, shape, threading.Event()).result(2 * PATIENCE_S)
+        return worker.submit(external.run, held, wanted, 5, shape, threading.Event()).result(2 * PATIENCE_S)
+
+
+def blocks_of_somebody_else() -> ExternalBlocks:
+    return ExternalBlocks(read_spec(checkpoint_path("demo")), 0.5, 7, lambda order: None)
 
 
 def test_it_is_told_what_to_run_and_its_values_come_back(stages):
@@ -128,13 +139,47 @@ def test_answers_to_other_batches_are_counted_and_passed_over(stages):
 
 def test_an_answer_of_another_shape_is_refused(stages):
     external, _, _ = stages
-    with pytest.raises(convert.WireError, match=r"expected shape \(2, 10\)"):
-        run(external, job(), shape=(2, 10))
+    blocks = blocks_of_somebody_else()
+    with pytest.raises(ExternalStageError, match=r"expected shape \(2, 10\)"):
+        run(external, job(), shape=(2, 10), blocks=blocks)
+    for _ in range(FAULTS_IN_A_ROW - 1):
+        assert not blocks.trouble
+        with pytest.raises(ExternalStageError):
+            run(external, job(), shape=(2, 10), blocks=blocks)
+    assert "3 batches in a row went wrong" in blocks.trouble
+
+
+def test_values_that_are_not_finite_are_refused(stages):
+    external, _, theirs = stages
+
+    def broken(request):
+        reply = TheirStage.doubled(request)
+        reply.data = convert.to_bytes(np.full(24, np.nan, dtype=np.float32))
+        return [reply]
+
+    theirs.answer = broken
+    with pytest.raises(ExternalStageError, match="is not finite"):
+        run(external, job())
+
+
+def test_its_speed_is_measured(stages):
+    external, _, _ = stages
+    blocks = blocks_of_somebody_else()
+    _, seconds = run(external, job(), blocks=blocks)
+    assert blocks.real_block_s == seconds / (2 * 2)
+
+
+def test_nothing_is_waited_for_from_a_stage_that_cannot_be_used_any_more(stages):
+    external, _, theirs = stages
+    blocks = blocks_of_somebody_else()
+    theirs.answer = lambda request: blocks.close() or []
+    with pytest.raises(NotLoadedError, match="the external stage cannot be used"):
+        run(external, job(), blocks=blocks)
 
 
 def test_silence_ends_with_a_sentence(stages):
     external, _, theirs = stages
     theirs.answer = lambda request: []
     external.timeout_s = 0.3
-    with pytest.raises(TimeoutError, match="no activation of batch 0 at cut 5 came back within 0.3 s"):
+    with pytest.raises(ExternalStageError, match="no activation of batch 0 at cut 5 came back within 0.3 s"):
         run(external, job())

@@ -169,3 +169,22 @@ def test_launched_processes_on_real_links_have_a_profile_each(tmp_path: Path, mo
     }
     assert all(environment["RMW_FASTRTPS_USE_QOS_FROM_XML"] == "1" for environment in environments)
     assert all(Path(environment[PROFILE_VARIABLE]).is_file() for environment in environments)
+
+
+def test_the_log_level_reaches_every_process(tmp_path: Path) -> None:
+    arguments = {"config": str(LAUNCH.parent / "config" / "constellation.yaml"), "namespace": "", "run": ""}
+    arguments |= {"runs": str(tmp_path), "log_level": "debug"}
+    constellation = launching.constellation_of(arguments, on_one_computer=True)
+    context = LaunchContext()
+    for action in launching.actions(constellation, arguments, lambda spec: True):
+        for command in started(action, context) if isinstance(action, Node) else ():
+            assert command[command.index("--log-level") + 1] == "debug"
+
+
+def test_a_log_level_that_is_none_ends_a_launch(caplog: pytest.LogCaptureFixture) -> None:
+    arguments = {"log_level": "loud", "config": str(LAUNCH.parent / "config" / "constellation.yaml")}
+    service = LaunchService()
+    source = PythonLaunchDescriptionSource(str(LAUNCH / "constellation.launch.py"))
+    service.include_launch_description(IncludeLaunchDescription(source, launch_arguments=arguments.items()))
+    assert service.run() == 1
+    assert "log_level is 'loud'; allowed are debug, info, warn, error, fatal" in caplog.text

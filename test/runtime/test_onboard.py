@@ -9,7 +9,7 @@ import pytest
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.runtime.custody import Cause
-from satllm_ros.runtime.external_blocks import ExternalBlocks
+from satllm_ros.runtime.external_blocks import BlocksState, ExternalBlocks, StageAnswer, StageOrder
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.onboard import Onboard
 from satllm_ros.runtime.plan import Plan, Stage
@@ -31,7 +31,7 @@ class Satellite:
         self.spec = read_spec(checkpoint)
         self.submodels: SubModels | ExternalBlocks
         if external:
-            self.submodels = ExternalBlocks(self.spec, 0.01)
+            self.submodels = ExternalBlocks(self.spec, 0.01, 7, self._hold)
         else:
             self.submodels = SubModels(checkpoint, self.spec, memory_budget_bytes=budget_bytes, block_s=None, threads=1)
         self.done: list[tuple[str, tuple[int, int]]] = []
@@ -53,6 +53,11 @@ class Satellite:
         )
         self.onboard.open(protocol, self.submodels)
         return protocol
+
+    def _hold(self, order: StageOrder) -> None:
+        """The stage of somebody else: it holds at once what it is told to."""
+        held = {blocks: (BlocksState.READY, "") for blocks in order.blocks}
+        self.submodels.on_answer(StageAnswer(order.boot_id, order.number, order.model_id, held))
 
     def _note_calls(self) -> None:
         load, drop = self.submodels.load, self.submodels.drop

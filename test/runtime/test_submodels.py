@@ -215,7 +215,7 @@ def test_without_torch_readiness_says_so(checkpoint: Path, spec: ModelSpec, monk
 
 def test_an_external_stage_is_given_the_same_input(opened: Opened, spec: ModelSpec) -> None:
     ours = opened().prepare_images(IMAGES).numpy()
-    theirs = ExternalBlocks(spec, 0.01).prepare_images(IMAGES)
+    theirs = ExternalBlocks(spec, 0.01, 1, lambda order: None).prepare_images(IMAGES)
     assert theirs.dtype == np.float32 and theirs.flags.c_contiguous
     assert np.allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 

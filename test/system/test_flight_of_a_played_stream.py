@@ -38,5 +38,5 @@ def test_a_stream_of_known_length_ends_and_says_what_is_missing(
         observer.node.destroy_publisher(camera)
         assert observer.until_ended() == exit_code, flight.story()
         assert said in " ".join(flight.output.split())
-        summary = json.loads((flight.run / "summary.json").read_text())
+        summary = json.loads((flight.latest / "summary.json").read_text())
         assert summary["complete"] is (exit_code == 0) and summary["tiles"]["received"] == played
