@@ -67,7 +67,7 @@ class PlannerLimits:
     start_s: float = 10.0
     retry_s: float = 60.0
     yield_s: float = 120.0
-    starting_s: float = 60.0
+    starting_s: float = 120.0
     settle_s: float = 5.0
     pause_s: float = 1.0
     liveness: LivenessLimits = LivenessLimits()

@@ -1,8 +1,9 @@
 """Junk on every inbox while a bag flies: counted by cause, refused, and no tile is the worse for it."""
 
+import itertools
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class Forger:
     spec: ModelSpec
     artefacts: Artefacts
     run_id: int
+    # Each message is of a batch of its own: a second copy of one is passed over.
+    sequences: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def cut(self) -> int:
@@ -44,7 +47,7 @@ class Forger:
     def envelope(self, destination: str, **changes: Any) -> Envelope:
         """Envelope of a batch of a sensing node that does not exist."""
         true = Envelope(
-            batch=BatchId(boot_id=666, sequence=0),
+            batch=BatchId(boot_id=666, sequence=next(self.sequences)),
             sender=self.plan.source,
             destination=destination,
             epoch=self.plan.epoch,
