@@ -117,8 +117,8 @@ class HelloThread:
             return self._presence.boot_id
 
     def set_ready(self, ready: bool) -> None:
-        """Say from the next hello on whether this process is ready."""
-        self._state = HelloState.READY if ready else HelloState.STARTING
+        """Say from the next hello on whether this process is ready; if not, that somebody else must see to it."""
+        self._state = HelloState.READY if ready else HelloState.WAITING
 
     def signs(self) -> list[Sign]:
         """Signs of life that have come since this was last asked."""
@@ -136,6 +136,11 @@ class HelloThread:
         """Names of all that were heard of late, whether or not they are ready yet; see `Presence.present`."""
         with self._lock:
             return self._presence.present(time.monotonic(), within_s)
+
+    def starting(self, within_s: float) -> frozenset[str]:
+        """Names of those that were heard within `within_s` and will be ready by themselves, or are."""
+        with self._lock:
+            return self._presence.starting(time.monotonic(), within_s)
 
     def is_stuck(self, name: str) -> bool:
         """Whether another process last said that its work stands still."""

@@ -221,7 +221,7 @@ class PlannerNode(FlightNode):
         self._take_signs(now_s)
         if protocol.unheard:
             # A model takes long to import; it says hello meanwhile.
-            protocol.on_starting(self._hello.present(STARTING_SILENCE_S))
+            protocol.on_starting(self._hello.starting(STARTING_SILENCE_S))
         self._carry_out(protocol.on_tick(now_s))
         if protocol.active is not None and (reason := self._flight.reason(protocol.active, protocol.alive)):
             self._carry_out(protocol.on_costs(reason, now_s))

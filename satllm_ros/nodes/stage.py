@@ -147,6 +147,8 @@ class StageNode(FlightNode):
 
     def _await_external(self) -> None:
         contact = self._hello.contact(self._external_name)
+        # That may take for ever: nobody shall wait for this satellite with a first plan.
+        self._hello.set_ready(False)
         if not contact.is_two_way:
             raise NotReadyError(
                 f"external is true, and no stage that is ready and hears this one says hello as {self._external_name}"

@@ -35,6 +35,8 @@ class HelloState(IntEnum):
 
     STARTING = 0
     READY = 1
+    # Not ready, and it will not be by itself.
+    WAITING = 2
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,14 @@ class Presence:
             name
             for name, member in self._members.items()
             if member.last is not None and now_s - member.heard_s < bound_s
+        )
+
+    def starting(self, now_s: float, within_s: float) -> frozenset[str]:
+        """Members that were heard within `within_s` and will be ready by themselves, or are."""
+        return frozenset(
+            name
+            for name in self.present(now_s, within_s)
+            if (last := self._members[name].last) is not None and last.state != HelloState.WAITING
         )
 
     def is_stuck(self, name: str) -> bool:

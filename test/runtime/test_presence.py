@@ -110,6 +110,7 @@ def test_who_is_not_ready_is_present_and_not_in_contact() -> None:
     assert pair.sat.present(pair.now_s) == {"ground"}
     assert pair.sat.present(pair.now_s + LIMITS.contact_s) == set()
     assert pair.sat.present(pair.now_s + LIMITS.contact_s, 15.0) == {"ground"}
+    assert pair.sat.starting(pair.now_s + LIMITS.contact_s, 15.0) == {"ground"}
 
 
 def test_the_clocks_of_a_pair_are_compared() -> None:
@@ -274,3 +275,21 @@ def test_what_is_said_names_whom_is_heard() -> None:
     said = sensing.say(3.5, state=STARTING, executor_age_s=0.2, worker_age_s=1.0)
     assert said == Hello("sensing", 9, 1, 3.5, PROTOCOL, "1.0", STARTING, 0.2, 1.0, (Heard("sat1", 7, 3, 44.0, 2.0),))
     assert sensing.say(4.0, state=READY).sequence == 2
+
+
+def test_whoever_waits_for_somebody_else_is_there_and_not_starting() -> None:
+    planner = Presence("planner", 1, ["sat1", "sat2", "sat3"])
+    states = {"sat1": HelloState.STARTING, "sat2": HelloState.READY, "sat3": HelloState.WAITING}
+    for name, state in states.items():
+        planner.on_hello(Hello(name, 7, 1, 0.0, state=state), 0.0)
+    assert planner.present(1.0) == {"sat1", "sat2", "sat3"}
+    assert planner.starting(1.0, 15.0) == {"sat1", "sat2"}
+
+
+def test_an_external_stage_is_its_satellite_s_own_business() -> None:
+    satellite = Presence("sat1", 1, ["sat1", "sat2", "ground", "sat1/stage"])
+    ground = Presence("ground", 2, ["sat1", "sat2", "ground"])
+    hello = Hello("sat1/stage", 7, 1, 0.0)
+    assert satellite.on_hello(hello, 0.0) == [Sign("sat1/stage", 7)]
+    assert ground.on_hello(hello, 0.0) == [] and not ground.causes
+    assert [note.cause for note in ground.on_hello(Hello("sat9/stage", 7, 1, 0.0), 0.0)] == ["hello_stranger"]
