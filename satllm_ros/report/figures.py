@@ -129,7 +129,8 @@ class Summary:
 
     `in_custody` says where the tiles were that were neither delivered nor dropped when the run ended, `gaps` what was
     not recorded: totals that it would have been needed for are None. `notes` say what else is worth a sentence.
-    `audit` is None where nobody could tell. `dropped_images` are the first `NAMED_IMAGES` of them. `acquisition` names the clock of all times: see `RunRecord`.
+    `audit` is None where nobody could tell. `dropped_images` are the first of them, by name and cause. `acquisition`
+    names the clock of all times: see `RunRecord`.
     """
 
     tiles: Tiles

@@ -268,8 +268,9 @@ class PlannerProtocol:
         return waited_s < self._limits.start_s
 
     def _awaited(self) -> frozenset[str]:
-        """Satellites that are starting and worth a wait: all for a first plan; those of the plan in force, as when a run
-        is gone on with, unless another one of it has died since."""
+        """Satellites that are starting and worth a wait: all for a first plan; else those of the plan in force, as when
+        a run is gone on with, unless another one of it has died since.
+        """
         starting = self._starting.intersection(self.unheard)
         if self.active is None:
             return starting
