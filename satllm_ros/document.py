@@ -46,7 +46,7 @@ class Section:
     def texts(self, key: str) -> list[str]:
         value = self._get(key)
         if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of strings is needed")
+            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of at least one string is needed")
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from satllm_ros.compression.setting import CodecSetting, CodecSettingError
 from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.document import ConstellationError, Section
 from satllm_ros.report.sample import DEFAULT
@@ -208,7 +209,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         batch_tiles=top.integer("batch_tiles", 1, 4096),
         window_batches=top.integer("window_batches", 1, 64),
         upload_encoding=top.choice("upload_encoding", ("jpeg", "rgb8")),
-        codecs=tuple(top.texts("codecs")),
+        codecs=tuple(_codec(top, setting) for setting in top.texts("codecs")),
         accuracy_floor=top.number("accuracy_floor", 0.0, 1.0),
         threads=top.integer("threads", 1, 256),
         emulate_compute=emulate.flag("compute"),
@@ -387,6 +388,14 @@ def _satellite(section: Section) -> SatelliteConfig:
         raise ConstellationError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
     section.refuse_unknown()
     return made
+
+
+def _codec(section: Section, setting: str) -> str:
+    try:
+        CodecSetting.parse(setting)
+    except CodecSettingError as error:
+        raise ConstellationError(f"{section.where}: codecs: {error}") from None
+    return setting
 
 
 def _pixels(section: Section) -> PixelRules:

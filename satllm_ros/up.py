@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros import preflight
     from satllm_ros.checks.gate import check_run_folder
     from satllm_ros.graph import SourceConfig, load_constellation
-    from satllm_ros.runtime.run_directory import open_run_directory
+    from satllm_ros.runtime.run_directory import finished_run, open_run_directory
     from satllm_ros.runtime.supervisor import run_graph
     from satllm_ros.share import share_directory
 
@@ -115,6 +115,10 @@ def _run(args: argparse.Namespace) -> int:
     run_directory, opened = open_run_directory(
         constellation, args.run_directory, args.runs, source_is_here="sensing" in here
     )
+    if not args.only and (found := finished_run(run_directory, constellation.source.kind)) is not None:
+        sentence, was_complete = found
+        print(f"satllm: {sentence}", file=sys.stderr)
+        return 0 if was_complete else 1
     specs = _chosen(constellation, run_directory, args.only, use_sim_time=args.use_sim_time, reference=reference)
     print(
         f"satllm: {_count(specs, constellation, args.only)}; logs in {run_directory / 'logs'}",

@@ -96,7 +96,8 @@ class CodecSetting:
         bits = offer.usual_bits if unsaid else self.bits
         if not offer.low <= bits <= offer.high:
             allowed = f"only {offer.low}" if offer.low == offer.high else f"only {offer.low} to {offer.high}"
-            raise CodecSettingError(f"{bits} bits are not offered by {name}, {allowed}")
+            what = f"step {bits} is" if codec is Codec.KLT else f"{bits} bits are"
+            raise CodecSettingError(f"{what} not offered by {name}, {allowed}")
         object.__setattr__(self, "codec", codec)
         object.__setattr__(self, "keep_ratio", float(np.float32(self.keep_ratio)))
         object.__setattr__(self, "bits", bits)

@@ -112,7 +112,9 @@ def _counted(reason: str, names: tuple[str, ...]) -> str:
 
 def _listing(folder: Path, *, recursive: bool) -> FolderListing:
     if not folder.is_dir():
-        raise FolderError(f"{folder} is not a folder" if folder.exists() else f"folder {folder} does not exist")
+        raise FolderError(
+            f"{folder} is not a folder" if folder.exists() else f"folder {folder.absolute()} does not exist"
+        )
     files: list[str] = []
     left_out: dict[str, list[str]] = {}
     seen: set[tuple[int, int]] = {_identity(folder)}

@@ -372,7 +372,12 @@ class ImageSource:
         origin = frame.origin
         known = self._known.get(origin.number)
         if origin.digest and known is not None and known.digest not in ("", origin.digest):
-            self._lose(origin, CHANGED, "its content is not what it was when this run first read it", arrival_ns)
+            self._lose(
+                origin,
+                CHANGED,
+                "its content is not what it was when this run first read it; what of it came down before stays",
+                arrival_ns,
+            )
             return
         if isinstance(frame, UnreadableFrame):
             self._lose(frame.origin, frame.cause, frame.reason, arrival_ns)

@@ -32,7 +32,7 @@ from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_cons
 from satllm_ros.report.sample import DEFAULT, parse_reference
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
 from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
-from satllm_ros.runtime.run_directory import open_run_directory
+from satllm_ros.runtime.run_directory import finished_run, open_run_directory
 from satllm_ros.runtime.transports import has_room, transports
 from satllm_ros.share import PACKAGE, share_directory
 
@@ -178,6 +178,13 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     environment, notes = _checked(constellation, wanted_specs(Path()))
     notes += check_run_folder(run, runs)
     run_directory, opened = open_run_directory(constellation, run, runs, source_is_here="bag" in arguments)
+    is_whole = {"sensing", "ground"} <= {spec.name for spec in wanted_specs(run_directory)}
+    if is_whole and (found := finished_run(run_directory, constellation.source.kind)) is not None:
+        sentence, was_complete = found
+        if not was_complete:
+            # The launch ends with an error, as the run did.
+            raise RuntimeError(sentence)
+        return [LogInfo(msg=sentence)]
     log_directory = ros_log_directory(os.environ)
     if log_directory is None or not can_be_written(log_directory):
         environment |= log_variables(os.environ, run_directory / "logs")

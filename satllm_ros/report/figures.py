@@ -116,17 +116,27 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class DroppedImage:
+    """An image that was dropped before it was sent, by its name in the source, and why."""
+
+    name: str
+    cause: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """The figures of one run.
 
     `in_custody` says where the tiles were that were neither delivered nor dropped when the run ended, `gaps` what was
     not recorded: totals that it would have been needed for are None. `notes` say what else is worth a sentence.
-    `audit` is None where nobody could tell. `acquisition` names the clock of all times: see `RunRecord`.
+    `audit` is None where nobody could tell. `dropped_images` are the first of them, by name and cause. `acquisition`
+    names the clock of all times: see `RunRecord`.
     """
 
     tiles: Tiles
     in_custody: dict[str, int]
     audit: Audit | None
+    dropped_images: list[DroppedImage]
     gaps: list[str]
     notes: list[str]
     acquisition: str | None

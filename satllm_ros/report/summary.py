@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 
 from satllm_ros.report.clocks import MAX_DRIFT, Clocks
 from satllm_ros.report.crossings import Crossing, crossings
-from satllm_ros.report.figures import Accuracy, Delay, Hop, Makespan, Summary, Throughput, Tiles, Traffic
+from satllm_ros.report.figures import Accuracy, Delay, DroppedImage, Hop, Makespan, Summary, Throughput, Tiles, Traffic
 from satllm_ros.report.flowline import ideal_makespan_s
 from satllm_ros.report.lives import LOST_WITH_SENSING
 from satllm_ros.report.record import Key, RunRecord, TileRecord
@@ -16,7 +17,9 @@ from satllm_ros.report.satellites import satellite_uses
 from satllm_ros.report.tiles import Acquisitions, share_right, unique_tiles
 
 # Drops of tiles that had been sent; the record of an older version does not tell them from the others.
-_DROPPED_AFTER = ("attempts_exhausted", LOST_WITH_SENSING)
+DROPPED_AFTER = ("attempts_exhausted", LOST_WITH_SENSING)
+# Dropped images that a summary names; record/frames.jsonl has all.
+NAMED_IMAGES = 100
 
 
 def summarise(run: RunRecord) -> Summary:
@@ -40,6 +43,7 @@ def summarise(run: RunRecord) -> Summary:
         ),
         in_custody=dict(run.in_custody),
         audit=run.audit,
+        dropped_images=list(islice((DroppedImage(f.name, f.cause) for f in run.frames if f.cause), NAMED_IMAGES)),
         gaps=list(run.gaps),
         notes=[*run.notes, *_clock_notes(run)],
         acquisition=run.acquisition or None,
@@ -60,7 +64,7 @@ def summarise(run: RunRecord) -> Summary:
 def _lost(run: RunRecord, received: int) -> int:
     if run.audit is not None:
         return run.audit.lost
-    elsewhere = sum(run.in_custody.values()) + sum(run.dropped.get(cause, 0) for cause in _DROPPED_AFTER)
+    elsewhere = sum(run.in_custody.values()) + sum(run.dropped.get(cause, 0) for cause in DROPPED_AFTER)
     return max(0, run.sent_tiles - received - elsewhere)
 
 

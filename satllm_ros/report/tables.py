@@ -52,6 +52,8 @@ def _section(console: Console, title: str | None, content: RenderableType) -> No
 
 
 _BEGINNING = {None: "acquisition", "wire": "acquisition", "stamp": "the image's stamp", "arrival": "its arrival"}
+# Dropped images that the report names.
+SHOWN_IMAGES = 5
 _EMULATION_NOTE = (
     "Emulated compute is a satellite's planned time, waited for; it is not this computer's performance. "
     "'real' is what the processor took."
@@ -89,6 +91,10 @@ def _outcome(summary: Summary) -> list[tuple[str, Text]]:
     for cause, count in tiles.dropped.items():
         counts.append(f"   {count} dropped: {cause}", style="bold red" if count else "")
     rows = [("tiles", counts)]
+    if named := summary.dropped_images:
+        shown = ", ".join(f"{image.name} ({image.cause})" for image in named[:SHOWN_IMAGES])
+        more = " and others: summary.json, record/frames.jsonl" if len(named) > SHOWN_IMAGES else ""
+        rows.append(("dropped", Text(shown + more)))
     if summary.in_custody:
         places = ", ".join(f"{count} {place}" for place, count in summary.in_custody.items())
         rows.append(("in custody", Text(places)))

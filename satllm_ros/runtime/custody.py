@@ -94,6 +94,8 @@ class Held(Generic[Payload]):
     state: State = State.WAITING
     sends: int = 0
     failures: int = 0
+    # Of these, what it was blamed for when it was last taken for lost: undeserved, should it turn up.
+    doubts: int = 0
     where: str = ""
     sent_s: float = 0.0
     not_before_s: float = 0.0
@@ -208,6 +210,7 @@ class Custody(Generic[Payload]):
                 self._resent_batches += held.sends > 0
                 self._sent_batches += held.sends == 0
                 held.sends += 1
+                held.doubts = 0
                 room -= 1
         return sends
 
@@ -258,6 +261,7 @@ class Custody(Generic[Payload]):
             self._tiles["delivered"] += held.tiles
             del self._held[batch.sequence]
         else:
+            held.failures, held.doubts = held.failures - held.doubts, 0
             held.state, held.stored_s, held.asked_s, held.where = State.STORED, now_s, now_s, sender
 
     def on_passed(self, batch: BatchId, satellite: str) -> None:
@@ -355,7 +359,8 @@ class Custody(Generic[Payload]):
 
     def _lose(self, cause: str, sequence: int, held: Held[Payload], now_s: float, *, blamed: bool = True) -> None:
         self.causes[cause] += 1
-        self._give_back(sequence, held, now_s, int(blamed))
+        held.doubts = int(blamed)
+        self._give_back(sequence, held, now_s, held.doubts)
 
     def _is_final(self, held: Held[Payload], cause: Cause, sender: str) -> bool:
         """Whether it is the ground that will not have it, or the store that was told so and is asked."""

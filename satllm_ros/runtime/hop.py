@@ -80,8 +80,10 @@ class _Link:
     deviation_s: float = 0.0
     given_up: int = 0
     # Resends since a round trip was measured: waits stay that much longer (Karn), or a link that has become longer
-    # would never be measured again, since of what was sent twice nobody knows which copy is meant.
+    # would never be measured again, since of what was sent twice nobody knows which copy is meant. Not for one message
+    # alone, which may have been lost: on a longer link none comes in time.
     backoff: int = 0
+    late_in_a_row: int = 0
 
 
 @dataclass
@@ -140,7 +142,7 @@ class HopSender(Generic[Message]):
         link = self._links[receiver]
         link.given_up = 0
         if not copy.resends:
-            link.backoff = 0
+            link.backoff = link.late_in_a_row = 0
             self._measure(link, max(0.0, now_s - copy.left_s))
         self._release(copy)
         for other in self._copies.values():
@@ -166,7 +168,9 @@ class HopSender(Generic[Message]):
                 self._release(copy, "deaf")
             else:
                 copy.resends += 1
-                link.backoff = max(link.backoff, copy.resends)
+                link.late_in_a_row += copy.resends == 1
+                if link.late_in_a_row > 1 or link.round_trip_s is None:
+                    link.backoff = max(link.backoff, copy.resends)
                 self.causes["resent"] += 1
                 self._leave(copy, now_s)
                 resends.append(Resend(copy.receiver, copy.batch, copy.message, copy.wire_bytes))

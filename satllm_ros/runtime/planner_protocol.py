@@ -263,9 +263,20 @@ class PlannerProtocol:
             return True
         if not self.unheard:
             return False
-        if self.active is None and self._starting.intersection(self.unheard) and waited_s < self._limits.starting_s:
+        if self._awaited() and waited_s < self._limits.starting_s:
             return True
         return waited_s < self._limits.start_s
+
+    def _awaited(self) -> frozenset[str]:
+        """Satellites that are starting and worth a wait: all for a first plan; else those of the plan in force, as when
+        a run is gone on with, unless another one of it has died since.
+        """
+        starting = self._starting.intersection(self.unheard)
+        if self.active is None:
+            return starting
+        if self.active.members.difference(self.unheard, self.alive):
+            return frozenset()
+        return starting & self.active.members
 
     def _propose(self, draft: Plan, now_s: float) -> list[Action]:
         actions: list[Action] = []

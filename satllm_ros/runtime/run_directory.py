@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from satllm_ros.data.folder import list_folder
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.graph import Constellation, new_run_directory
 from satllm_ros.model.spec import read_spec
+from satllm_ros.report.summary import DROPPED_AFTER
+from satllm_ros.report.write import SUMMARY
+from satllm_ros.runtime.durable import read_if_there
 from satllm_ros.runtime.flight_pixels import pixels_in_flight
 from satllm_ros.runtime.run_identity import Run, RunFacts, open_run
 from satllm_ros.share import software_version
@@ -53,6 +57,29 @@ def open_run_directory(
         left_out = list_folder(path, recursive=source.recursive).sentence
         opened = replace(opened, notes=(*opened.notes, *([f"of folder {path} {left_out}"] if left_out else [])))
     return directory, opened
+
+
+def finished_run(directory: Path, source_kind: str) -> tuple[str, bool] | None:
+    """What became of the run of a folder, in a sentence, and whether it was complete; None if it can be gone on with.
+
+    A bag or a folder whose every tile came down, or was dropped for a reason that will be the same, has nothing left to
+    fly. What a damaged summary says is not believed.
+    """
+    content = read_if_there(directory / SUMMARY) if source_kind != "topic" else None
+    try:
+        summary = json.loads(content or "null")
+        audit = summary["audit"]
+        is_over = audit["ended"] and audit["adds_up"] and audit["acquired"] > 0 and not audit["in_custody"]
+        if not is_over or any(audit["dropped"].get(cause) for cause in DROPPED_AFTER):
+            return None
+        dropped = sum(audit["dropped"].values())
+        return (
+            f"the run in {directory} has ended: {audit['delivered']} tiles came down, {dropped} were dropped, none is"
+            f" left to fly; `satllm report {directory}` prints its figures, another folder makes another run",
+            bool(summary["complete"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def run_directory_of(run: str, runs: Path) -> Path:

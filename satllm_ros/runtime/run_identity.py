@@ -174,11 +174,16 @@ def _difference(ours: RunFacts, theirs: RunFacts) -> str:
     if both("tile") and ours.tile != theirs.tile:
         return f"is of tiles of {_size(ours.tile)} pixels, this model's are {_size(theirs.tile)}"
     if both("pixels") and dict(ours.pixels or {}) != dict(theirs.pixels or {}):
-        return f"was flown with pixels read as {dict(ours.pixels or {})}, now it is {dict(theirs.pixels or {})}"
+        return f"was flown with pixels read {_reading(ours.pixels)}, now they are read {_reading(theirs.pixels)}"
     if both("source"):
         assert ours.source is not None and theirs.source is not None
         return ours.source.difference(theirs.source)
     return ""
+
+
+def _reading(pixels: Mapping[str, Any] | None) -> str:
+    stated = ", ".join(f"{name} {value}" for name, value in (pixels or {}).items())
+    return f"with {stated}" if stated else "as the files declare"
 
 
 def _size(tile: tuple[int, int] | None) -> str:

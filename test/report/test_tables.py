@@ -12,7 +12,7 @@ from rich.console import Console
 
 from satllm_ros.report import units
 from satllm_ros.report.audit import Audit
-from satllm_ros.report.record import RunRecord
+from satllm_ros.report.record import FrameRecord, RunRecord
 from satllm_ros.report.sample import even_sample
 from satllm_ros.report.summary import summarise
 from satllm_ros.report.tables import WIDTH, print_report
@@ -177,3 +177,16 @@ def test_clock_counts_every_second(time_s: int) -> None:
 
 def test_tiny_negative_waits_read_zero() -> None:
     assert units.seconds(-1e-9) == "0.000"
+
+
+def test_dropped_images_are_named_the_first_of_them(run: RunRecord) -> None:
+    def dropped(number: int) -> FrameRecord:
+        return FrameRecord("folder", number, f"{number}.jpg", 0, 0, 1, None, 0, "unreadable_image")
+
+    run.frames = [dropped(1), dropped(2)]
+    assert "dropped     1.jpg (unreadable_image), 2.jpg (unreadable_image)" in printed(run)
+    run.frames = [dropped(number) for number in range(1, 200)]
+    text = " ".join(printed(run).split())
+    assert "5.jpg (unreadable_image) and others: summary.json, record/frames.jsonl" in text and "6.jpg" not in text
+    assert len(summarise(run).to_json()["dropped_images"]) == 100
+    assert summarise(run).to_json()["dropped_images"][0] == {"name": "1.jpg", "cause": "unreadable_image"}

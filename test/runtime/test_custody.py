@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from satllm_ros.runtime.custody import Cause, Custody, CustodyLimits, Verdict
+from satllm_ros.runtime.custody import Cause, Custody, CustodyLimits, State, Verdict
 from satllm_ros.runtime.identity import BatchId, Epoch
 
 BOOT = 77
@@ -331,3 +331,13 @@ def test_the_tally_counts_sent_batches_once_and_resent_ones_apart() -> None:
     sent(custody, 10.0)
     tally = custody.tally()
     assert (tally.sent_batches, tally.resent_batches) == (2, 1)
+
+
+def test_what_was_taken_for_lost_and_turns_up_has_not_failed() -> None:
+    custody = make_custody(attempts=2, batches=1)
+    assert sent(custody) == [(0, 0)]
+    custody.on_tick(1e6)
+    (held,) = custody.held_batches()
+    assert (held.state, held.failures) == (State.WAITING, 1)
+    ack(custody, 0, Verdict.STORED, 1e6 + 1.0)
+    assert (held.state, held.failures) == (State.STORED, 0)

@@ -121,6 +121,21 @@ def test_a_receipt_of_what_was_sent_twice_measures_nothing() -> None:
     assert sender.next_due_s == 2.0 + 2 * LIMITS.first_wait_s, "the wait stays doubled until one was measured"
 
 
+def test_waits_grow_when_two_in_a_row_were_late_and_not_for_one_that_was_lost() -> None:
+    sender: HopSender[str] = HopSender(LIMITS)
+    sender.offer("sat2", batch(0), "measured", 100, 0.0)
+    sender.receipt("sat2", batch(0), 100, 0.001)
+    sender.offer("sat2", batch(1), "lost once", 100, 1.0)
+    assert len(sender.tick(1.0 + LIMITS.least_wait_s)) == 1
+    sender.receipt("sat2", batch(1), 100, 1.3)
+    sender.offer("sat2", batch(2), "late", 100, 2.0)
+    assert sender.next_due_s == pytest.approx(2.0 + LIMITS.least_wait_s)
+    assert len(sender.tick(2.0 + LIMITS.least_wait_s)) == 1
+    sender.receipt("sat2", batch(2), 100, 2.3)
+    sender.offer("sat2", batch(3), "after two", 100, 3.0)
+    assert sender.next_due_s == pytest.approx(3.0 + 2 * LIMITS.least_wait_s)
+
+
 def test_copies_are_bounded_in_number_and_bytes_the_oldest_goes_first() -> None:
     sender = sender_of(0, 1, 2, 3)
     assert sender.copies == 3 and sender.causes["let_go"] == 1

@@ -243,6 +243,19 @@ def test_a_satellite_that_is_seen_to_start_is_waited_for_longer() -> None:
     assert plan.satellites == ("sat2", "sat3") and planner.unheard == ("sat1",)
 
 
+def test_a_run_that_is_gone_on_with_waits_for_the_satellites_of_its_plan() -> None:
+    planner = make_planner()
+    planner.on_active(make_plan(1), 0.0)
+    members = planner.active.members
+    planner.on_starting(KNOWN)
+    assert keep_alive(planner, [], 0, int(LIMITS.start_s) + 5) == []
+    heard = sorted(members)[:1]
+    assert keep_alive(planner, heard, int(LIMITS.start_s) + 5, int(LIMITS.start_s) + 8) == []
+    # Now another of its satellites is dead, as far as was heard: nobody is waited for.
+    others = [name for name in KNOWN if name not in heard]
+    assert proposed(keep_alive(planner, others, int(LIMITS.start_s) + 8, int(LIMITS.starting_s)))
+
+
 def test_a_reported_epoch_is_believed_up_to_a_jump_only() -> None:
     planner = make_planner()
     claims = (Epoch(MAX_EPOCH, 1), Epoch(2**64 - 1, 2**64 - 1), Epoch(EPOCH_JUMP + 1, 0))

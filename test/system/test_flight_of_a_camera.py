@@ -199,7 +199,7 @@ def test_every_codec_can_be_switched_to_in_flight_and_nothing_is_lost(camera: Ca
     [
         ("sat2/compression", "codec", "zip", "codec setting 'zip' is unknown"),
         ("sat2/compression", "codec", 8, ""),
-        ("sat2/compression", "codec", "klt:64", "64 bits are not offered by klt"),
+        ("sat2/compression", "codec", "klt:64", "step 64 is not offered by klt"),
         ("sat2/compression", "codec", "mask:0.2:9", "9 bits are not offered by mask"),
         ("sat2/compression", "codec", "klt:20", "was never measured, the floor is 0.8000"),
         ("sat2/compression", "artefacts", "other", "read-only"),

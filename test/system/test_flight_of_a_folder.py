@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+import subprocess
 from collections import Counter
 from pathlib import Path
 
-from flight import constellation, started, up, write_constellation
+from flight import constellation, executable, started, up, write_constellation
 from observer import Observer
 from PIL import Image
 from tiny_material import BLOCKS, SIDE, Material, encoded, picture
@@ -83,3 +84,9 @@ def test_folder_flies_at_own_speed_inside_a_namespace(material: Material, tmp_pa
     assert {row["source_id"] for row in rows} == {source_id} and summary["audit"]["adds_up"]
     assert Counter(int(row["frame"]) for row in rows) == Counter(dict(enumerate(tiles, start=1)))
     assert sorted(int(row["tile_index"]) for row in rows if row["frame"] == "3") == list(range(6))
+
+    # A second time there is nothing left to fly.
+    again = [executable("satllm"), "up", config, "--images", tmp_path / "images", "--run", flight.latest.resolve()]
+    ended = subprocess.run(again, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0 and not ended.stdout
+    assert "has ended: 11 tiles came down, 0 were dropped, none is left to fly" in ended.stderr

@@ -249,7 +249,10 @@ def test_forged_messages_are_refused_and_counted(material: Material, tmp_path: P
             "link": {"unknown_destination": [forger.activation(destination="nobody")]},
             "recorder": {"malformed_timing": [m.BatchTiming(satellite="sat1", setting=m.CodecSetting(codec=9))]},
             "planner": {
-                "malformed_link_state": [m.LinkState(sender="sat1", receiver="sat2", rate_bps=r) for r in (NAN, -1.0)]
+                # Of one that is down, the rate says nothing.
+                "malformed_link_state": [
+                    m.LinkState(sender="sat1", receiver="sat2", up=True, rate_bps=r) for r in (NAN, -1.0)
+                ]
             },
         }
         for node, by_counter in forged.items():
