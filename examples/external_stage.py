@@ -59,7 +59,7 @@ class Engine:
 
 
 class ExternalStage(Node):
-    """Says hello, holds what it is told to, and answers each request; loading and running have a thread of their own."""
+    """Says hello, holds what it is told to, and answers each request; to load and run it has a thread of its own."""
 
     def __init__(self, satellite: str, engine: Engine, **kwargs: Any) -> None:
         super().__init__("external_stage", **kwargs)

@@ -70,8 +70,8 @@ class Section:
             raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
         return float(value)
 
-    def integer(self, key: str, low: int, high: int) -> int:
-        value = self.number(key, low, high)
+    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        value = self.number(key, low, high, default)
         if value != int(value):
             raise ConstellationError(f"{self.where}: {key} is {value!r}; a whole number is needed")
         return int(value)

@@ -147,7 +147,11 @@ def _chosen(
     from satllm_ros.graph import processes
 
     specs = processes(
-        constellation, run_directory, exit_when_done=not constellation.source.is_endless, use_sim_time=use_sim_time, reference=reference
+        constellation,
+        run_directory,
+        exit_when_done=not constellation.source.is_endless,
+        use_sim_time=use_sim_time,
+        reference=reference,
     )
     if not only:
         return specs

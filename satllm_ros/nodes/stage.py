@@ -45,9 +45,7 @@ class StageNode(FlightNode):
             "memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False
         ),
         Parameter("threads", 1, "Threads of one inference", "-", 1, 256),
-        Parameter(
-            "external", False, "A stage written by someone else runs the blocks: docs/external-stage.md"
-        ),
+        Parameter("external", False, "A stage written by someone else runs the blocks: docs/external-stage.md"),
         Parameter("emulate", False, "Impose block_s, to stand for slower hardware; off on real hardware"),
         Parameter(
             "block_s",
@@ -227,7 +225,9 @@ class StageNode(FlightNode):
         take(plan)
         report = self._onboard.protocol.report if self._onboard.protocol is not None else None
         if report is not None:
-            self.get_logger().debug(f"plan {plan.epoch} is heard: {report.readiness.name.lower()} {report.reason}".rstrip())
+            self.get_logger().debug(
+                f"plan {plan.epoch} is heard: {report.readiness.name.lower()} {report.reason}".rstrip()
+            )
 
     def _on_switch(self, message: m.SwitchState) -> None:
         self._onboard.take_switch(convert.switch_from(message))

@@ -1,4 +1,4 @@
-"""A bag that `ros2 bag play` plays in a launch. Skipped where launch is not installed: it is part of ROS and not on PyPI."""
+"""A bag that `ros2 bag play` plays in a launch. Skipped without launch, which is part of ROS, not on PyPI."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,8 +59,6 @@ def test_a_player_that_is_stopped_with_the_launch_has_not_failed() -> None:
     bag_player.end_if_failed(event, SimpleNamespace(is_shutdown=True))
     with pytest.raises(RuntimeError, match="ros2 ended"):
         bag_player.end_if_failed(event, SimpleNamespace(is_shutdown=False))
-
-
 
 
 def test_the_player_starts_once_when_sensing_is_ready_and_not_before() -> None:

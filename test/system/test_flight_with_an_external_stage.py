@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from flight import Flight, constellation, started, up, write_constellation
+from flight import constellation, started, up, write_constellation
 from observer import Observer
 from ros_domain import lock_of, own_domain
 from tiny_material import Material
@@ -65,7 +65,10 @@ def test_the_example_runs_its_blocks_and_is_planned_around_when_it_is_killed(
     material: Material, tmp_path: Path
 ) -> None:
     config = write_constellation(tmp_path, with_sat2_external(material))
-    with own_domain() as domain, stage(domain, tmp_path, EXAMPLE, "sat2", "--checkpoint", material.checkpoint) as theirs:
+    with (
+        own_domain() as domain,
+        stage(domain, tmp_path, EXAMPLE, "sat2", "--checkpoint", material.checkpoint) as theirs,
+    ):
         with started(up(config, "--reference", "all"), tmp_path, domain) as flight, Observer(flight) as observer:
             timings, plans = observer.hear(graph.TIMING, "sat2"), observer.hear(graph.PLAN_ACTIVE)
             observer.until(lambda: len(timings) >= 3, "batches that the stage has run")
@@ -94,9 +97,7 @@ def test_a_stage_that_fails_is_planned_around(material: Material, tmp_path: Path
             plans = observer.hear(graph.PLAN_ACTIVE)
             observer.until(lambda: "/sat2/compression" in observer.diagnostics, "sat2 to start")
             assert observer.set_parameter("sat2/compression", "external_timeout_s", 1.0).successful
-            observer.until(
-                lambda: plans and [s.satellite for s in plans[-1].stages] == ["sat1"], "a plan without sat2"
-            )
+            observer.until(lambda: plans and [s.satellite for s in plans[-1].stages] == ["sat1"], "a plan without sat2")
             assert observer.until_ended() == 0, flight.story()
     assert f"the external stage is used no more: {said}" in flight.logs
     assert "COMPLETE" in flight.output
