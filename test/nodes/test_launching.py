@@ -64,6 +64,8 @@ def started(entity: LaunchDescriptionEntity, context: LaunchContext) -> Iterator
     """Command lines of the nodes that an action would start."""
     if isinstance(entity, Node):
         entity._perform_substitutions(context)
+        # As it does when it is executed.
+        context.extend_locals({"ros_specific_arguments": {"ns": f"__ns:={entity.expanded_node_namespace}"}})
         yield [perform_substitutions(context, words) for words in entity.cmd]
         return
     for below in entity.visit(context) or ():

@@ -10,7 +10,8 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from satllm_ros.msg import Activation
 
-SLOW_S = 0.4
+# Of a batch: four times what the constellation file says.
+SLOW_S = 1.6
 
 
 def example() -> ModuleType:
