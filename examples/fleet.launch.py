@@ -1,4 +1,4 @@
-"""Two constellations and one camera in one launch file: ros2 launch examples/fleet.launch.py images:=FOLDER
+"""Two constellations and one camera in one launch file: ros2 launch examples/fleet.launch.py shown:=FOLDER
 
 Nothing here is of satllm_ros but the included file: this is how a stack of your own embeds it.
 """
@@ -37,10 +37,10 @@ def constellation(name: str) -> GroupAction:
 def generate_launch_description() -> LaunchDescription:
     """Arguments, a camera, and the two."""
     default = PathJoinSubstitution([FindPackageShare("satllm_ros"), "config", "constellation.yaml"])
-    camera = [sys.executable, str(HERE / "camera.py"), LaunchConfiguration("images"), "/camera/image"]
+    camera = [sys.executable, str(HERE / "camera.py"), LaunchConfiguration("shown"), "/camera/image"]
     return LaunchDescription(
         [
-            DeclareLaunchArgument("images", description="Folder of images that the camera shows in turn"),
+            DeclareLaunchArgument("shown", description="Folder of images that the camera shows in turn"),
             DeclareLaunchArgument("config", default_value=default, description="Constellation file of both"),
             DeclareLaunchArgument("runs", default_value="runs", description="Where runs are kept, a folder each"),
             ExecuteProcess(cmd=camera, output="screen"),

@@ -129,6 +129,13 @@ def constellation_of(
     OSError, ValueError
         With a sentence that names what cannot fly.
     """
+    given = [name for name in ("bag", "images") if arguments.get(name)]
+    given += ["camera"] if is_on(arguments, "camera") else []
+    if len(given) > 1:
+        raise ValueError(
+            f"{' and '.join(given)} are given, which are sources each: give one; arguments of an including launch file"
+            " are shared with what it includes"
+        )
     if source is None and arguments.get("bag"):
         source = SourceConfig("bag", resolved_bag(arguments["bag"]), arguments["image_topic"])
     elif source is None and arguments.get("images"):

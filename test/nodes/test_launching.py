@@ -190,3 +190,10 @@ def test_a_log_level_that_is_none_ends_a_launch(caplog: pytest.LogCaptureFixture
     service.include_launch_description(IncludeLaunchDescription(source, launch_arguments=arguments.items()))
     assert service.run() == 1
     assert "log_level is 'loud'; allowed are debug, info, warn, error, fatal" in caplog.text
+
+
+@pytest.mark.parametrize("more", [{"images": "folder"}, {"camera": "true"}])
+def test_two_sources_are_refused(more: dict[str, str]) -> None:
+    arguments = {"config": str(LAUNCH.parent / "config" / "constellation.yaml"), "bag": "demo", "image_topic": ""}
+    with pytest.raises(ValueError, match=f"bag and {next(iter(more))} are given, which are sources each: give one"):
+        launching.constellation_of(arguments | more, on_one_computer=True)
