@@ -83,6 +83,10 @@ def _inside(args: argparse.Namespace) -> int:
             run(*where, "ip", "link", "set", name, "up")
             run(*where, "tc", "qdisc", "add", "dev", name, "root", "tbf", "rate", f"{args.rate}mbit", *RATE_OPTIONS)
         run(*inside, "ip", "link", "set", "lo", "up")
+        for name, where in (("va", ()), ("vb", inside)):
+            # The kernel says so a moment later, and DDS looks once, when it starts.
+            while "state UP" not in subprocess.check_output([*where, "ip", "-o", "link", "show", name], text=True):
+                time.sleep(0.01)
         other.stdin.write("\n")
         other.stdin.flush()
         sender = subprocess.run(_again("sender"), stdout=subprocess.PIPE, text=True, check=False)

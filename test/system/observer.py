@@ -20,7 +20,7 @@ from ros_domain import leave
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.qos import message_class, profile
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 _STEP_S = 0.1
 
 
