@@ -361,7 +361,7 @@ def test_it_says_hello_before_the_model_is_imported_and_while_it_is_away(rest: R
     assert first == rest.statuses[-1].boot_id == rest.hellos[0].boot_id, "starting and ready are one life"
     assert rest.stage.trigger_deactivate() is SUCCESS
     rest.hellos.clear()
-    rest.until(lambda: rest.hellos and rest.hellos[-1].state == m.Hello.STATE_STARTING, "the word that it is away")
+    rest.until(lambda: rest.hellos and rest.hellos[-1].state == m.Hello.STATE_WAITING, "the word that it is away")
 
 
 def test_only_plans_that_are_signed_with_the_key_are_heard(rest: Rest, tmp_path: Path) -> None:
