@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -271,7 +272,7 @@ class FlightNode(LifecycleNode):
             level=level,
             name=self.get_fully_qualified_name(),
             message=message,
-            hardware_id=self.get_namespace(),
+            hardware_id=socket.gethostname(),
             values=[KeyValue(key=k, value=str(v)) for k, v in {**values, **self.counters.snapshot()}.items()],
         )
         array = DiagnosticArray(status=[status])

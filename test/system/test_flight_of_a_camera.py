@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -271,6 +272,7 @@ def test_every_node_reports_diagnostics(camera: Camera) -> None:
     for name in NODES:
         status = observer.diagnostics[f"/{name}"]
         assert status.level == status.OK, f"{name}: {status.message}"
+        assert status.hardware_id == socket.gethostname()
         assert not observer.counter(name, "incompatible_qos")
     # Where batches go. Of latched states and of the camera only the newest matters, and the older may be lost.
     for name in ("link", "ground", *(f"{s}/compression" for s in SATELLITES)):
