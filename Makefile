@@ -28,13 +28,13 @@ test-all: setup ## make test and what it leaves out as slow (about 5 min more)
 	@tools/test.sh --all $(ARGS)
 
 chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
-	@tools/chaos.sh run $(ARGS)
+	@tools/fly.sh chaos.run $(ARGS)
 
 hosts: setup ## fly between network namespaces, a host each: slow, lossy and cut links; table in docs/reliability.md (about 50 min)
-	@tools/hosts.sh $(ARGS)
+	@tools/fly.sh hosts.run $(ARGS)
 
 soak: setup ## 100,000 batches without a fault: what grows? table in docs/reliability.md
-	@tools/chaos.sh soak $(ARGS)
+	@tools/fly.sh chaos.soak $(ARGS)
 
 bench: setup ## speed and size of the codecs, beside memcpy
 	@tools/satllm.sh bench codec $(ARGS)
@@ -43,7 +43,7 @@ fuzz: setup ## a million corrupted frames through every codec
 	@tools/fuzz.sh $(ARGS)
 
 big: setup ## a model of 1.84 billion parameters in five processes of at most 2 GB; needs 13 GB of memory, 5 GB of disk
-	@tools/big.sh $(ARGS)
+	@tools/fly.sh gigantic.run $(ARGS)
 
 jazzy: ## the demo and the tests of the nodes on ROS 2 Jazzy from PyPI, in .venv-jazzy (6 GB more)
 	@tools/jazzy.sh $(ARGS)

@@ -115,11 +115,11 @@ class ExternalStage(Node):
     def _run(self) -> None:
         while True:
             work = self._work.get()
-            self._busy_since_s = time.monotonic()
             if isinstance(work, StageOrder):
                 self._obey(work)
-            else:
-                self.answer(work)
+                continue
+            self._busy_since_s = time.monotonic()
+            self.answer(work)
             self._busy_since_s = None
 
     def _obey(self, order: StageOrder) -> None:

@@ -19,6 +19,16 @@ else
   unset PYTHONPATH
 fi
 
+# into_build: where the installed package runs, with the distribution's environment if there is one. Not the checkout's top
+# folder: `python -m` puts the current folder first on the path, and the sources there would hide the generated messages.
+into_build() {
+  if [[ $route == ros ]]; then
+    source "$root/install/setup.bash"
+  fi
+  mkdir -p "$root/build"
+  cd "$root/build"
+}
+
 # quietly NAME MESSAGE COMMAND...: one line on the terminal that names the log, everything else in build/logs/NAME.log
 quietly() {
   local name=$1 started=$SECONDS log=$logs/$1.log clock=

@@ -11,7 +11,5 @@ if [[ $route == ros ]]; then
 fi
 "$root/tools/bootstrap.sh"
 "$root/tools/demo.sh"
-# From outside the checkout's top folder, for the reason given in tools/test.sh.
-mkdir -p "$root/build"
-cd "$root/build"
+into_build
 exec "$venv/bin/python" -m pytest "$root/test/nodes" -q -n 2 --dist loadfile "$@"

@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
-# All tests against the installed package. They start outside the checkout's top folder, because `python -m` puts the
-# current folder first on the path and the sources there would hide the generated messages.
+# All tests against the installed package.
 set -eo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-if [[ $route == ros ]]; then
-  source "$root/install/setup.bash"
-fi
-mkdir -p "$root/build"
-cd "$root/build"
+into_build
 # `make test` leaves out what is marked slow, `make test-all` nothing.
 chosen=(-m "not slow")
 if [[ ${1:-} == --all ]]; then

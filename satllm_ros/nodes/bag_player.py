@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from launch import LaunchContext
@@ -53,8 +54,7 @@ def played_source(arguments: Arguments) -> SourceConfig:
     OSError, ValueError
         If the bag cannot be read, or has no such topic.
     """
-    path = bag_path(resolved_bag(arguments["bag"]))
-    topic = image_topic(path, arguments["topic"] or None)
+    path, topic = _bag_and_topic(arguments)
     return SourceConfig("topic", expected_images=take_manifest("bag", path, topic).frames)
 
 
@@ -90,14 +90,18 @@ def playing(arguments: Arguments, rate: float) -> ExecuteProcess:
     OSError, ValueError
         If the bag cannot be read, or has no such topic.
     """
-    path = bag_path(resolved_bag(arguments["bag"]))
-    topic = image_topic(path, arguments["topic"] or None)
+    path, topic = _bag_and_topic(arguments)
     is_compressed = bag_topics(path)[topic] == IMAGE_COMPRESSED.type
     name = (IMAGE_COMPRESSED if is_compressed else IMAGE).of()
     target = "/" + root_namespace(arguments["namespace"], name)
     command = ["ros2", "bag", "play", str(path), "--clock", CLOCK_HZ, "--rate", f"{rate:g}", "--delay", DISCOVERY_S]
     command += ["--disable-keyboard-controls", "--topics", topic, "--remap", f"{topic}:={target}"]
     return ExecuteProcess(cmd=command, output="screen")
+
+
+def _bag_and_topic(arguments: Arguments) -> tuple[Path, str]:
+    path = bag_path(resolved_bag(arguments["bag"]))
+    return path, image_topic(path, arguments["topic"] or None)
 
 
 class _WhenReady:

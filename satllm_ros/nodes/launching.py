@@ -48,7 +48,7 @@ ARGUMENTS = {
     "reference": "On how many tiles the unsplit model is run for comparison: a number, all or none",
     "satellite": "Name of the satellite that this computer is",
     "respawn": "true: start a process again that dies",
-    "log_level": "Least severity that is logged: debug shows each decision, else info, warn, error or fatal",
+    "log_level": "Least severity that is logged: debug (what becomes of each batch), info, warn, error or fatal",
     "use_sim_time": "true: take the time from the topic /clock",
     "topic": "Image topic inside the bag, if it has several",
     "rate": "Speed against the recorded times; empty: as recorded with play, else as fast as the chain takes it",
@@ -185,7 +185,8 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     environment, notes = _checked(constellation, wanted_specs(Path()))
     notes += check_run_folder(run, runs)
     run_directory, opened = open_run_directory(constellation, run, runs, source_is_here="bag" in arguments)
-    is_whole = {"sensing", "ground"} <= {spec.name for spec in wanted_specs(run_directory)}
+    wanted_here = wanted_specs(run_directory)
+    is_whole = {"sensing", "ground"} <= {spec.name for spec in wanted_here}
     if is_whole and (found := finished_run(run_directory, constellation.source.kind)) is not None:
         sentence, was_complete = found
         if not was_complete:
@@ -195,7 +196,6 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
     log_directory = ros_log_directory(os.environ)
     if log_directory is None or not can_be_written(log_directory):
         environment |= log_variables(os.environ, run_directory / "logs")
-    wanted_here = wanted_specs(run_directory)
     if sentence := unlimited(wanted_here, os.environ):
         notes.append(sentence)
     made: list[Action] = [LogInfo(msg=note) for note in (*notes, *opened.notes)]

@@ -175,7 +175,6 @@ class Presence:
         self._software = software
         self._alone = alone
         self._members = {member: _Member() for member in members if member != name}
-        self._known = {name, *members}
         self._own_lives = [boot_id]
         self._sequence = 0
         self._sent: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_HELLOS)
@@ -223,7 +222,7 @@ class Presence:
         if hello.name == self.name:
             return self._on_own_name(hello)
         member = self._members.get(hello.name)
-        if member is None and (hello.name.partition("/")[0] in self._known):
+        if member is None and hello.name.partition("/")[0] in self._members:
             # The external stage of a satellite, which is the satellite's own business.
             return []
         if member is None:

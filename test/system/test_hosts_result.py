@@ -69,9 +69,12 @@ def test_a_satellite_that_is_cut_off_is_planned_around_in_time(silence_s: float,
 
 def test_a_row_has_a_cell_a_heading() -> None:
     assert len(cells(GOOD)) == len(HEADINGS)
-    assert markdown([GOOD]).splitlines()[2] == (
-        "| steady | 500 | 0 | 0 | 40.0 s | 41.0 s | 1.05 | 20 kbit/s |  |  |  | passed |"
-    )
+    flown = replace(GOOD, scenario=SCENARIOS[1].name)
+    row = f"| {SCENARIOS[1].name} | 500 | 0 | 0 | 40.0 s | 41.0 s | 1.05 | 20 kbit/s |  |  |  | passed |"
+    assert markdown([flown], "").splitlines()[2:] == [row]
+    # Of what was flown elsewhere, the row stays.
+    earlier = f"| {SCENARIOS[0].name} | of another day |"
+    assert markdown([flown], f"text\n\n{earlier}\n{row.replace('500', '7')}").splitlines()[2:] == [earlier, row]
 
 
 def test_names_of_scenarios_are_their_own() -> None:

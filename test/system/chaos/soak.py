@@ -12,8 +12,8 @@ from pathlib import Path
 from chaos.gauges import Gauge, gauge, shared_memory_bytes, slope
 from chaos.judge import books_complaints
 from chaos.run import DOCUMENT
-from chaos.table import machine, write_between
 from flight import Flight, constellation, started, up, write_constellation
+from flown_table import machine, write_between
 from observer import Observer
 from rich.console import Console
 from rich.table import Table
