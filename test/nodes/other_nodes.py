@@ -33,7 +33,7 @@ from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.presence import HelloState, Presence
 from satllm_ros.runtime.store import PredictionStore
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 # Longer than any test: what is sent again is then sent for another reason.
 NEVER_S = 86400.0
 # The run that is flown.

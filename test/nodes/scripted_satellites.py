@@ -28,7 +28,7 @@ from satllm_ros.runtime.signals import NO_PLAN, PlanKey
 # Tests that run beside these may share the ROS domain.
 ROOT = f"/planners_{os.getpid()}"
 PERIOD_S = 0.1
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
 
 
 @dataclass

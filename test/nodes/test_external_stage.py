@@ -24,7 +24,7 @@ from satllm_ros.runtime.pipeline import Job
 from satllm_ros.runtime.submodels import NotLoadedError
 
 SHAPE = (2, 3, 4)
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 def job(sequence: int = 0) -> Job:

@@ -16,7 +16,7 @@ from satllm_ros.nodes.parameters import SATELLITES
 from satllm_ros.runtime.liveness import Life, Liveness, LivenessLimits
 from satllm_ros.runtime.presence import PresenceLimits
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 # As in flight, but for the patience with who stands still.
 LIMITS = PresenceLimits(executor_s=1.0)
 

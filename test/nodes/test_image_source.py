@@ -27,7 +27,7 @@ from satllm_ros.runtime.source_identity import CameraIdentity
 from satllm_ros.runtime.tiles import Tile, TileError
 
 SIDE = 8
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 CAMERA = SourceKind("topic", Path())
 
 

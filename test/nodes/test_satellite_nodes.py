@@ -38,7 +38,7 @@ from satllm_ros.runtime.satellite_protocol import plan_key
 from satllm_ros.runtime.signals import Ack, SwitchState
 from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 SPEC = read_spec(checkpoint_path("demo"))
 RAW, INT8 = CodecSetting.parse("raw"), CodecSetting.parse("int8")
 SUCCESS = TransitionCallbackReturn.SUCCESS

@@ -31,7 +31,7 @@ from satllm_ros.runtime.run_identity import read_run
 from satllm_ros.runtime.signals import NO_PLAN, Ack, Report
 from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 LAST_WORDS = 100
 SATELLITES = ["sat1", "sat2"]
 SPEC = read_spec(checkpoint_path("demo"))

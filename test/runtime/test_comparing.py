@@ -12,7 +12,7 @@ import pytest
 
 from satllm_ros.runtime.comparing import ComparisonProcess, Job, Progress
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 JOB = Job("bag", "/bag", "/image", "ab", "/model", "/run", ((1, 0), (7, 2), (7, 0)), digests={7: "d1"})
 # What the process is told comes first: it shall have read it whole before it dies.
 HEADER = (

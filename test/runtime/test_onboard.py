@@ -18,7 +18,7 @@ from satllm_ros.runtime.satellite_protocol import Ignore, Refuse, SatelliteProto
 from satllm_ros.runtime.signals import Report, SwitchState
 from satllm_ros.runtime.submodels import NotLoadedError, SubModels
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 PLENTY = 10**9
 INT8, RAW = CodecSetting(Codec.INT8), CodecSetting(Codec.RAW)
 READY, REFUSED, NEEDS_DRAIN = Readiness.READY, Readiness.REFUSED, Readiness.NEEDS_DRAIN

@@ -8,7 +8,7 @@ from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.pipeline import STEP_QUEUE_DEPTH, Job, Pipeline, Times
 
 # Far longer than anything takes: reached only when something hangs.
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 def make_job(sequence: int) -> Job:

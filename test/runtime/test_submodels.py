@@ -13,7 +13,7 @@ from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.submodels import FrameworkError, MemoryBudgetError, NotLoadedError, SubModels
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 PLENTY = 10**9
 GO_ON = threading.Event()
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)

@@ -1,5 +1,6 @@
 """Starts the real graph in processes of its own, and leaves none behind."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -17,7 +18,8 @@ import yaml
 from ros_domain import lock_of, own_domain
 from tiny_material import Material
 
-FLIGHT_TIMEOUT_S = 150.0
+# How long a flight may be without a word: on a busy machine each of its steps takes a minute. And how long it may talk.
+PATIENCE_S, LONGEST_S = 150.0, 900.0
 _MARK = "SATLLM_TEST_FLIGHT"
 _SHARED_MEMORY = Path("/dev/shm")
 _FILE = re.compile(r"(?:sem\.)?(fast(?:dds|rtps)_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?")
@@ -98,6 +100,11 @@ class Flight:
             )
 
     @property
+    def said_bytes(self) -> int:
+        """Bytes that it has printed."""
+        return self._output.stat().st_size + self._errors.stat().st_size
+
+    @property
     def output(self) -> str:
         return self._output.read_text()
 
@@ -117,8 +124,8 @@ class Flight:
 
     def wait(self) -> int:
         """Exit code, once it has ended."""
-        deadline_s = time.monotonic() + FLIGHT_TIMEOUT_S
-        while time.monotonic() < deadline_s:
+        patience = Patience(self)
+        while patience.lasts:
             self.watch_segments()
             with suppress(subprocess.TimeoutExpired):
                 return self.process.wait(_WATCH_PERIOD_S)
@@ -165,11 +172,13 @@ class Flight:
                 return left
 
     def segments_left(self) -> list[str]:
-        """Segments that its processes were seen to own and that are still there: what a killed process leaves is large.
+        """Segments that its processes had in hand, still there, of a dead owner: what a killed process leaves is large.
 
+        Whoever frees shared memory has the locks of other flights' segments open for a moment, too: their owners live.
         A port may be left, while this process has it mapped.
         """
-        return sorted(name for name in self._segments if "port" not in name and (_SHARED_MEMORY / name).exists())
+        there = [name for name in self._segments if "port" not in name and (_SHARED_MEMORY / name).exists()]
+        return sorted(name for name in there if not _owner_lives(name))
 
     def _orphans(self) -> list[str]:
         """Its shared-memory files, those of its DDS domain and those it was seen to own, that nobody has open."""
@@ -190,9 +199,26 @@ class Flight:
         for pid in self.pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(FLIGHT_TIMEOUT_S)
+        self.process.wait(PATIENCE_S)
         for name in self._orphans():
             (_SHARED_MEMORY / name).unlink(missing_ok=True)
+
+
+class Patience:
+    """Lasts for some time [s] after the last word of a flight, and not for ever."""
+
+    def __init__(self, flight: Flight, silence_s: float = PATIENCE_S) -> None:
+        self._flight, self._silence_s = flight, silence_s
+        self._said_bytes = flight.said_bytes
+        self._until_s = time.monotonic() + silence_s
+        self._longest_s = time.monotonic() + max(silence_s, LONGEST_S)
+
+    @property
+    def lasts(self) -> bool:
+        said_bytes, now_s = self._flight.said_bytes, time.monotonic()
+        if said_bytes != self._said_bytes:
+            self._said_bytes, self._until_s = said_bytes, now_s + self._silence_s
+        return now_s < min(self._until_s, self._longest_s)
 
 
 @contextmanager
@@ -219,6 +245,18 @@ def _shared_memory_files() -> frozenset[str]:
     """Names of Fast DDS's files: segments, ports, their locks and mutexes."""
     names = (path.name for path in _SHARED_MEMORY.iterdir()) if _SHARED_MEMORY.is_dir() else ()
     return frozenset(name for name in names if _FILE.fullmatch(name))
+
+
+def _owner_lives(segment: str) -> bool:
+    """Whether some process holds the lock of a segment, which the kernel frees with its owner."""
+    try:
+        with (_SHARED_MEMORY / f"{segment}_el").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _segments_in_use() -> set[str]:

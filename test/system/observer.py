@@ -1,12 +1,11 @@
 """A ROS node in the test's own process that listens to, asks and disturbs a graph."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from flight import Flight
+from flight import PATIENCE_S, Flight, Patience
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMessage
@@ -20,7 +19,6 @@ from ros_domain import leave
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes.qos import message_class, profile
 
-PATIENCE_S = 120.0
 _STEP_S = 0.1
 
 
@@ -60,10 +58,10 @@ class Observer:
         graph_may_end: bool = False,
         patience_s: float = PATIENCE_S,
     ) -> Any:
-        """Spin until the condition is true and return its value; fail if the graph ends before."""
-        deadline_s = time.monotonic() + patience_s
+        """Spin until the condition is true and return its value; fail if the graph ends, or falls silent, before."""
+        patience = Patience(self.flight, patience_s)
         while not (met := condition()):
-            assert time.monotonic() < deadline_s, f"waited in vain for {what}\n{self.flight.story()}"
+            assert patience.lasts, f"waited in vain for {what}\n{self.flight.story()}"
             ended = self.flight.process.poll() is not None and not graph_may_end
             assert not ended, f"the graph ended while waiting for {what}\n{self.flight.story()}"
             self.flight.watch_segments()

@@ -20,7 +20,7 @@ from satllm_ros import interfaces as graph
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parents[1] / "examples" / "external_stage.py"
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 @contextmanager
