@@ -19,7 +19,7 @@ from ros_domain import lock_of, own_domain
 from tiny_material import Material
 
 # How long a flight may be without a word: on a busy machine each of its steps takes a minute. And how long it may talk.
-PATIENCE_S, LONGEST_S = 150.0, 900.0
+PATIENCE_S, LONGEST_S = 150.0, 540.0
 _MARK = "SATLLM_TEST_FLIGHT"
 _SHARED_MEMORY = Path("/dev/shm")
 _FILE = re.compile(r"(?:sem\.)?(fast(?:dds|rtps)_(?:port(\d+)|[0-9a-f]+))(?:_el|_mutex)?")
