@@ -32,6 +32,7 @@ from satllm_ros.graph import Constellation, ProcessSpec, SourceConfig, load_cons
 from satllm_ros.report.sample import DEFAULT, parse_reference
 from satllm_ros.runtime.log_directory import can_be_written, log_variables, ros_log_directory
 from satllm_ros.runtime.middleware_profile import profile_environment, unlimited
+from satllm_ros.runtime.parent import PARENT_VARIABLE
 from satllm_ros.runtime.run_directory import finished_run, open_run_directory
 from satllm_ros.runtime.transports import has_room, transports
 from satllm_ros.share import PACKAGE, share_directory
@@ -211,7 +212,9 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             output="screen",
             ros_arguments=["--log-level", arguments.get("log_level") or "info"],
             additional_env=environment
-            | profile_environment(spec, run_directory, arguments["namespace"], os.environ, has_room=is_roomy),
+            | profile_environment(spec, run_directory, arguments["namespace"], os.environ, has_room=is_roomy)
+            # A launch that is killed leaves no process behind.
+            | {PARENT_VARIABLE: str(os.getpid())},
             # Time to finish the batch under way and close what torch holds.
             sigterm_timeout="15",
             respawn=respawn,

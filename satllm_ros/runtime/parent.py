@@ -1,12 +1,19 @@
-"""Between a process and the one that started it: the first ends with the second, even if that one is killed."""
+"""Between a process and the one that started it: the first ends with the second, even if that one is killed.
+
+The kernel tells of the end of the process directly above. Where a launch prefix (a debugger, a terminal) stands between
+the two, the named one is watched through a descriptor of it, which no other process of its number can take over.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import threading
 from contextlib import suppress
+from pathlib import Path
 
 PARENT_VARIABLE = "SATLLM_PARENT_PID"
 # Exit code of a process whose parameters or files are not acceptable: starting it again would not mend it.
@@ -20,19 +27,62 @@ _pipe: list[int] = []
 
 
 def end_with_parent() -> None:
-    """Get SIGTERM when the parent named in the environment dies, or at once if it is dead already.
+    """Get SIGTERM when the process named in the environment dies, or at once if it is dead already.
 
-    The child asks for it itself: between fork and exec, a parent that has threads may not run Python. Linux only;
-    without the variable, or elsewhere, nothing happens.
+    It is the parent, or further above. The child asks for it itself: between fork and exec, a parent that has threads
+    may not run Python. Linux only; without the variable, or elsewhere, nothing happens.
     """
     # Taken out, since the processes that this one starts have another parent.
-    parent = os.environ.pop(PARENT_VARIABLE, "")
-    if not parent or sys.platform != "linux":
+    named = os.environ.pop(PARENT_VARIABLE, "")
+    if not named.isdecimal() or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     # It may have died before the call.
-    if str(os.getppid()) != parent:
+    if os.getppid() != int(named):
+        _end_with_ancestor(int(named))
+
+
+def _end_with_ancestor(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
         signal.raise_signal(signal.SIGTERM)
+        return
+    # An old kernel.
+    except OSError:
+        return
+    if not _has_ended(descriptor, 0) and pid not in _ancestors():
+        # A prefix that goes its own way, or another process of that number.
+        os.close(descriptor)
+        return
+
+    def watch() -> None:
+        _has_ended(descriptor, None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="ancestor", daemon=True).start()
+
+
+def _has_ended(descriptor: int, patience_ms: int | None) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(patience_ms))
+
+
+def _ancestors() -> set[int]:
+    """Processes above this one, as far as they can be seen."""
+    above: set[int] = set()
+    pid = os.getppid()
+    while pid > 0 and pid not in above:
+        above.add(pid)
+        try:
+            # The name of a program may contain anything, a bracket too.
+            pid = int(
+                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            )
+        except (OSError, ValueError, IndexError):
+            break
+    return above
 
 
 def tell_parent(word: str) -> None:

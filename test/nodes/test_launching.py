@@ -1,7 +1,15 @@
 """What the launch files share. Skipped where launch is not installed: it is part of ROS and not on PyPI."""
 
+import json
+import os
 import re
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +26,27 @@ from launch.launch_description_sources import (
 )
 from launch.utilities import perform_substitutions
 from launch_ros.actions import Node, PushRosNamespace
+from ros_domain import own_domain
 
 from satllm_ros.nodes import launching
 from satllm_ros.runtime.transports import PROFILE_VARIABLE
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
+LAUNCH_FROM_SCRIPT = """
+import json, sys
+from launch import LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+service = LaunchService()
+source = PythonLaunchDescriptionSource(sys.argv[1])
+service.include_launch_description(
+    IncludeLaunchDescription(source, launch_arguments=json.loads(sys.argv[2]).items())
+)
+service.run()
+"""
+PATIENCE_S = 120.0
+# Of the shipped constellation: four satellites, sensing, planner, ground and links.
+NODE_PROCESSES = 8
 
 
 @pytest.mark.parametrize(
@@ -197,3 +221,50 @@ def test_two_sources_are_refused(more: dict[str, str]) -> None:
     arguments = {"config": str(LAUNCH.parent / "config" / "constellation.yaml"), "bag": "demo", "image_topic": ""}
     with pytest.raises(ValueError, match=f"bag and {next(iter(more))} are given, which are sources each: give one"):
         launching.constellation_of(arguments | more, on_one_computer=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="parents are watched on Linux only")
+@pytest.mark.parametrize("prefix", ["", "debugger.sh"])
+def test_a_launch_that_is_killed_leaves_no_process_behind(prefix: str, tmp_path: Path) -> None:
+    arguments = {"runs": str(tmp_path / "runs"), "reference": "none"}
+    if prefix:
+        # Stands between the launch and the node, as a debugger does.
+        (tmp_path / prefix).write_text('#!/bin/sh\n"$@"\nexit\n')
+        (tmp_path / prefix).chmod(0o755)
+        arguments["launch-prefix"] = str(tmp_path / prefix)
+    mark = f"SATLLM_TEST_LAUNCH={uuid.uuid4().hex}"
+    name, value = mark.split("=")
+    with own_domain() as domain:
+        launch = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH_FROM_SCRIPT, LAUNCH / "constellation.launch.py", json.dumps(arguments)],
+            env=os.environ | {name: value, "ROS_DOMAIN_ID": str(domain)},
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        try:
+            wait_until(lambda: len(marked(mark, "__ns:=")) >= NODE_PROCESSES)
+            launch.kill()
+            wait_until(lambda: not marked(mark))
+        finally:
+            for pid in (launch.pid, *marked(mark)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            launch.wait()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def marked(mark: str, word: str = "") -> list[int]:
+    """Living processes with this in their environment and the word in their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_marked = mark.encode() in (process / "environ").read_bytes().split(b"\0")
+            if is_marked and word in (process / "cmdline").read_text():
+                found.append(int(process.name))
+    return found

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,18 @@ while True:
 """
 PARENT = """
 import os, subprocess, sys
-subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=os.environ | {sys.argv[2]: str(os.getpid())})
+command = [*sys.argv[3:], sys.executable, "-c", sys.argv[1]]
+subprocess.Popen(command, env=os.environ | {sys.argv[2]: str(os.getpid())})
 sys.stdin.read()
 """
+# Stays between the two, as a debugger does, and outlives the first.
+PREFIX = ("sh", "-c", '"$@"; exit', "prefix")
 
 
-def test_a_child_is_terminated_when_its_parent_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", [(), PREFIX])
+def test_a_child_is_terminated_when_who_started_it_is_killed(prefix: tuple[str, ...], tmp_path: Path) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, CHILD, PARENT_VARIABLE],
+        [sys.executable, "-c", PARENT, CHILD, PARENT_VARIABLE, *prefix],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -59,6 +64,20 @@ def test_a_parent_that_is_dead_already_counts(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (child.returncode, child.stdout) == (0, "terminated\n")
+
+
+def test_a_process_that_is_none_of_those_above_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
+    before = threading.active_count()
+    try:
+        monkeypatch.setenv(PARENT_VARIABLE, str(stranger.pid))
+        end_with_parent()
+        assert threading.active_count() == before
+    finally:
+        stranger.kill()
+        stranger.wait()
 
 
 def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
