@@ -1,4 +1,9 @@
-"""Whether to leave a plan that flies: what another split would gain over the batches left, and what moving costs."""
+"""Whether to leave a plan that flies: what another split would gain over the batches left, and what moving costs.
+
+A computer that is shared makes its satellites faster and slower by turns. A small gain that is due to how fast they are
+at this moment is none: it must be there also when each has the speed, of those it had of late, that speaks for the plan
+that flies. A large gain is taken at once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from satllm_ros.planning.delay import exact_makespan
+from satllm_ros.planning.drift import BAND
 from satllm_ros.planning.flight import FlightFacts, flight_problem
+
+# Gains beyond this share of the time that is left are no noise.
+LARGE_GAIN = BAND
+# After so long, a gain that may be noise is looked at again.
+DOUBT_S = 10.0
 
 
 class Share(NamedTuple):
@@ -92,6 +103,35 @@ def weigh(
     gain_s = math.inf if unfit else predicted_s(facts, flying) - predicted_s(facts, draft)
     way_s = predicted_s(replace(facts, batches=1), draft) if drained else 0.0
     return Move(gain_s, max(load_s) + way_s, facts.batches, blocks, tuple(drained), unfit)
+
+
+def is_noise(
+    move: Move,
+    facts: FlightFacts,
+    flying: Sequence[Share],
+    draft: Sequence[Share],
+    load_bytes_per_s: Callable[[str], float],
+    block_range_s: Callable[[str], tuple[float, float]],
+) -> bool:
+    """Whether a move is worth it only by what the satellites' speeds vary by.
+
+    Parameters
+    ----------
+    move
+        What `weigh` says of the other arguments.
+    block_range_s
+        Least and greatest seconds a tile took of late in a block of the satellite of this name.
+    """
+    if move.unfit or move.gain_s > LARGE_GAIN * predicted_s(facts, flying):
+        return False
+    before, after = ({share.satellite: share.stop - share.start for share in shares} for shares in (flying, draft))
+    speeds = []
+    for satellite in facts.satellites:
+        more = after.get(satellite.name, 0) - before.get(satellite.name, 0)
+        least_s, most_s = block_range_s(satellite.name)
+        block_s = most_s if more > 0 else least_s if more < 0 else satellite.block_s
+        speeds.append(replace(satellite, block_s=block_s))
+    return not weigh(replace(facts, satellites=speeds), flying, draft, load_bytes_per_s).is_worth_it
 
 
 def predicted_s(facts: FlightFacts, shares: Sequence[Share]) -> float:

@@ -13,7 +13,7 @@ from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.drift import drift
 from satllm_ros.planning.explain import explain
 from satllm_ros.planning.flight import FlightFacts
-from satllm_ros.planning.move import Move, Share, held_bytes, unfit_for, weigh
+from satllm_ros.planning.move import DOUBT_S, Share, held_bytes, is_noise, unfit_for, weigh
 from satllm_ros.planning.patience import too_long
 from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.solution import Infeasible, Solution
@@ -50,6 +50,7 @@ class FlightPlanner:
         self._say = say
         self._said: object = None
         self._looked_at: FlightFacts | None = None
+        self._doubted_s: float | None = None
         self._solved: tuple[FlightFacts, Problem, Solution | Infeasible] | None = None
         self.decision = ""
         self.why_not = ""
@@ -75,11 +76,19 @@ class FlightPlanner:
 
     def is_worth_it(self, draft: Plan, flying: Plan) -> bool:
         """Whether the gain of a draft made just now exceeds the cost of moving to it."""
-        assert self._looked_at is not None
+        facts = self._looked_at
+        assert facts is not None
+        self._doubted_s = None
         if draft.stages == flying.stages:
             self._decide(f"stay with plan {flying.epoch}: it is still the best", flying, draft)
             return False
-        move = self._weigh(self._looked_at, draft, flying)
+        shares = _shares(flying, self._observed.pinned), _shares(draft, self._observed.pinned)
+        move = weigh(facts, *shares, self._rates.bytes_per_s)
+        if move.is_worth_it and is_noise(move, facts, *shares, self._rates.bytes_per_s, self._observed.block_range_s):
+            self._doubted_s = self._observed.heard_s
+            sentence = f"stay with plan {flying.epoch}: a new split gains only what the satellites' speeds vary by"
+            self._decide(sentence, flying, draft)
+            return False
         self._decide(move.sentence(f"plan {flying.epoch}") + self._pins(draft), flying, draft, move.is_worth_it)
         return move.is_worth_it
 
@@ -90,6 +99,8 @@ class FlightPlanner:
             return ""
         if self._looked_at is None:
             return "first look at the plan that flies"
+        if self._doubted_s is not None and self._observed.heard_s - self._doubted_s >= DOUBT_S:
+            return "another look at speeds that varied"
         alive_now = {s.name for s in facts.satellites}
         # Whoever is gone counts as new when it is back.
         kept = [s for s in self._looked_at.satellites if s.name in alive_now]
@@ -139,10 +150,6 @@ class FlightPlanner:
             # Under the seal, unlike what else is predicted: sensing goes by it.
             predicted_cycle_s=solution.bottleneck.seconds,
         )
-
-    def _weigh(self, facts: FlightFacts, draft: Plan, flying: Plan) -> Move:
-        pinned = self._observed.pinned
-        return weigh(facts, _shares(flying, pinned), _shares(draft, pinned), self._rates.bytes_per_s)
 
     def _decide(self, sentence: str, flying: Plan, draft: Plan, worth: bool = False) -> None:
         decision = (flying.epoch, draft.stages, worth)

@@ -195,6 +195,15 @@ class Observed:
         return {name: seen.pinned for name, seen in self._satellites.items() if seen.pinned is not None}
 
     @property
+    def heard_s(self) -> float:
+        """When something was heard last of a satellite or a link [s]."""
+        return self._now_s
+
+    def block_range_s(self, name: str) -> tuple[float, float]:
+        """Least and greatest seconds a tile took in a block of a satellite of late."""
+        return self._satellites[name].block_s.range
+
+    @property
     def unused_profiles(self) -> list[str]:
         """Satellites whose device was measured in vain: they impose another speed."""
         return [name for name, seen in self._satellites.items() if name in self._devices and seen.device is None]

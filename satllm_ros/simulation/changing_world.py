@@ -36,6 +36,10 @@ class World:
     facts: tuple[FlightFacts, ...]
     load_bytes_per_s: float
 
+    def load_speed(self, _: str) -> float:
+        """How fast the satellite of this name loads [byte/s]: as all do."""
+        return self.load_bytes_per_s
+
 
 def random_world(rng: np.random.Generator) -> World:
     """Three or four satellites, 8 to 16 blocks, links between satellites, two settings without cost and one with."""

@@ -16,7 +16,7 @@ import numpy as np
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.drift import drift
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
-from satllm_ros.planning.move import Share, weigh
+from satllm_ros.planning.move import DOUBT_S, Share, is_noise, weigh
 from satllm_ros.planning.problem import Link
 from satllm_ros.planning.solution import Solution
 from satllm_ros.planning.solve import solve
@@ -113,9 +113,11 @@ def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = 
     Parameters
     ----------
     habit
-        `weigh`: moves if the gain exceeds the cost, as in flight; `always`: to whatever is best at each look; `never`.
+        `weigh`: moves if the gain exceeds the cost and is no noise, as in flight; `always`: to whatever is best at each
+        look; `never`.
     """
     left, now_s, moves, spell = float(world.facts[0].batches), 0.0, 0, 0
+    look_again_s = np.inf
     seen = _Reports(world.facts[0])
     seen.hear(world.facts[0], now_s, rng)
     looked_at = seen.facts(left)
@@ -134,14 +136,16 @@ def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = 
             continue
         seen.hear(world.facts[spell], now_s, rng)
         facts = seen.facts(left)
-        if habit == "never" or not drift(looked_at, facts):
+        if habit == "never" or not (drift(looked_at, facts) or now_s >= look_again_s):
             continue
-        looked_at = facts
+        looked_at, look_again_s = facts, np.inf
         draft = _shares(solve(flight_problem(facts)))
         if _cuts(draft) == _cuts(flying):
             continue
-        move = weigh(facts, flying, draft, lambda _: world.load_bytes_per_s)
-        if move.is_worth_it or habit == "always":
+        move = weigh(facts, flying, draft, world.load_speed)
+        if habit == "weigh" and is_noise(move, facts, flying, draft, world.load_speed, seen.block_range_s):
+            look_again_s = now_s + DOUBT_S
+        elif move.is_worth_it or habit == "always":
             flying, moves = draft, moves + 1
             now_s += move.cost_s
             while spell + 1 < len(world.since_s) and world.since_s[spell + 1] <= now_s:
@@ -161,6 +165,9 @@ class _Reports:
             self._block_s[satellite.name].add(satellite.block_s * (1 + JITTER * rng.normal()), now_s)
         for pair, link in truth.links.measured.items():
             self._rate_bps[pair].add(link.rate_bps * (1 + JITTER * rng.normal()), now_s)
+
+    def block_range_s(self, satellite: str) -> tuple[float, float]:
+        return self._block_s[satellite].range
 
     def facts(self, batches_left: float) -> FlightFacts:
         prior = self._prior

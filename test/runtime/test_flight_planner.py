@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prior_facts import NAMES, PRIOR
 
@@ -170,6 +170,37 @@ def test_jitter_of_five_percent_is_no_reason(draw: random.Random) -> None:
     for _ in range(40):
         bench.report(draw.uniform(0.95, 1.05), draw.uniform(0.95, 1.05))
         assert bench.planner.reason(plan, NAMES) == ""
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.randoms(use_true_random=False))
+def test_an_even_split_of_equal_satellites_is_not_left_for_noise(draw: random.Random) -> None:
+    bench = Bench()
+    bench.report(1.0, 1.0, rounds=5)
+    plan = bench.fly()
+    for _ in range(10):
+        # A computer that is shared: one is slower for some seconds, then the other.
+        noisy = [draw.uniform(1.0, 1.45), draw.uniform(1.0, 1.1)]
+        draw.shuffle(noisy)
+        for _ in range(draw.randrange(1, 9)):
+            bench.report(*noisy)
+            if bench.planner.reason(plan, NAMES):
+                assert not bench.planner.is_worth_it(bench.planner.split(NAMES), plan)
+
+
+def test_a_small_gain_that_lasts_is_taken_in_the_end() -> None:
+    bench = Bench()
+    bench.report(1.0, 1.0, rounds=5)
+    plan = bench.fly()
+    taken = []
+    for _ in range(60):
+        bench.report(1.0, 1.4)
+        if bench.planner.reason(plan, NAMES):
+            taken.append(bench.planner.is_worth_it(bench.planner.split(NAMES), plan))
+    assert taken[0] is False and taken.count(True) == 1
+    doubted, left = bench.said
+    assert doubted == "stay with plan 1.1: a new split gains only what the satellites' speeds vary by"
+    assert left.startswith("leave plan 1.1: a new split gains")
 
 
 def test_a_move_that_does_not_pay_is_told_once_with_both_figures() -> None:
