@@ -287,6 +287,7 @@ def processes(
                 f"{satellite.name}/stage": model
                 | coded
                 | chain
+                | tiles
                 | signed
                 | state
                 | {

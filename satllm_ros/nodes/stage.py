@@ -19,7 +19,15 @@ from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.external import answer_from, order_to
 from satllm_ros.nodes.hello import HelloThread
-from satllm_ros.nodes.parameters import ARTEFACTS, CHECKPOINT, PLAN_PUBLIC_KEY, SATELLITES, STATE_DIRECTORY, Parameter
+from satllm_ros.nodes.parameters import (
+    ARTEFACTS,
+    BATCH_TILES,
+    CHECKPOINT,
+    PLAN_PUBLIC_KEY,
+    SATELLITES,
+    STATE_DIRECTORY,
+    Parameter,
+)
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.runtime.external_blocks import ExternalBlocks, StageOrder
 from satllm_ros.runtime.onboard import Onboard
@@ -41,6 +49,7 @@ class StageNode(FlightNode):
         SATELLITES,
         PLAN_PUBLIC_KEY,
         STATE_DIRECTORY,
+        BATCH_TILES,
         Parameter(
             "memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False
         ),
@@ -94,6 +103,8 @@ class StageNode(FlightNode):
                 memory_budget_bytes=self.value("memory_budget_bytes"),
                 block_s=self._imposed_block_s(),
                 threads=self.value("threads"),
+                batch_tiles=self.value("batch_tiles"),
+                share=-(-spec.blocks // len(satellites)),
             )
         protocol = SatelliteProtocol(
             self._satellite,

@@ -21,14 +21,10 @@ class DeviceTimes:
         (L,) seconds one tile takes in each layer, in batches as they are flown; all above 0.
     coding_s_per_byte
         By setting: seconds per fp32 byte to encode and to decode.
-    start_s
-        Seconds one tile takes in the block from the middle, in batches as a satellite measures it at its start; None:
-        as in flight. Larger batches may not fit a cache.
     """
 
     layer_s: Sequence[float]
     coding_s_per_byte: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    start_s: float | None = None
 
     @property
     def block_s(self) -> float:
@@ -42,10 +38,10 @@ class DeviceTimes:
         return tuple(s / mean_s for s in self.layer_s)
 
     def mean_s(self, start: int, stop: int) -> float:
-        """Seconds one tile takes in one of the blocks start+1 .. stop; without any, what is measured at the start."""
+        """Seconds one tile takes in one of the blocks start+1 .. stop; without any, in those of the middle."""
         if start < stop:
             return sum(self.layer_s[start:stop]) / (stop - start)
-        return self.layer_s[len(self.layer_s) // 2] if self.start_s is None else self.start_s
+        return self.layer_s[len(self.layer_s) // 2]
 
 
 class Pace:

@@ -15,7 +15,6 @@ from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Setting
 from satllm_ros.profiling.files import Profile, ProfileError, load_profile
 from satllm_ros.profiling.inputs import age_sentence, calibration_time, measured_settings
-from satllm_ros.runtime.submodels import MEASURED_TILES
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,9 @@ def _calibrated(path: Path, codecs: Sequence[str], model_id: str) -> list[Settin
 
 
 def _times(profile: Profile, batch_tiles: int, threads: int) -> DeviceTimes:
-    at_start = profile.layer_s(MEASURED_TILES, threads)
     return DeviceTimes(
         tuple(s / batch_tiles for s in profile.layer_s(batch_tiles, threads)),
         {name: (cost.encode_s_per_byte, cost.decode_s_per_byte) for name, cost in profile.codecs.items()},
-        at_start[len(at_start) // 2] / MEASURED_TILES,
     )
 
 

@@ -22,9 +22,9 @@ from satllm_ros.runtime.pipeline import pace
 if TYPE_CHECKING:
     from satllm_ros.model.stage import Stage
 
-# Enough tiles that a block is busy with arithmetic, enough runs that one hiccup does not count.
-MEASURED_TILES = 8
+# Enough runs that one hiccup does not count; enough parameters that they come from where they will in flight, no cache.
 MEASURED_RUNS = 5
+MEASURED_BYTES = 256_000_000
 
 Blocks = tuple[int, int]
 OnDone = Callable[[Exception | None], None]
@@ -54,10 +54,21 @@ class SubModels:
         Emulated seconds one tile takes in one block; None runs at the computer's own speed.
     threads
         Threads of one inference.
+    batch_tiles, share
+        Tiles of a batch, and blocks that a plan may well give this satellite: at its own speed, such a batch through
+        such blocks is measured at the start, in the middle of the model.
     """
 
     def __init__(
-        self, checkpoint: Path, spec: ModelSpec, *, memory_budget_bytes: int, block_s: float | None, threads: int
+        self,
+        checkpoint: Path,
+        spec: ModelSpec,
+        *,
+        memory_budget_bytes: int,
+        block_s: float | None,
+        threads: int,
+        batch_tiles: int,
+        share: int,
     ) -> None:
         self._checkpoint = checkpoint
         self.spec = spec
@@ -65,6 +76,7 @@ class SubModels:
         self.budget_bytes = memory_budget_bytes
         self.block_s = block_s
         self._threads = threads
+        self._batch_tiles, self._share = batch_tiles, share
         self._loaded: dict[Blocks, Stage] = {}
         # Runs under way, by blocks: what is dropped meanwhile stays in memory until they end.
         self._running: Counter[Blocks] = Counter()
@@ -234,12 +246,22 @@ class SubModels:
             self._imported = True
 
     def _measure(self) -> float:
-        """Seconds one tile takes in a block from the middle of the model, for the planner's first plan."""
+        """Seconds one tile takes in a block, for the planner's first plan."""
         from satllm_ros.model.measure import block_seconds
         from satllm_ros.model.stage import load_stage
 
-        middle = self.spec.blocks // 2
-        return block_seconds(load_stage(self._checkpoint, middle, middle + 1), MEASURED_TILES, MEASURED_RUNS)
+        start, stop = self._measured_blocks()
+        return block_seconds(load_stage(self._checkpoint, start, stop), self._batch_tiles, MEASURED_RUNS)
+
+    def _measured_blocks(self) -> Blocks:
+        """Blocks (start, stop] from the middle: the share, or as many of it as the bounds on memory allow."""
+        bound_bytes = min(MEASURED_BYTES, self.budget_bytes)
+        count = max(1, min(self._share, self.spec.blocks))
+        while True:
+            start = (self.spec.blocks - count) // 2
+            if count == 1 or self._size(start, start + count) <= bound_bytes:
+                return start, start + count
+            count -= 1
 
     def _run_worker(self) -> None:
         while (task := self._work.get()) is not None and not self._closing:

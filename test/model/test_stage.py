@@ -131,7 +131,7 @@ def test_normalise_refuses_other_images(vit_checkpoint: Path, pixels: np.ndarray
 
 def test_block_seconds_divides_a_run_by_blocks_and_tiles(vit_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readings = iter([0, 100, 100, 106, 106, 130, 130, 142])  # warm-up of 100 s, then runs of 6, 24 and 12 s
-    monkeypatch.setattr("satllm_ros.model.measure.time.perf_counter", lambda: float(next(readings)))
+    monkeypatch.setattr("satllm_ros.model.measure.time.thread_time", lambda: float(next(readings)))
     assert block_seconds(load_stage(vit_checkpoint, 0, 2), tiles=2, repeats=3) == 12 / (2 * 2)
 
 

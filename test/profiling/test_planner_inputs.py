@@ -59,15 +59,6 @@ def test_times_are_those_of_a_tile_in_batches_and_threads_as_flown(profile_file)
     device = read(f"sat2={profile_file}").devices["sat2"]
     assert device.layer_s == pytest.approx([s / 2 / 10 for s in LAYERS])
     assert device.coding_s_per_byte == {"int8": (3e-9, 1e-9)}
-    assert device.start_s == pytest.approx(LAYERS[SPEC.blocks // 2] / 2 / 10), "nothing nearer to 8 tiles was measured"
-
-
-def test_what_a_satellite_measures_at_its_start_is_compared_with_small_batches(tmp_path):
-    small = BlockTimes(8, 1, tuple(s / 20 for s in LAYERS))
-    save_profile(tmp_path / "p.yaml", replace(PROFILE, blocks=(*PROFILE.blocks, small)))
-    device = read(f"sat1={tmp_path / 'p.yaml'}", batch_tiles=10, threads=1).devices["sat1"]
-    assert device.layer_s == pytest.approx([s / 10 for s in LAYERS])
-    assert device.start_s == pytest.approx(LAYERS[SPEC.blocks // 2] / 20 / 8)
 
 
 def test_a_calibration_takes_the_place_of_the_artefacts_measurements(calibration_file):

@@ -33,7 +33,9 @@ class Satellite:
         if external:
             self.submodels = ExternalBlocks(self.spec, 0.01, 7, self._hold)
         else:
-            self.submodels = SubModels(checkpoint, self.spec, memory_budget_bytes=budget_bytes, block_s=None, threads=1)
+            self.submodels = SubModels(
+                checkpoint, self.spec, memory_budget_bytes=budget_bytes, block_s=None, threads=1, batch_tiles=2, share=1
+            )
         self.done: list[tuple[str, tuple[int, int]]] = []
         self._note_calls()
         self.onboard = Onboard()
@@ -371,7 +373,9 @@ def test_a_load_of_a_former_life_is_no_news_to_this_one(sat: Satellite, checkpoi
     closer.start()
     while sat.onboard.protocol is not None:
         assert closer.is_alive()
-    sat.submodels = SubModels(checkpoint, sat.spec, memory_budget_bytes=PLENTY, block_s=None, threads=1)
+    sat.submodels = SubModels(
+        checkpoint, sat.spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1
+    )
     life = sat.open(boot_id=8)
     release.set()
     closer.join(PATIENCE_S)

@@ -32,7 +32,15 @@ class Opened:
         self.all: list[SubModels] = []
 
     def __call__(self, *, budget_bytes: int = PLENTY, block_s: float | None = None) -> SubModels:
-        made = SubModels(self.checkpoint, self.spec, memory_budget_bytes=budget_bytes, block_s=block_s, threads=1)
+        made = SubModels(
+            self.checkpoint,
+            self.spec,
+            memory_budget_bytes=budget_bytes,
+            block_s=block_s,
+            threads=1,
+            batch_tiles=2,
+            share=1,
+        )
         self.all.append(made)
         return made
 
@@ -181,8 +189,34 @@ def test_who_holds_pythons_lock_does_not_make_inference_look_slow(opened: Opened
     assert took["real"] <= took["wall"] - held_s / 2
 
 
+@pytest.mark.parametrize(("share", "budget_blocks", "blocks"), [(2, 3, 2), (3, 2, 2), (9, 9, 3), (2, 0, 1)])
+def test_its_own_speed_is_measured_as_it_will_run(
+    share: int, budget_blocks: int, blocks: int, checkpoint: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def block_seconds(stage: Any, tiles: int, repeats: int) -> float:
+        measured.append((len(stage.blocks), tiles))
+        return 0.5
+
+    monkeypatch.setattr("satllm_ros.model.measure.block_seconds", block_seconds)
+    submodels = SubModels(
+        checkpoint,
+        spec,
+        memory_budget_bytes=1 + budget_blocks * max(spec.layer_bytes),
+        block_s=None,
+        threads=1,
+        batch_tiles=7,
+        share=share,
+    )
+    while not submodels.ready:
+        time.sleep(0.01)
+    submodels.close()
+    assert (measured, submodels.real_block_s) == ([(blocks, 7)], 0.5)
+
+
 def test_close_leaves_what_is_queued_and_ends_the_loader(checkpoint: Path, spec: ModelSpec) -> None:
-    submodels = SubModels(checkpoint, spec, memory_budget_bytes=PLENTY, block_s=None, threads=1)
+    submodels = SubModels(checkpoint, spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1)
     entered, release = threading.Event(), threading.Event()
     told: list[Exception | None] = []
 
@@ -205,7 +239,7 @@ def test_close_leaves_what_is_queued_and_ends_the_loader(checkpoint: Path, spec:
 
 def test_without_torch_readiness_says_so(checkpoint: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    submodels = SubModels(checkpoint, spec, memory_budget_bytes=PLENTY, block_s=None, threads=1)
+    submodels = SubModels(checkpoint, spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1)
     error = load(submodels, 0, 1)
     assert isinstance(error, ImportError)
     with pytest.raises(FrameworkError, match="torch"):
