@@ -19,6 +19,7 @@ from rclpy.timer import Timer
 from satllm_ros.interfaces import Topic
 from satllm_ros.nodes import qos
 from satllm_ros.nodes.compat import after_parameters_set
+from satllm_ros.nodes.diagnostic_keys import COMMON, Keys
 from satllm_ros.nodes.parameters import AUTOSTART, Parameter, declare, unknown_names
 from satllm_ros.runtime.counters import Counters
 
@@ -34,18 +35,21 @@ class NotReadyError(Exception):
 class FlightNode(LifecycleNode):
     """A lifecycle node that starts by itself, says why a transition failed, and reports its counters.
 
-    Subclasses give `PARAMETERS` and override `configure`, `activate`, `deactivate`, `cleanup`, which may be called any
-    number of times; they raise `NotReadyError` (try again) or any other exception (logged, the transition fails).
+    Subclasses give `PARAMETERS` and the `KEYS` of their diagnostics. They override `configure`, `activate`,
+    `deactivate`, `cleanup`, which may be called any number of times; these raise `NotReadyError` (try again) or any
+    other exception (logged, the transition fails).
     Publishers and subscriptions made with `publish_on` and `listen_to` live from activation to deactivation.
     """
 
     PARAMETERS: ClassVar[tuple[Parameter, ...]] = ()
+    KEYS: ClassVar[Keys] = Keys()
 
     def __init__(self, name: str, *, depth_below_root: int = 0, **kwargs: Any) -> None:
         # First: a context that shuts down destroys nodes that are half made, too.
         self._companions: list[Callable[[], None]] = []
         super().__init__(name, **kwargs)
         self.counters = Counters()
+        self._diagnostic_keys = Keys({**self.KEYS.counters, **COMMON}, self.KEYS.values)
         self._depth_below_root = depth_below_root
         self._table = {p.name: p for p in (*self.PARAMETERS, AUTOSTART)}
         declare(self, self._table.values())
@@ -268,12 +272,13 @@ class FlightNode(LifecycleNode):
             level, message = DiagnosticStatus.WARN, f"{self.state}: {reason}"
         if said := [sentence for cautions in self._cautions for sentence in cautions()]:
             level, message = max(level, DiagnosticStatus.WARN), "; ".join([message, *said])
+        counts = self.counters.snapshot()
         status = DiagnosticStatus(
             level=level,
             name=self.get_fully_qualified_name(),
             message=message,
             hardware_id=socket.gethostname(),
-            values=[KeyValue(key=k, value=str(v)) for k, v in {**values, **self.counters.snapshot()}.items()],
+            values=[KeyValue(key=key, value=value) for key, value in self._diagnostic_keys.filled(counts, values).items()],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()

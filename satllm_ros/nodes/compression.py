@@ -17,6 +17,7 @@ from satllm_ros.compression.errors import FrameError
 from satllm_ros.compression.floor import below_floor
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import diagnostic_keys
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
 from satllm_ros.nodes.external import ExternalStage, ExternalStageError
@@ -41,6 +42,7 @@ AS_PLANNED = "plan"
 class CompressionNode(FlightNode):
     """Receives, decodes, hands to the stage, encodes, sends; one batch can be in each of these at a time."""
 
+    KEYS = diagnostic_keys.COMPRESSION
     PARAMETERS = (
         ARTEFACTS,
         SATELLITES,

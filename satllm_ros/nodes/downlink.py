@@ -16,6 +16,7 @@ from rclpy.serialization import serialize_message
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import diagnostic_keys
 from satllm_ros.nodes.arrivals import accepted
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
@@ -57,6 +58,7 @@ class DownlinkNode(FlightNode):
         Of the whole process; it is said from the start.
     """
 
+    KEYS = diagnostic_keys.DOWNLINK
     PARAMETERS = (
         SATELLITES,
         EMULATE_LINKS,

@@ -13,6 +13,7 @@ from satllm_ros import msg as m
 from satllm_ros.assets_path import checkpoint_path
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import diagnostic_keys
 from satllm_ros.nodes.arrivals import accepted, stored_tiles
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
@@ -44,6 +45,7 @@ class GroundNode(FlightNode):
         Of the whole process; it knows the offsets of all others' clocks.
     """
 
+    KEYS = diagnostic_keys.GROUND
     PARAMETERS = (
         CHECKPOINT,
         SATELLITES,

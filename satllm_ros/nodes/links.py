@@ -16,6 +16,7 @@ from rclpy.serialization import deserialize_message
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
+from satllm_ros.nodes import diagnostic_keys
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import SATELLITES, Parameter
 from satllm_ros.nodes.process import run
@@ -68,6 +69,7 @@ class LinkNode(FlightNode):
     loses what is on the wire; what waits for the wire waits until it is up again, up to `queue_batches`.
     """
 
+    KEYS = diagnostic_keys.LINK
     PARAMETERS = (
         SATELLITES,
         *(make(kind, what) for kind, what in KINDS.items() for make in (_rate, _propagation, _up)),

@@ -18,6 +18,7 @@ from satllm_ros.assets_path import artefacts_path, checkpoint_path
 from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import diagnostic_keys
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
@@ -45,6 +46,7 @@ class PlannerNode(FlightNode):
     A shell around `PlannerProtocol` (when, under which epoch) and `FlightPlanner` (what, and whether it pays).
     """
 
+    KEYS = diagnostic_keys.PLANNER
     PARAMETERS = PARAMETERS
 
     def __init__(self, **kwargs: Any) -> None:
@@ -299,7 +301,7 @@ class PlannerNode(FlightNode):
             "active": str(active.epoch) if active is not None else "",
             "proposed": str(pending.epoch) if pending is not None else "",
             "decision": self._flight.decision,
-            **{f"age of {what} [s]": f"{age_s:.0f}" for what, age_s in self._inputs.ages().items()},
+            "ages [s]": ", ".join(f"{what} {age_s:.0f}" for what, age_s in self._inputs.ages().items()),
         }
         if self._problem_sentence:
             return DiagnosticStatus.ERROR, self._problem_sentence, values

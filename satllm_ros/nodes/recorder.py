@@ -17,7 +17,7 @@ from satllm_ros.assets_path import bag_path, checkpoint_path
 from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import records
+from satllm_ros.nodes import diagnostic_keys, records
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
 from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
@@ -72,6 +72,7 @@ class RecorderNode(FlightNode):
     missed. In memory it keeps `MAX_RECORDS` records of a kind, and reports `MAX_TILES` tiles.
     """
 
+    KEYS = diagnostic_keys.RECORDER
     PARAMETERS = (
         CHECKPOINT,
         SATELLITES,

@@ -9,6 +9,7 @@ from pathlib import Path
 from satllm_ros.interfaces import REPLAN_SERVICE, TOPICS, Qos
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.compression import CompressionNode
+from satllm_ros.nodes.diagnostic_keys import COMMON
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.ground import GroundNode
 from satllm_ros.nodes.links import LinkNode
@@ -116,6 +117,30 @@ def parameters_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def diagnostics_page() -> str:
+    """Markdown of what every node says in /diagnostics."""
+    lines = [
+        MADE,
+        "# Diagnostics",
+        "",
+        "Every node publishes `/diagnostics` (`diagnostic_msgs/msg/DiagnosticArray`) once a second: `name` is the"
+        " node's, `hardware_id` the computer's, `level` and `message` say whether something that should happen does"
+        " not. All keys are there from the first message on; counters begin at 0 with each life of a process, other"
+        " values are empty while unknown.",
+        "",
+        "`ros2 topic echo /diagnostics`, or `rqt_runtime_monitor`.",
+        "",
+        "## every node",
+        "",
+        *_table(("counter", "meaning"), [(f"`{key}`", meaning) for key, meaning in COMMON.items()]),
+    ]
+    for name, node in NODES.items():
+        keys = {**node.KEYS.values, **node.KEYS.counters}
+        lines += ["", f"## {name}", ""]
+        lines += _table(("key", "meaning"), [(f"`{key}`", meaning) for key, meaning in keys.items()])
+    return "\n".join([*lines, ""])
+
+
 def _unit(parameter: Parameter) -> str:
     return "" if parameter.unit == "-" else parameter.unit
 
@@ -136,6 +161,7 @@ def main(arguments: Sequence[str]) -> int:
     directory = Path(arguments[0])
     (directory / "topics.md").write_text(topics_page(), encoding="utf-8")
     (directory / "parameters.md").write_text(parameters_page(), encoding="utf-8")
+    (directory / "diagnostics.md").write_text(diagnostics_page(), encoding="utf-8")
     return 0
 
 

@@ -25,7 +25,7 @@ from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import qos
+from satllm_ros.nodes import diagnostic_keys, qos
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.camera import Camera
 from satllm_ros.nodes.frames import SourceKind
@@ -82,6 +82,7 @@ class SensingNode(FlightNode):
     A shell around `SensingProtocol`: what is heard goes in, what it answers is carried out in order.
     """
 
+    KEYS = diagnostic_keys.SENSING
     PARAMETERS = (
         CHECKPOINT,
         SATELLITES,

@@ -16,6 +16,7 @@ from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.floor import below_floor
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes import diagnostic_keys
 from satllm_ros.nodes.base import FlightNode, NotReadyError
 from satllm_ros.nodes.external import answer_from, order_to
 from satllm_ros.nodes.hello import HelloThread
@@ -43,6 +44,7 @@ EXTERNAL_PERIOD_S = 0.5
 class StageNode(FlightNode):
     """Owns the sub-models of its satellite; inference itself runs on the compression node's workers."""
 
+    KEYS = diagnostic_keys.STAGE
     PARAMETERS = (
         CHECKPOINT,
         ARTEFACTS,

@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from satllm_ros import interfaces as graph
 from satllm_ros.nodes.base import FlightNode, NotReadyError
+from satllm_ros.nodes.diagnostic_keys import COMMON
 from satllm_ros.nodes.parameters import Parameter
 
 SUCCESS, FAILURE, ERROR = (
@@ -189,7 +190,7 @@ def test_diagnostics_say_why_it_waits_and_carry_counters(make: Callable[..., Pro
     spin(node, lambda: heard)
     assert heard[0].name == "/fleet/probe"
     assert heard[0].level == DiagnosticStatus.WARN and heard[0].message == "inactive: still loading"
-    assert {v.key: v.value for v in heard[0].values} == {"lost": "3"}
+    assert {v.key: v.value for v in heard[0].values} == {**dict.fromkeys(COMMON, "0"), "lost": "3"}
     node.trigger_activate()
     heard.clear()
     spin(node, lambda: heard)

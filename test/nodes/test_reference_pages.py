@@ -9,7 +9,14 @@ from satllm_ros.nodes import reference
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name, page", [("topics", reference.topics_page), ("parameters", reference.parameters_page)])
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [
+        ("topics", reference.topics_page),
+        ("parameters", reference.parameters_page),
+        ("diagnostics", reference.diagnostics_page),
+    ],
+)
 def test_the_page_is_the_one_the_tables_make(name, page):
     assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page(), (
         "run `python -m satllm_ros.nodes.reference docs` with the installed package"

@@ -1,6 +1,5 @@
 """Times of a measured device, refreshed by what its satellite reports, and the plans they lead to."""
 
-
 import pytest
 from flight_facts import BLOCKS, make_facts, shares
 from hypothesis import given

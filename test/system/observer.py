@@ -1,5 +1,6 @@
 """A ROS node in the test's own process that listens to, asks and disturbs a graph."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,7 @@ class Observer:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self.diagnostics: dict[str, DiagnosticStatus] = {}
+        self.diagnostic_keys: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
     def close(self) -> None:
@@ -93,7 +95,7 @@ class Observer:
     def counter(self, node: str, key: str) -> int:
         """A counter that a node shows in /diagnostics; 0 while absent."""
         status = self.diagnostics.get(f"{self._root}/{node}")
-        return int({v.key: v.value for v in status.values}.get(key, 0)) if status is not None else 0
+        return int({v.key: v.value for v in status.values}.get(key) or 0) if status is not None else 0
 
     def set_parameter(self, node: str, name: str, value: Any) -> SetParametersResult:
         wanted = ParameterMessage(name=name, value=Parameter(name, value=value).get_parameter_value())
@@ -125,3 +127,5 @@ class Observer:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.diagnostics |= {status.name: status for status in message.status}
+        for status in message.status:
+            self.diagnostic_keys[status.name].add(tuple(value.key for value in status.values))
