@@ -1,11 +1,6 @@
 """A satellite whose blocks a stage written by someone else runs: the example, and what may go wrong with one."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +8,11 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from flight import constellation, started, up, write_constellation
 from observer import Observer
-from ros_domain import lock_of, own_domain
+from ros_domain import own_domain
+from stage_program import EXAMPLE, STRANGE, stage
 from tiny_material import Material
 
 from satllm_ros import interfaces as graph
-
-HERE = Path(__file__).resolve().parent
-EXAMPLE = HERE.parents[1] / "examples" / "external_stage.py"
-PATIENCE_S = 120.0
-
-
-@contextmanager
-def stage(domain: int, folder: Path, *words: object) -> Iterator[subprocess.Popen]:
-    """The program of an external stage, ended with the block."""
-    with (folder / "stage.txt").open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            env=os.environ | {"ROS_DOMAIN_ID": str(domain)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock_of(domain)],
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait(PATIENCE_S)
 
 
 def with_sat2_external(material: Material, **changes: Any) -> dict[str, Any]:
@@ -91,7 +65,7 @@ def test_the_example_runs_its_blocks_and_is_planned_around_when_it_is_killed(
 )
 def test_a_stage_that_fails_is_planned_around(material: Material, tmp_path: Path, fault: str, said: str) -> None:
     config = write_constellation(tmp_path, with_sat2_external(material))
-    words = HERE / "strange_stage.py", fault, "sat2", material.checkpoint
+    words = STRANGE, fault, "sat2", material.checkpoint
     with own_domain() as domain, stage(domain, tmp_path, *words):
         with started(up(config), tmp_path, domain) as flight, Observer(flight) as observer:
             plans = observer.hear(graph.PLAN_ACTIVE)
@@ -105,7 +79,7 @@ def test_a_stage_that_fails_is_planned_around(material: Material, tmp_path: Path
 
 def test_a_slow_stage_is_measured_and_given_less(material: Material, tmp_path: Path) -> None:
     config = write_constellation(tmp_path, with_sat2_external(material))
-    words = HERE / "strange_stage.py", "slow", "sat2", material.checkpoint
+    words = STRANGE, "slow", "sat2", material.checkpoint
     with own_domain() as domain, stage(domain, tmp_path, *words):
         with started(up(config), tmp_path, domain) as flight, Observer(flight) as observer:
             plans, statuses = observer.hear(graph.PLAN_ACTIVE), observer.hear(graph.STATUS, "sat2")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from chaos import absences, cameras, forged, kills, links, replans, sources
+from chaos import absences, cameras, external, forged, kills, links, replans, sources
 from chaos.hangar import Hangar
 from chaos.judge import Result
 
@@ -59,6 +59,10 @@ def _lossy(percent: int, tiles: int, short: bool = False) -> Scenario:
     )
 
 
+def _external(fault: str, what: str) -> Scenario:
+    return Scenario(f"an external stage {what}", partial(external.external, tiles=600, fault=fault))
+
+
 SCENARIOS = (
     Scenario(
         "20 changes of plan",
@@ -104,6 +108,10 @@ SCENARIOS = (
         partial(absences.slowed, tiles=400, batches=10, timed=False),
         is_for_all=True,
     ),
+    _external("killed", "that is killed"),
+    _external("slow", "that is slow"),
+    _external("silent", "that is silent"),
+    _external("shape", "of a wrong shape"),
     Scenario(
         "1,000 malformed plans",
         partial(forged.bad_plans, tiles=600, plans=1000, block_s=0.1),

@@ -114,7 +114,7 @@ class Rig:
         wanted = self.batches + more
         self.until(lambda: self.batches >= wanted, f"{more} more batches on the ground")
 
-    def until_plan(self, accept: Callable[[plans.Plan], bool], what: str) -> plans.Plan:
+    def until_plan(self, accept: Callable[[plans.Plan], Any], what: str) -> plans.Plan:
         """A plan like this is the active one."""
         self.until(lambda: self.committed and accept(self.plan), what)
         return self.plan
