@@ -278,7 +278,9 @@ class FlightNode(LifecycleNode):
             name=self.get_fully_qualified_name(),
             message=message,
             hardware_id=socket.gethostname(),
-            values=[KeyValue(key=key, value=value) for key, value in self._diagnostic_keys.filled(counts, values).items()],
+            values=[
+                KeyValue(key=key, value=value) for key, value in self._diagnostic_keys.filled(counts, values).items()
+            ],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()

@@ -155,7 +155,8 @@ class RecorderNode(FlightNode):
     def _on_status(self, message: m.SatelliteStatus) -> None:
         if self._is_known(message.satellite):
             try:
-                self._satellites[message.satellite] = records.satellite_record(message)
+                before = self._satellites.get(message.satellite)
+                self._satellites[message.satellite] = records.satellite_record(message, before)
             except ValueError:
                 self.counters.add("malformed_status")
 

@@ -106,8 +106,11 @@ def link_record(message: m.LinkState) -> LinkRecord:
     return _finite(LinkRecord(message.sender, message.receiver, message.rate_bps, message.propagation_s))
 
 
-def satellite_record(message: m.SatelliteStatus) -> SatelliteRecord:
-    """Raises `ValueError` if a time is not finite."""
+def satellite_record(message: m.SatelliteStatus, before: SatelliteRecord | None = None) -> SatelliteRecord:
+    """What a satellite says, and what it said `before` at first; raises `ValueError` if a time is not finite."""
+    first_block_s = None if before is None else before.first_block_s
+    if first_block_s is None and before is None and message.start == message.stop:
+        first_block_s = message.block_s
     record = SatelliteRecord(
         name=message.satellite,
         memory_bytes=message.memory_bytes,
@@ -115,6 +118,7 @@ def satellite_record(message: m.SatelliteStatus) -> SatelliteRecord:
         block_s=message.block_s,
         block_real_s=message.block_real_s,
         emulated=message.emulated,
+        first_block_s=first_block_s,
     )
     return _finite(record)
 

@@ -124,7 +124,14 @@ class PlanRecord:
 
 @dataclass(frozen=True)
 class SatelliteRecord:
-    """What a satellite last said of itself."""
+    """What a satellite last said of itself.
+
+    Attributes
+    ----------
+    first_block_s
+        Seconds a tile took in a block as it was measured before the satellite had any blocks: the first plan was made
+        with it; None if that was not heard.
+    """
 
     name: str
     memory_bytes: int
@@ -132,6 +139,7 @@ class SatelliteRecord:
     block_s: float
     block_real_s: float
     emulated: bool
+    first_block_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ class SatelliteUse:
     wait_s, decode_s, compute_s, compute_real_s, encode_s, publish_s
         Medians per batch of `tiles` tiles with the last assignment; None if it computed nothing. `wait_s` is
         time in queues; `compute_real_s` is what the engine itself took.
+    first_block_s, flown_block_s
+        Seconds a tile takes in a block [s]: as the first plan had it, None if that was not heard; and in flight, what
+        the engine itself took in the median.
     utilisation, utilisation_real
         Total compute_s and compute_real_s over the measured makespan [-]; None without a makespan.
     """
@@ -42,6 +45,8 @@ class SatelliteUse:
     compute_real_s: float | None
     encode_s: float | None
     publish_s: float | None
+    first_block_s: float | None
+    flown_block_s: float | None
     utilisation: float | None
     utilisation_real: float | None
 
@@ -75,6 +80,8 @@ def _use(
     def share(times: list[float]) -> float | None:
         return sum(times) / makespan_s if makespan_s else None
 
+    real_s = typical([r.compute_real_s for r in full])
+    work = tiles * (last.stop - last.start) if tiles and last else 0
     return SatelliteUse(
         name=name,
         start=last.start if last else None,
@@ -85,9 +92,11 @@ def _use(
         wait_s=typical([r.wait_s for r in full]),
         decode_s=typical([r.decode_s for r in full]),
         compute_s=typical([r.compute_s for r in full]),
-        compute_real_s=typical([r.compute_real_s for r in full]),
+        compute_real_s=real_s,
         encode_s=typical([r.encode_s for r in full]),
         publish_s=typical([r.publish_s for r in full]),
+        first_block_s=status.first_block_s if status else None,
+        flown_block_s=real_s / work if real_s is not None and work else None,
         utilisation=share([r.compute_s for r in records]),
         utilisation_real=share([r.compute_real_s for r in records]),
     )

@@ -173,8 +173,20 @@ def _timing(summary: Summary) -> list[tuple[str, Text]]:
         ("delay", Text(f"{times}   from {_BEGINNING[summary.acquisition]} to the ground's write")),
         ("makespan", spent),
         ("throughput", flow),
+        *([("speeds", Text(speeds))] if (speeds := _speeds(summary)) else []),
         *([("clock", Text(summary.acquisition_reason, style="dim"))] if summary.acquisition_reason else []),
     ]
+
+
+def _speeds(summary: Summary) -> str:
+    """How fast satellites without emulation are, and how fast they were thought to be; empty if that is not known."""
+    said = [
+        f"{s.name} {1e3 * s.first_block_s:.3g} ms, {1e3 * s.flown_block_s:.3g} ms"
+        f" ({100 * (s.flown_block_s / s.first_block_s - 1):+.0f} %)"
+        for s in summary.satellites
+        if not s.emulated and s.first_block_s and s.flown_block_s
+    ]
+    return f"a tile in a block, as planned at first and as flown: {'; '.join(said)}" if said else ""
 
 
 def _traffic(summary: Summary) -> list[tuple[str, Text]]:

@@ -7,7 +7,7 @@ import pytest
 from satllm_ros import msg as m
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.records import stage_record, transfer_record
+from satllm_ros.nodes.records import satellite_record, stage_record, transfer_record
 
 
 def timing(**changes: float) -> m.BatchTiming:
@@ -94,3 +94,13 @@ def test_a_transfer_is_kept_as_it_came() -> None:
 def test_a_transfer_that_makes_no_sense_is_refused(start_s: float, stop_s: float) -> None:
     with pytest.raises(ValueError, match="start_s is|stop_s is"):
         transfer_record(m.LinkTransfer(sender="sat1", receiver="ground", start_s=start_s, stop_s=stop_s))
+
+
+def test_the_speed_a_satellite_had_before_any_blocks_is_kept() -> None:
+    first = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.5))
+    later = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.7, stop=3), first)
+    idle = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.9), later)
+    assert [r.first_block_s for r in (first, later, idle)] == [0.5, 0.5, 0.5] and idle.block_s == 0.9
+    heard_late = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.7, stop=3))
+    idle = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.9), heard_late)
+    assert heard_late.first_block_s is None and idle.first_block_s is None

@@ -57,6 +57,16 @@ def test_real_times_carry_no_word_of_emulation(fly) -> None:
     assert "mulated" not in printed(fly(real_share=1.0))
 
 
+def test_a_real_line_says_how_fast_it_was_thought_to_be_and_was(fly) -> None:
+    run = fly(real_share=1.0)
+    assert "as flown" not in printed(run)
+    run.satellites[:] = [replace(s, first_block_s=0.01) for s in run.satellites]
+    first = summarise(run).satellites[0]
+    assert first.flown_block_s == pytest.approx(first.compute_real_s / (first.tiles * (first.stop - first.start)))
+    change = f"{100 * (first.flown_block_s / 0.01 - 1):+.0f} %"
+    assert f"sat1 10 ms, {1e3 * first.flown_block_s:.3g} ms ({change})" in " ".join(printed(run).split())
+
+
 def test_trouble_is_spelled_out(run: RunRecord) -> None:
     run.tiles = [replace(run.tiles[0], copies=3), *run.tiles[2:]]
     run.dropped = {"unreadable": 4}
