@@ -36,7 +36,7 @@ class Keys:
 
 
 def _refused(whose: str, prefix: str = "refused") -> dict[str, str]:
-    return {f"{prefix}_{cause.name.lower()}": f"{whose} {why}" for cause, why in _REFUSALS.items()}
+    return {f"{prefix}_{cause.name.lower()}": f"{whose}: {why}" for cause, why in _REFUSALS.items()}
 
 
 # What every node counts.
@@ -102,7 +102,7 @@ SENSING = Keys(
         "unheard_images": "Images of a camera that were published and not heard",
         "attempts_exhausted": "Tiles dropped after as many attempts as are allowed",
         "refused_by_ground": "Tiles dropped since the ground refused them for good",
-        **_refused("Batches refused by others"),
+        **_refused("Batches that others refused"),
         "store_lost": "Batches sent again since a satellite lost its store",
         "way_lost": "Batches sent again since their way is gone",
         "overtaken": "Batches sent again since later ones have passed them",
@@ -133,7 +133,7 @@ COMPRESSION = Keys(
         "misrouted": "Batches meant for another satellite",
         "malformed": "Messages that say nothing sensible",
         "not_finite": "Activations that were no numbers, replaced by 0",
-        **_refused("Batches refused"),
+        **_refused("Batches refused here"),
         **{f"frame_{f.value}": f"Frames refused for their {f.value.replace('_', ' ')}" for f in FrameFault},
         "late_activation": "Results of an external stage that nobody waits for any more",
         "activation_overflow": "Results of an external stage beyond what is kept",
@@ -169,8 +169,8 @@ DOWNLINK = Keys(
         "duplicate": "Batches that arrived a second time",
         "resent": "Batches sent again since no acknowledgement came",
         "foreign_refusal": "Refusals of what is not held",
-        **_refused("Batches refused by the ground", "refused_by_ground"),
-        **_refused("Predictions refused"),
+        **_refused("Batches that the ground refused", "refused_by_ground"),
+        **_refused("Predictions refused here"),
         **_HELLO,
         **_SENDING,
     },
@@ -211,7 +211,7 @@ GROUND = Keys(
         "run_unknown": "Predictions that came before sensing said which run it flies",
         "foreign_run_heard": "Words of sensing on another run",
         "store_failed": "Batches that could not be written",
-        **_refused("Predictions refused"),
+        **_refused("Predictions refused here"),
         **_HELLO,
     },
 )
