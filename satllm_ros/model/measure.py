@@ -1,5 +1,6 @@
 """How long this computer takes for a block."""
 
+import math
 import statistics
 import time
 
@@ -9,18 +10,18 @@ from satllm_ros.model.errors import ModelError
 from satllm_ros.model.stage import Stage
 
 
-def block_seconds(stage: Stage, tiles: int, repeats: int) -> float:
+def block_seconds(stage: Stage, tiles: int, repeats: int, within_s: float = math.inf) -> float:
     """Median seconds per block and tile over some runs of a stage's blocks, after one run to warm up.
 
-    Time on the processor: at the start of a graph all processes are importing, and in line for it. With several
-    threads it is the time of the one that leads them.
+    Time on the processor, which the stage must run on: at the start of a graph all processes are importing, and in line
+    for it. With several threads it is the time of the one that leads them.
 
     Parameters
     ----------
     tiles
         N, the tiles per batch to measure with.
     repeats
-        Number of measured runs.
+        Number of measured runs; fewer, but one, if they would take longer than `within_s` together.
 
     Raises
     ------
@@ -29,9 +30,11 @@ def block_seconds(stage: Stage, tiles: int, repeats: int) -> float:
     """
     if tiles < 1 or repeats < 1:
         raise ModelError(f"cannot measure {repeats} runs of {tiles} tiles; both must be at least 1")
-    x = torch.zeros(tiles, *stage.activation_shape, dtype=stage.dtype, device=next(stage.parameters()).device)
+    x = torch.zeros(tiles, *stage.activation_shape, dtype=stage.dtype)
     run_s = []
     for _ in range(repeats + 1):
+        if len(run_s) > 1 and sum(run_s) > within_s:
+            break
         begin_s = time.thread_time()
         stage.run_blocks(x)
         run_s.append(time.thread_time() - begin_s)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from satllm_ros.data.sources import take_manifest
 from satllm_ros.graph import SourceConfig
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED, SENSING
 from satllm_ros.nodes.launching import Arguments, is_on, refuse_failure, resolved_bag, root_namespace
+from satllm_ros.runtime.parent import PARENT_VARIABLE
 from satllm_ros.runtime.played import READY_FOR_IMAGES
 
 CLOCK_HZ = "100"
@@ -96,7 +99,9 @@ def playing(arguments: Arguments, rate: float) -> ExecuteProcess:
     target = "/" + root_namespace(arguments["namespace"], name)
     command = ["ros2", "bag", "play", str(path), "--clock", CLOCK_HZ, "--rate", f"{rate:g}", "--delay", DISCOVERY_S]
     command += ["--disable-keyboard-controls", "--topics", topic, "--remap", f"{topic}:={target}"]
-    return ExecuteProcess(cmd=command, output="screen")
+    # By itself it would play on when the launch is killed.
+    command = [sys.executable, "-m", "satllm_ros.runtime.parent", *command]
+    return ExecuteProcess(cmd=command, output="screen", additional_env={PARENT_VARIABLE: str(os.getpid())})
 
 
 def _bag_and_topic(arguments: Arguments) -> tuple[Path, str]:

@@ -1,6 +1,7 @@
 """Keys of each node's /diagnostics and what they mean: one table feeds the messages and docs/diagnostics.md.
 
 A key is there from the first message on, so that whoever watches a counter need not wait for a fault to learn its name.
+Counters begin at 0 with a life of the process, those of custody, stores and ground with each configuration.
 """
 
 from __future__ import annotations
@@ -21,10 +22,28 @@ _REFUSALS = {
     Cause.FOREIGN: "of another model or run",
 }
 
+_FRAMES = {
+    FrameFault.LENGTH: "shorter than any, or not as long as they say",
+    FrameFault.MAGIC: "none of ours",
+    FrameFault.VERSION: "of an unknown version",
+    FrameFault.CHECKSUM: "whose checksum does not match",
+    FrameFault.CODEC: "of an unknown codec",
+    FrameFault.DTYPE: "of an unknown type of elements",
+    FrameFault.FLAGS: "with an unknown flag",
+    FrameFault.SETTING: "with a setting that the codec does not offer",
+    FrameFault.SHAPE: "with a shape that does not fit the model",
+    FrameFault.TOO_LARGE: "with more elements than are allowed",
+    FrameFault.SECTIONS: "with lengths that do not add up",
+    FrameFault.ARTEFACT: "made with other artefacts",
+    FrameFault.CUT: "of a cut for which there are no scales here",
+    FrameFault.PAYLOAD: "that do not hold what their header declares",
+    FrameFault.NOT_FINITE: "with plain values that are not finite",
+}
+
 
 @dataclass(frozen=True)
 class Keys:
-    """Meanings by key: counters, which only grow and begin at 0, and other values, empty while unknown."""
+    """Meanings by key: counters, which begin at 0, and other values, empty while unknown."""
 
     counters: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
@@ -35,8 +54,8 @@ class Keys:
         return {key: str(value) for key, value in known.items()}
 
 
-def _refused(whose: str, prefix: str = "refused") -> dict[str, str]:
-    return {f"{prefix}_{cause.name.lower()}": f"{whose}: {why}" for cause, why in _REFUSALS.items()}
+def _refused(whose: str, *causes: Cause, prefix: str = "refused") -> dict[str, str]:
+    return {f"{prefix}_{cause.name.lower()}": f"{whose}: {_REFUSALS[cause]}" for cause in causes}
 
 
 # What every node counts.
@@ -50,7 +69,7 @@ COMMON = {
     "states_skipped": "Latched states that were replaced before they were read; the newest one counts",
 }
 _HELLO = {
-    "hello_failed": "Hellos that could not be said",
+    "hello_failed": "Errors of this software while saying and hearing hello",
     "hello_stranger": "Hellos of names that are no members of the graph",
     "hello_protocol": "Hellos of a version that does not fit",
     "hello_nonsense": "Hellos that cannot be true",
@@ -64,8 +83,10 @@ _SENDING = {
     "pacer_failed": "Errors of this software while sending",
     "sent_already": "Batches asked for while they were on their way",
     "unsent_replaced": "Batches that waited for their link and were replaced by a newer attempt",
-    "unsent_dropped": "Batches that found too many waiting for their link; custody sends them again",
+    "unsent_dropped": "Batches not sent, for too many before them or a receiver that went; they are sent again later",
     "reception_unheard": "Batches of which no receipt came in time",
+}
+_HOP = {
     "hop_resent": "Messages sent again since no receipt came",
     "hop_given_up": "Messages sent again in vain; custody sends them again",
     "hop_let_go": "Messages no copy was kept of, for want of room",
@@ -75,11 +96,11 @@ _SENDING = {
     "hop_false_receipt": "Receipts that give another size",
 }
 _DROPPED_UNSENT = {
-    "unreadable_image": "Tiles of images that cannot be read",
-    "refused_pixels": "Tiles of images whose pixels are not what was agreed on",
+    "unreadable_image": "Images that cannot be read; their tiles, where an earlier life has counted them",
+    "refused_pixels": "the same, of images whose pixels are not what was agreed on",
     "frame_too_small": "Images smaller than a tile",
-    "source_damaged": "Images from where a bag is damaged on; their number is not known",
-    "source_changed": "Tiles of files that are not what the run began with",
+    "source_damaged": "Images that cannot be read since the bag is damaged, and bags that end there",
+    "source_changed": "as the first, of files that are not what the run began with",
     "camera_overflow": "Tiles of a camera that is faster than the chain",
 }
 _BAD_PLANS = {
@@ -90,7 +111,7 @@ _BAD_PLANS = {
 SENSING = Keys(
     counters={
         "sent": "Batches sent, each attempt",
-        "asked": "Batches a store was asked for",
+        "asked": "Batches a store was asked about",
         "plans_committed": "Plans put in force",
         "plan_refused": "Plans not taken up",
         "malformed_status": "States of satellites that cannot be true",
@@ -99,24 +120,25 @@ SENSING = Keys(
         "persist_failed": "Plans that could not be kept for a next life",
         "journal_failed": "Times the journal could not be written",
         "store_failed": "Times custody could not be written",
-        "unheard_images": "Images of a camera that were published and not heard",
-        "attempts_exhausted": "Tiles dropped after as many attempts as are allowed",
-        "refused_by_ground": "Tiles dropped since the ground refused them for good",
-        **_refused("Batches that others refused"),
+        "unheard_images": "Images of a camera that were published and not heard, where the middleware numbers them",
+        "attempts_exhausted": "Tiles dropped after as many attempts as are allowed; less those that turn up after all",
+        "refused_by_ground": "Tiles dropped since the ground refused them for good; less those that turn up after all",
+        **_refused("Batches that others refused", *(cause for cause in _REFUSALS if cause is not Cause.FOREIGN)),
         "store_lost": "Batches sent again since a satellite lost its store",
         "way_lost": "Batches sent again since their way is gone",
         "overtaken": "Batches sent again since later ones have passed them",
         "stalled": "Batches sent again since nothing moved",
         "undelivered": "Batches sent again since their store does not deliver",
-        "foreign_ack": "Acknowledgements of what was never sent",
+        "foreign_ack": "Acknowledgements of what was never sent, for an earlier life, or by one who may not say so",
         "late_ack": "Acknowledgements of what was settled before",
         **_DROPPED_UNSENT,
         **_HELLO,
         **_SENDING,
+        **_HOP,
     },
     values={
         "acquired_tiles": "Tiles taken from the source",
-        "waiting_tiles": "of these, not yet sent",
+        "waiting_tiles": "of these, to be sent, or sent again",
         "in_flight_tiles": "sent, and not yet in a store",
         "stored_tiles": "with predictions in a satellite's store",
         "delivered_tiles": "with predictions on the ground",
@@ -127,17 +149,20 @@ SENSING = Keys(
 )
 COMPRESSION = Keys(
     counters={
-        "received": "Batches that arrived",
-        "sent": "Activations sent to the next satellite",
+        "received": "Messages that arrived",
+        "sent": "Batches handed on, to the next satellite or to the store",
         "came_again": "Batches that arrived a second time",
         "misrouted": "Batches meant for another satellite",
         "malformed": "Messages that say nothing sensible",
-        "not_finite": "Activations that were no numbers, replaced by 0",
-        **_refused("Batches refused here"),
-        **{f"frame_{f.value}": f"Frames refused for their {f.value.replace('_', ' ')}" for f in FrameFault},
+        "not_finite": "Values that were not finite where they came from, and were replaced there",
+        **_refused(
+            "Batches refused here", Cause.UNKNOWN_EPOCH, Cause.BAD_CRC, Cause.FULL, Cause.MALFORMED, Cause.INTERNAL
+        ),
+        **{f"frame_{fault.value}": f"Frames refused: {why}" for fault, why in _FRAMES.items()},
         "late_activation": "Results of an external stage that nobody waits for any more",
         "activation_overflow": "Results of an external stage beyond what is kept",
         **_SENDING,
+        **_HOP,
     },
 )
 STAGE = Keys(
@@ -169,13 +194,13 @@ DOWNLINK = Keys(
         "duplicate": "Batches that arrived a second time",
         "resent": "Batches sent again since no acknowledgement came",
         "foreign_refusal": "Refusals of what is not held",
-        **_refused("Batches that the ground refused", "refused_by_ground"),
-        **_refused("Predictions refused here"),
+        **_refused("Batches that the ground refused", Cause.MALFORMED, Cause.FOREIGN, prefix="refused_by_ground"),
+        **_refused("Predictions and questions refused here", Cause.BAD_CRC, Cause.MALFORMED),
         **_HELLO,
         **_SENDING,
     },
     values={
-        "undelivered": "Batches in the store",
+        "undelivered": "Batches written, of which the ground has not said that it has them",
         "set_aside": "Batches the ground refused for good",
         "in_contact": "Whether predictions are sent",
         "ground_heard_s_ago": "Seconds since the last hello of the ground",
@@ -211,7 +236,7 @@ GROUND = Keys(
         "run_unknown": "Predictions that came before sensing said which run it flies",
         "foreign_run_heard": "Words of sensing on another run",
         "store_failed": "Batches that could not be written",
-        **_refused("Predictions refused here"),
+        **_refused("Predictions refused here", Cause.BAD_CRC, Cause.MALFORMED, Cause.FOREIGN),
         **_HELLO,
     },
 )
@@ -224,7 +249,7 @@ RECORDER = Keys(
         "malformed_link_state": "Words on links that cannot be true",
         "malformed_ledger": "Books of sensing that cannot be true",
         "unknown_name": "Messages that name no member of the graph",
-        "records_dropped": "Timings and transfers forgotten for want of room",
+        "records_dropped": "Timings, transfers and plans forgotten for want of room",
         "report_failed": "Reports that could not be written",
         "display_failed": "Times the display failed",
     },

@@ -108,9 +108,10 @@ def link_record(message: m.LinkState) -> LinkRecord:
 
 def satellite_record(message: m.SatelliteStatus, before: SatelliteRecord | None = None) -> SatelliteRecord:
     """What a satellite says, and what it said `before` at first; raises `ValueError` if a time is not finite."""
-    first_block_s = None if before is None else before.first_block_s
-    if first_block_s is None and before is None and message.start == message.stop:
-        first_block_s = message.block_s
+    if before is not None:
+        first_block_s = before.first_block_s
+    else:
+        first_block_s = message.block_s if message.start == message.stop and not message.emulated else None
     record = SatelliteRecord(
         name=message.satellite,
         memory_bytes=message.memory_bytes,

@@ -125,8 +125,8 @@ def diagnostics_page() -> str:
         "",
         "Every node publishes `/diagnostics` (`diagnostic_msgs/msg/DiagnosticArray`) once a second: `name` is the"
         " node's, `hardware_id` the computer's, `level` and `message` say whether something that should happen does"
-        " not. All keys are there from the first message on; counters begin at 0 with each life of a process, other"
-        " values are empty while unknown.",
+        " not. All keys are there from the first message on. Counters begin at 0 with each life of a process, those"
+        " of custody, stores and the ground with each configuration; other values are empty while unknown.",
         "",
         "`ros2 topic echo /diagnostics`, or `rqt_runtime_monitor`.",
         "",

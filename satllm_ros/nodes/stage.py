@@ -279,6 +279,8 @@ class StageNode(FlightNode):
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
         submodels = self._onboard.submodels
-        if submodels is not None:
-            values = {**values, "memory_bytes": submodels.memory_bytes, "block_real_s": f"{submodels.real_block_s:.6f}"}
+        if isinstance(submodels, SubModels):
+            values = {**values, "memory_bytes": submodels.memory_bytes}
+        if submodels is not None and submodels.real_block_s:
+            values = {**values, "block_real_s": f"{submodels.real_block_s:.6f}"}
         return level, message, values

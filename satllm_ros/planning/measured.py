@@ -11,6 +11,21 @@ from satllm_ros.planning.problem import Setting
 NEW_WEIGHT = 0.2
 
 
+# A satellite measures so many bytes of parameters at its start, at most: more come from no cache either.
+MEASURED_BYTES = 256_000_000
+
+
+def middle_blocks(layer_bytes: Sequence[int], count: int, bound_bytes: float) -> tuple[int, int]:
+    """Blocks (start, stop] from the middle: so many, or as many of them as the bound allows, one at least."""
+    blocks = len(layer_bytes)
+    count = max(1, min(count, blocks))
+    while True:
+        start = (blocks - count) // 2
+        if count == 1 or sum(layer_bytes[start : start + count]) <= bound_bytes:
+            return start, start + count
+        count -= 1
+
+
 @dataclass(frozen=True)
 class DeviceTimes:
     """Times on one device.
@@ -21,10 +36,13 @@ class DeviceTimes:
         (L,) seconds one tile takes in each layer, in batches as they are flown; all above 0.
     coding_s_per_byte
         By setting: seconds per fp32 byte to encode and to decode.
+    first_blocks
+        (start, stop] of the blocks that a satellite measures at its start.
     """
 
     layer_s: Sequence[float]
     coding_s_per_byte: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    first_blocks: tuple[int, int] = (0, 1)
 
     @property
     def block_s(self) -> float:
@@ -38,10 +56,10 @@ class DeviceTimes:
         return tuple(s / mean_s for s in self.layer_s)
 
     def mean_s(self, start: int, stop: int) -> float:
-        """Seconds one tile takes in one of the blocks start+1 .. stop; without any, in those of the middle."""
-        if start < stop:
-            return sum(self.layer_s[start:stop]) / (stop - start)
-        return self.layer_s[len(self.layer_s) // 2]
+        """Seconds one tile takes in one of the blocks start+1 .. stop; without any, in the `first_blocks`."""
+        if start == stop:
+            start, stop = self.first_blocks
+        return sum(self.layer_s[start:stop]) / (stop - start)
 
 
 class Pace:
@@ -60,7 +78,7 @@ class Pace:
     def of(self, reported_s: float, start: int, stop: int) -> float:
         """The factor, by a report of `reported_s` seconds a tile and block from who runs blocks start+1 .. stop.
 
-        Without blocks, it has measured the one from the middle.
+        Without blocks, it has measured the `first_blocks`.
         """
         expected_s = self._device.mean_s(start, stop)
         if self._reported_s is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.planning.measured import DeviceTimes
+from satllm_ros.planning.measured import MEASURED_BYTES, DeviceTimes, middle_blocks
 from satllm_ros.planning.offered import offered_settings
 from satllm_ros.planning.problem import Setting
 from satllm_ros.profiling.files import Profile, ProfileError, load_profile
@@ -83,11 +83,12 @@ def read_inputs(
     for satellite, path in _pairs(profiles, satellites):
         users.setdefault(path, []).append(satellite)
     devices = {}
+    first_blocks = middle_blocks(spec.layer_bytes, -(-spec.blocks // len(satellites)), MEASURED_BYTES)
     for path, names in users.items():
         profile = load_profile(Path(path), model_id=spec.model_id)
         if len(profile.blocks[0].layer_s) != spec.blocks:
             raise ProfileError(f"{path} is of {len(profile.blocks[0].layer_s)} layers; the model has {spec.blocks}")
-        devices |= dict.fromkeys(names, _times(profile, batch_tiles, threads))
+        devices |= dict.fromkeys(names, _times(profile, batch_tiles, threads, first_blocks))
         remark = f"; measured on {profile.device}, and whether {_are(names)} cannot be seen from here"
         files.append((f"profile of {', '.join(names)}", remark, datetime.fromisoformat(profile.measured_at)))
     return PlannerInputs(settings, devices, files)
@@ -115,10 +116,11 @@ def _calibrated(path: Path, codecs: Sequence[str], model_id: str) -> list[Settin
     return [replace(known[name], name=str(CodecSetting.parse(name))) for name in codecs]
 
 
-def _times(profile: Profile, batch_tiles: int, threads: int) -> DeviceTimes:
+def _times(profile: Profile, batch_tiles: int, threads: int, first_blocks: tuple[int, int]) -> DeviceTimes:
     return DeviceTimes(
         tuple(s / batch_tiles for s in profile.layer_s(batch_tiles, threads)),
         {name: (cost.encode_s_per_byte, cost.decode_s_per_byte) for name, cost in profile.codecs.items()},
+        first_blocks,
     )
 
 

@@ -129,8 +129,8 @@ class SatelliteRecord:
     Attributes
     ----------
     first_block_s
-        Seconds a tile took in a block as it was measured before the satellite had any blocks: the first plan was made
-        with it; None if that was not heard.
+        Seconds a tile took in a block, as the satellite said before it had any blocks: the first plan was made with
+        it; None under emulation, or if that was not heard.
     """
 
     name: str

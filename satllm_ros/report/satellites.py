@@ -27,8 +27,8 @@ class SatelliteUse:
         Medians per batch of `tiles` tiles with the last assignment; None if it computed nothing. `wait_s` is
         time in queues; `compute_real_s` is what the engine itself took.
     first_block_s, flown_block_s
-        Seconds a tile takes in a block [s]: as the first plan had it, None if that was not heard; and in flight, what
-        the engine itself took in the median.
+        Seconds a tile takes in a block: as a satellite at its own speed said before it had any, None if that was not
+        heard; and in flight, `compute_real_s` by tiles and blocks: with embedding and head at the ends of the chain.
     utilisation, utilisation_real
         Total compute_s and compute_real_s over the measured makespan [-]; None without a makespan.
     """

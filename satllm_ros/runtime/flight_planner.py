@@ -17,7 +17,7 @@ from satllm_ros.planning.move import DOUBT_S, Share, held_bytes, is_noise, unfit
 from satllm_ros.planning.patience import too_long
 from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.solution import Infeasible, Solution
-from satllm_ros.runtime.identity import NO_EPOCH
+from satllm_ros.runtime.identity import NO_EPOCH, Epoch
 from satllm_ros.runtime.load_rates import LoadRates
 from satllm_ros.runtime.observed import Observed
 from satllm_ros.runtime.plan import Plan, Stage
@@ -50,7 +50,8 @@ class FlightPlanner:
         self._say = say
         self._said: object = None
         self._looked_at: FlightFacts | None = None
-        self._doubted_s: float | None = None
+        # The plan that a doubtful gain was left for, and when.
+        self._doubt: tuple[Epoch, float] | None = None
         self._solved: tuple[FlightFacts, Problem, Solution | Infeasible] | None = None
         self.decision = ""
         self.why_not = ""
@@ -78,18 +79,19 @@ class FlightPlanner:
         """Whether the gain of a draft made just now exceeds the cost of moving to it."""
         facts = self._looked_at
         assert facts is not None
-        self._doubted_s = None
+        self._doubt = None
         if draft.stages == flying.stages:
-            self._decide(f"stay with plan {flying.epoch}: it is still the best", flying, draft)
+            self._decide(f"stay with plan {flying.epoch}: it is still the best", flying, draft, "best")
             return False
         shares = _shares(flying, self._observed.pinned), _shares(draft, self._observed.pinned)
         move = weigh(facts, *shares, self._rates.bytes_per_s)
         if move.is_worth_it and is_noise(move, facts, *shares, self._rates.bytes_per_s, self._observed.block_range_s):
-            self._doubted_s = self._observed.heard_s
-            sentence = f"stay with plan {flying.epoch}: a new split gains only what the satellites' speeds vary by"
-            self._decide(sentence, flying, draft)
+            self._doubt = flying.epoch, self._observed.heard_s
+            sentence = f"stay with plan {flying.epoch}: a new split gains no more than what speeds vary by"
+            self._decide(sentence, flying, draft, "noise")
             return False
-        self._decide(move.sentence(f"plan {flying.epoch}") + self._pins(draft), flying, draft, move.is_worth_it)
+        kind = "leave" if move.is_worth_it else "stay"
+        self._decide(move.sentence(f"plan {flying.epoch}") + self._pins(draft), flying, draft, kind)
         return move.is_worth_it
 
     def reason(self, flying: Plan, alive: Sequence[str]) -> str:
@@ -99,7 +101,7 @@ class FlightPlanner:
             return ""
         if self._looked_at is None:
             return "first look at the plan that flies"
-        if self._doubted_s is not None and self._observed.heard_s - self._doubted_s >= DOUBT_S:
+        if self._doubt and self._doubt[0] == flying.epoch and self._observed.heard_s - self._doubt[1] >= DOUBT_S:
             return "another look at speeds that varied"
         alive_now = {s.name for s in facts.satellites}
         # Whoever is gone counts as new when it is back.
@@ -151,8 +153,8 @@ class FlightPlanner:
             predicted_cycle_s=solution.bottleneck.seconds,
         )
 
-    def _decide(self, sentence: str, flying: Plan, draft: Plan, worth: bool = False) -> None:
-        decision = (flying.epoch, draft.stages, worth)
+    def _decide(self, sentence: str, flying: Plan, draft: Plan, kind: str) -> None:
+        decision = (flying.epoch, draft.stages, kind)
         if decision != self._said:
             self._said, self.decision = decision, sentence
             self._say(sentence)

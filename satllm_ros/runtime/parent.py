@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,12 +45,18 @@ def end_with_parent() -> None:
 
 def _end_with_ancestor(pid: int) -> None:
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        # Or it has another number here: a prefix has made a namespace of processes.
+        print(f"process {pid}, with which this one was to end, is not there: it ends", file=sys.stderr, flush=True)
         signal.raise_signal(signal.SIGTERM)
         return
-    # An old kernel.
-    except OSError:
+    except PermissionError:
+        pass
+    try:
+        descriptor = os.pidfd_open(pid)
+    # An old kernel, or a Python that was built on one.
+    except (OSError, AttributeError):
         return
     if not _has_ended(descriptor, 0) and pid not in _ancestors():
         # A prefix that goes its own way, or another process of that number.
@@ -85,6 +92,12 @@ def _ancestors() -> set[int]:
     return above
 
 
+def main(command: Sequence[str]) -> None:
+    """Become a program that ends with the process named in the environment: `python -m satllm_ros.runtime.parent …`."""
+    end_with_parent()
+    os.execvp(command[0], command)
+
+
 def tell_parent(word: str) -> None:
     """Say a line to the process that started this one and asked for it; nothing happens where none did.
 
@@ -99,3 +112,7 @@ def tell_parent(word: str) -> None:
     if _pipe:
         with suppress(OSError):
             os.write(_pipe[0], f"{' '.join(word.split())}\n".encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

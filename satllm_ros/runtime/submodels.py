@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from satllm_ros.model.spec import ModelSpec
+from satllm_ros.planning.measured import MEASURED_BYTES, middle_blocks
 from satllm_ros.runtime.blas_threads import limit_blas
 from satllm_ros.runtime.engine_time import engine_s
 from satllm_ros.runtime.memory import give_back_pages
@@ -22,9 +23,8 @@ from satllm_ros.runtime.pipeline import pace
 if TYPE_CHECKING:
     from satllm_ros.model.stage import Stage
 
-# Enough runs that one hiccup does not count; enough parameters that they come from where they will in flight, no cache.
-MEASURED_RUNS = 5
-MEASURED_BYTES = 256_000_000
+# Enough runs that one hiccup does not count; as many of them as fit into the time.
+MEASURED_RUNS, MEASURED_S = 5, 10.0
 
 Blocks = tuple[int, int]
 OnDone = Callable[[Exception | None], None]
@@ -250,18 +250,12 @@ class SubModels:
         from satllm_ros.model.measure import block_seconds
         from satllm_ros.model.stage import load_stage
 
-        start, stop = self._measured_blocks()
-        return block_seconds(load_stage(self._checkpoint, start, stop), self._batch_tiles, MEASURED_RUNS)
-
-    def _measured_blocks(self) -> Blocks:
-        """Blocks (start, stop] from the middle: the share, or as many of it as the bounds on memory allow."""
-        bound_bytes = min(MEASURED_BYTES, self.budget_bytes)
-        count = max(1, min(self._share, self.spec.blocks))
-        while True:
-            start = (self.spec.blocks - count) // 2
-            if count == 1 or self._size(start, start + count) <= bound_bytes:
-                return start, start + count
-            count -= 1
+        start, stop = middle_blocks(self.layer_bytes, self._share, min(MEASURED_BYTES, self.budget_bytes))
+        stage = load_stage(self._checkpoint, start, stop)
+        block_s = block_seconds(stage, self._batch_tiles, MEASURED_RUNS, within_s=MEASURED_S)
+        del stage
+        give_back_pages()
+        return block_s
 
     def _run_worker(self) -> None:
         while (task := self._work.get()) is not None and not self._closing:

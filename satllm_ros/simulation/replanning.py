@@ -143,9 +143,11 @@ def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = 
         if _cuts(draft) == _cuts(flying):
             continue
         move = weigh(facts, flying, draft, world.load_speed)
+        if habit == "weigh" and not move.is_worth_it:
+            continue
         if habit == "weigh" and is_noise(move, facts, flying, draft, world.load_speed, seen.block_range_s):
             look_again_s = now_s + DOUBT_S
-        elif move.is_worth_it or habit == "always":
+        else:
             flying, moves = draft, moves + 1
             now_s += move.cost_s
             while spell + 1 < len(world.since_s) and world.since_s[spell + 1] <= now_s:

@@ -104,3 +104,5 @@ def test_the_speed_a_satellite_had_before_any_blocks_is_kept() -> None:
     heard_late = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.7, stop=3))
     idle = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.9), heard_late)
     assert heard_late.first_block_s is None and idle.first_block_s is None
+    emulated = satellite_record(m.SatelliteStatus(satellite="sat1", block_s=0.5, emulated=True))
+    assert emulated.first_block_s is None

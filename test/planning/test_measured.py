@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from satllm_ros.planning.crew import best_crew
 from satllm_ros.planning.drift import drift
 from satllm_ros.planning.flight import SatelliteFacts, flight_problem
-from satllm_ros.planning.measured import DeviceTimes, Pace, with_costs
+from satllm_ros.planning.measured import DeviceTimes, Pace, middle_blocks, with_costs
 from satllm_ros.planning.move import predicted_s
 from satllm_ros.planning.problem import Setting
 from satllm_ros.planning.solution import Solution
 
 # The first layer takes as long as the five others together.
-UNEQUAL = DeviceTimes((5.0, 1.0, 1.0, 1.0, 1.0, 1.0), {"int8": (3e-9, 1e-9)})
+UNEQUAL = DeviceTimes((5.0, 1.0, 1.0, 1.0, 1.0, 1.0), {"int8": (3e-9, 1e-9)}, first_blocks=(2, 4))
 WEIGHT = 0.2
 
 
@@ -47,6 +47,20 @@ def test_the_times_of_a_move_are_those_of_the_layers() -> None:
     assert gain_s == pytest.approx(19 * 2.0, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("count", "bound_bytes", "blocks"),
+    [(2, 100, (2, 4)), (3, 100, (1, 4)), (9, 100, (0, 6)), (4, 20, (2, 4)), (1, 0, (2, 3))],
+)
+def test_what_is_measured_first_are_blocks_of_the_middle(count: int, bound_bytes: int, blocks: tuple[int, int]) -> None:
+    assert middle_blocks((10,) * 6, count, bound_bytes) == blocks
+
+
+def test_the_first_report_is_compared_with_the_blocks_it_is_of() -> None:
+    # All but the first layer take a second; the first three take seven.
+    device = DeviceTimes((5.0, 1.0, 1.0, 1.0, 1.0, 1.0), first_blocks=(0, 3))
+    assert Pace(device).of(14 / 3, 0, 0) == pytest.approx(2.0)
+
+
 def test_another_speed_is_drift_with_or_without_a_profile() -> None:
     before, now = (make_facts(satellites=[measured("sat1", block_s)]) for block_s in (1.0, 2.0))
     assert drift(before, now) == "sat1 takes 2 s a block, it was 1 s" and drift(now, now) == ""
@@ -55,7 +69,7 @@ def test_another_speed_is_drift_with_or_without_a_profile() -> None:
 def test_a_report_is_compared_with_the_blocks_it_is_of() -> None:
     assert Pace(UNEQUAL).of(10.0, 0, 1) == pytest.approx(2.0)
     assert Pace(UNEQUAL).of(2.0, 1, 6) == pytest.approx(2.0)
-    assert Pace(UNEQUAL).of(2.0, 0, 0) == pytest.approx(2.0), "without blocks, it has measured the middle one"
+    assert Pace(UNEQUAL).of(2.0, 0, 0) == pytest.approx(2.0), "without blocks, it has measured the first blocks"
 
 
 BLOCKS_RUN = st.integers(0, 5).flatmap(lambda a: st.tuples(st.just(a), st.integers(a + 1, 6)))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -66,18 +65,39 @@ def test_a_parent_that_is_dead_already_counts(tmp_path: Path) -> None:
     assert (child.returncode, child.stdout) == (0, "terminated\n")
 
 
-def test_a_process_that_is_none_of_those_above_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_is_none_of_those_above_is_not_waited_for(tmp_path: Path) -> None:
     stranger = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
-    before = threading.active_count()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD],
+        env=os.environ | {PARENT_VARIABLE: str(stranger.pid)},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
     try:
-        monkeypatch.setenv(PARENT_VARIABLE, str(stranger.pid))
-        end_with_parent()
-        assert threading.active_count() == before
-    finally:
+        assert child.stdout is not None and child.stdout.readline() == "waiting\n"
         stranger.kill()
         stranger.wait()
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(1.0)
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_program_of_others_ends_with_who_started_it(tmp_path: Path) -> None:
+    program = "print('waiting', flush=True); import time; time.sleep(600)"
+    words = [sys.executable, "-m", "satllm_ros.runtime.parent"]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, program, PARENT_VARIABLE, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert parent.stdout is not None and parent.stdout.readline() == "waiting\n"
+    parent.send_signal(signal.SIGKILL)
+    assert parent.communicate(timeout=60)[0] == ""
 
 
 def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """An operator at work: a camera feeds three satellites, parameters and lifecycles change in flight, Ctrl-C ends it."""
 
 import json
+import re
 import signal
 import socket
 from collections import Counter
@@ -22,7 +23,9 @@ from tiny_material import SIDE, Material, picture
 from satllm_ros import interfaces as graph
 from satllm_ros.compression.setting import Codec
 from satllm_ros.nodes.conversions import setting_from
+from satllm_ros.nodes.diagnostic_keys import COMMON
 from satllm_ros.nodes.qos import profile
+from satllm_ros.nodes.reference import NODES as NODE_TYPES
 
 BATCH_TILES = 4
 SATELLITES = ("sat1", "sat2", "sat3")
@@ -275,6 +278,10 @@ def test_every_node_reports_diagnostics(camera: Camera) -> None:
     for name in NODES:
         status = observer.diagnostics[f"/{name}"]
         assert status.hardware_id == socket.gethostname()
+        # From the first message on, and none that the table does not know.
+        (keys,) = observer.diagnostic_keys[f"/{name}"]
+        table = NODE_TYPES[re.sub("^sat[0-9]+", "<satellite>", name)].KEYS
+        assert set(keys) == {*table.values, *table.counters, *COMMON}
         assert not observer.counter(name, "incompatible_qos")
     # Where batches go. Of latched states and of the camera only the newest matters, and the older may be lost.
     for name in ("link", "ground", *(f"{s}/compression" for s in SATELLITES)):

@@ -33,9 +33,10 @@ def external(hangar: Hangar, scenario: str, *, tiles: int, fault: str) -> Result
                 rig.until_batches(UNDER_WAY)
                 theirs.kill()
                 fault_s = time.monotonic()
-            rig.until_plan(lambda plan: _blocks(plan) < given, "a plan that gives it less")
-            recovery_s = rig.until_recovered(fault_s)
-            left = _blocks(rig.plan)
+            fewer = rig.until_plan(lambda plan: _blocks(plan) < given, "a plan that gives it less")
+            # Nothing has stopped where it is only slow.
+            recovery_s = rig.until_recovered(rig.committed_s(fewer) if fault == "slow" else fault_s)
+            left = _blocks(fewer)
             note = f"its blocks: {given}, then {left}" if left else "planned around"
             return rig.result(scenario, cargo, rig.until_ended(), recovery_s=recovery_s, note=note)
 

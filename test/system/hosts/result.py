@@ -72,7 +72,8 @@ def judge(scenario: str, plan: Plan, orders: list[Order], cargo: Cargo, flown: F
         ground, sensing = Path(order.folder) / "ground", Path(order.folder) / "sensing"
         if (ground / STORE).exists():
             rows.append(count_rows(ground / STORE, cargo.labels, sensing))
-            complaints += rows_complaints(rows[-1], exact=True, losses_told=0)
+            # A lossy codec may change a class; `test_flight_plans` holds those of the coded chain against a flight.
+            complaints += rows_complaints(rows[-1], exact=plan.codec == "raw", losses_told=0)
         else:
             complaints.append("nothing came down")
         complaints += _exit_complaints(code, Path(order.folder))
