@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
@@ -47,6 +48,8 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         Exit code of the process: 0 unless a node asked for another; 2 if a parameter was not acceptable, or a node
         could not be configured or activated at start.
     """
+    # What crashes in the middleware leaves in the log where Python was.
+    faulthandler.enable()
     keep_pages()
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):

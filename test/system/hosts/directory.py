@@ -11,7 +11,11 @@ from pathlib import Path
 from hosts.scenario import Discovery, both_ways
 from hosts.topology import Network
 
+from satllm_ros.runtime.transports import IS_VERSION_2
+
 _PROGRAM, _PORT = "fast-discovery-server", 11811
+# As `fastdds discovery` calls it, which needs psutil that the wheels do not bring. Version 2 serves without a word.
+_SERVE = ["-i", "0"] if IS_VERSION_2 else ["42"]
 
 
 def directory(discovery: Discovery, network: Network) -> dict[str, str]:
@@ -40,5 +44,5 @@ def _serve(network: Network) -> str:
     host = network.add("directory", both_ways(20))
     address = network.lines["directory"].address
     log = Path(tempfile.mkdtemp()) / "directory.txt"
-    host.popen([program, "-i", "0", "-l", address, "-p", str(_PORT)], log, os.environ)
+    host.popen([program, *_SERVE, "-l", address, "-p", str(_PORT)], log, os.environ)
     return address
