@@ -195,7 +195,7 @@ def test_its_own_speed_is_measured_as_it_will_run(
 ) -> None:
     measured = []
 
-    def block_seconds(stage: Any, tiles: int, repeats: int) -> float:
+    def block_seconds(stage: Any, tiles: int, repeats: int, within_s: float) -> float:
         measured.append((len(stage.blocks), tiles))
         return 0.5
 
