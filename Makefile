@@ -27,7 +27,7 @@ test-all: setup ## make test and what it leaves out as slow (about 5 min more)
 	@tools/lint.sh
 	@tools/test.sh --all $(ARGS)
 
-chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about 25 min)
+chaos: setup ## kill, stop, cut, slow and forge in real flights; table in docs/reliability.md (about half an hour)
 	@tools/fly.sh chaos.run $(ARGS)
 
 hosts: setup ## fly between network namespaces, a host each: slow, lossy and cut links; table in docs/reliability.md (about 50 min)

@@ -36,15 +36,20 @@ sys.stdin.read()
 PREFIX = ("sh", "-c", '"$@"; exit', "prefix")
 
 
-@pytest.mark.parametrize("prefix", [(), PREFIX])
-def test_a_child_is_terminated_when_who_started_it_is_killed(prefix: tuple[str, ...], tmp_path: Path) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, CHILD, PARENT_VARIABLE, *prefix],
+def parent_of(folder: Path, program: str, *prefix: str) -> subprocess.Popen[str]:
+    """A process that has started a Python program, behind a prefix."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PARENT, program, PARENT_VARIABLE, *prefix],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
     )
+
+
+@pytest.mark.parametrize("prefix", [(), PREFIX])
+def test_a_child_is_terminated_when_who_started_it_is_killed(prefix: tuple[str, ...], tmp_path: Path) -> None:
+    parent = parent_of(tmp_path, CHILD, *prefix)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "waiting\n"
     parent.send_signal(signal.SIGKILL)
@@ -86,15 +91,8 @@ def test_a_process_that_is_none_of_those_above_is_not_waited_for(tmp_path: Path)
 
 
 def test_a_program_of_others_ends_with_who_started_it(tmp_path: Path) -> None:
-    program = "print('waiting', flush=True); import time; time.sleep(600)"
-    words = [sys.executable, "-m", "satllm_ros.runtime.parent"]
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, program, PARENT_VARIABLE, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
+    program = "import signal; print('waiting', flush=True); signal.pause()"
+    parent = parent_of(tmp_path, program, sys.executable, "-m", "satllm_ros.runtime.parent")
     assert parent.stdout is not None and parent.stdout.readline() == "waiting\n"
     parent.send_signal(signal.SIGKILL)
     assert parent.communicate(timeout=60)[0] == ""

@@ -15,7 +15,7 @@ Fly = Callable[[Hangar, str], Result]
 class Scenario:
     """A row of the table, flown by `long`; `short` waits for events only. One of them may be missing.
 
-    A short flight that would take too much of `make test`'s 20 minutes `is_for_all`: `make test-all` flies it.
+    A short flight that would take too much of the time of `make test` `is_for_all`: `make test-all` flies it.
     """
 
     name: str

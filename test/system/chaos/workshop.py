@@ -1,12 +1,17 @@
 """What the flights carry: a tiny model of eight blocks, bags of any length, and the predictions they must end in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from tiny_material import PATCH, SIDE, Material, encoded, picture, save_bag, save_material
 
+from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.runtime.tiles import decode_jpeg
@@ -58,6 +63,29 @@ class Workshop:
         for number in range(tiles):
             (path / f"{number:05}.jpg").write_bytes(self._image(number))
         return self.cargo(tiles)
+
+    def coded(self, cargo: Cargo, batch_tiles: int, settings: Mapping[int, CodecSetting]) -> Cargo:
+        """The same pictures with the classes of a chain that compresses at these cuts, in batches as flown."""
+        # Only here, as with the unsplit model.
+        import torch
+
+        from satllm_ros.model.stage import load_stage, normalise
+
+        # As a satellite computes: more threads add up in another order.
+        torch.set_num_threads(1)
+        artefacts = load_artefacts(self._made.artefacts, model_id=self.spec.model_id)
+        cuts = sorted(settings)
+        stages = [load_stage(self._made.checkpoint, *ends) for ends in pairwise([0, *cuts, self.spec.blocks])]
+        labels: list[int] = []
+        for first in range(0, len(cargo.labels), batch_tiles):
+            numbers = range(first, min(len(cargo.labels), first + batch_tiles))
+            images = [decode_jpeg(np.frombuffer(self._image(n), np.uint8)) for n in numbers]
+            values = stages[0](normalise(np.stack(images), self.spec)).numpy()
+            for cut, stage in zip(cuts, stages[1:], strict=True):
+                frame = encode(values, settings[cut], artefacts, cut)
+                values = stage(torch.from_numpy(decode(frame, artefacts, max_elements=values.size).activation)).numpy()
+            labels += values.argmax(axis=1).tolist()
+        return replace(cargo, labels={("", n): label for n, label in enumerate(labels, start=1)})
 
     @cached_property
     def classify(self) -> UnsplitModel:

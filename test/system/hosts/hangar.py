@@ -17,6 +17,10 @@ from hosts.namespaces import OUTER
 from hosts.result import Result, judge
 from hosts.scenario import PATCH, SIDE, Plan, Scenario
 
+from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.report.store import load_run
+from satllm_ros.report.write import RECORD
+
 _HERE = Path(__file__).resolve().parent
 # Beyond the patience that a plan has with each of its steps: hosts are made, and processes end.
 _SPARE_S = 600.0
@@ -54,6 +58,11 @@ class Hangar:
                 words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, timeout=patience_s
             ).returncode
         assert code == 0 and answer.exists(), f"not flown: exit code {code}\n{log.read_text()[-4000:]}"
+        if plan.codec != "raw":
+            # Classes are those of the compressed chain; under several plans, which are a complaint, of the last one.
+            flown = load_run(Path(orders[0].folder) / "ground" / RECORD).plans[-1]
+            cuts = {stop: CodecSetting.parse(setting) for _, _, stop, setting in flown.stages[:-1]}
+            cargo = self._workshop.coded(cargo, plan.batch_tiles, cuts)
         return judge(scenario.name, plan, orders, cargo, Flown.read(answer), is_timed=not is_short)
 
     def _order(self, plan: Plan, cargo: Cargo, folder: Path, number: int) -> Order:

@@ -30,7 +30,7 @@ class Result:
     ----------
     tiles, lost, twice, wrong
         Tiles that had to come down; those without a row on the ground; further rows of a tile; other labels than the
-        unsplit model's.
+        cargo's.
     predicted_s, measured_s
         Makespan, as the plan said and as it was; None if it is not known.
     wire_ratio
@@ -72,8 +72,7 @@ def judge(scenario: str, plan: Plan, orders: list[Order], cargo: Cargo, flown: F
         ground, sensing = Path(order.folder) / "ground", Path(order.folder) / "sensing"
         if (ground / STORE).exists():
             rows.append(count_rows(ground / STORE, cargo.labels, sensing))
-            # A lossy codec may change a class; `test_flight_plans` holds those of the coded chain against a flight.
-            complaints += rows_complaints(rows[-1], exact=plan.codec == "raw", losses_told=0)
+            complaints += rows_complaints(rows[-1], exact=True, losses_told=0)
         else:
             complaints.append("nothing came down")
         complaints += _exit_complaints(code, Path(order.folder))
