@@ -338,14 +338,14 @@ def processes(
 
 def _over_real_links(spec: ProcessSpec, constellation: Constellation) -> ProcessSpec:
     """A process with the links that it sends on, each node with those of its batches; nobody serves types."""
-    routes = routes_of(spec.name, constellation.names, lambda *pair: link_rates(constellation, *pair).rate_bps)
+    routes = routes_of(spec.name, constellation.names, lambda *pair: link_rates(constellation, *pair))
     parameters = {node: {**given, "start_type_description_service": False} for node, given in spec.parameters.items()}
     for node, kind in _SENDING_NODES.items():
         name = f"{spec.namespace}/{node}".strip("/")
         # A list that is empty has no type in a ROS parameter file.
-        if rates := {r.receiver: r.rate_bps for r in routes if any(inbox.endswith(kind) for inbox in r.inboxes)}:
+        if links := {r.receiver: r.link for r in routes if any(inbox.endswith(kind) for inbox in r.inboxes)}:
             if name in parameters:
-                parameters[name]["link_controllers"] = written_controllers(rates)
+                parameters[name]["link_controllers"] = written_controllers(links)
     return replace(spec, parameters=parameters, routes=tuple(routes))
 
 

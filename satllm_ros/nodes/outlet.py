@@ -43,7 +43,7 @@ class Outlet:
     Parameters
     ----------
     controllers
-        destination=rate of the links with a flow controller, as the parameter `link_controllers` has them.
+        destination=rate,delay of the links with a flow controller, as the parameter `link_controllers` has them.
     repeats
         Whether what an emulated link loses is sent again; else whoever sends sees to it.
     """
@@ -66,11 +66,11 @@ class Outlet:
             self._publishers: dict[str, Publisher] = {receiver: shared for receiver in receivers}
         else:
             self._publishers = {receiver: node.publish_on(inbox, receiver) for receiver in receivers}
-        rates: Mapping[str, float] = {} if emulated else parsed_controllers(controllers)
-        self._paced = {name for name in self._publishers if name in rates}
+        links: Mapping[str, LinkRates] = {} if emulated else parsed_controllers(controllers)
+        self._paced = {name for name in self._publishers if name in links}
         # Around the machines and what they let out, so that batches leave in their order.
         self._changed = threading.Condition()
-        self._pacing: Pacing[bytes] = Pacing({name: rates[name] for name in self._paced})
+        self._pacing: Pacing[bytes] = Pacing({name: links[name] for name in self._paced})
         self._hop: HopSender[bytes] | None = HopSender() if emulated and repeats else None
         self._rates: dict[str, LinkRates] = {}
         self._stopping = False

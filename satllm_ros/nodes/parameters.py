@@ -168,8 +168,8 @@ EMULATE_LINKS = Parameter(
 LINK_CONTROLLERS = Parameter(
     "link_controllers",
     [],
-    "Real links with a flow controller in this process's Fast DDS profile, destination=rate in bit/s: batches go to "
-    "DDS as the link takes them; to other destinations at once",
+    "Real links with a flow controller in this process's Fast DDS profile, destination=rate,delay in bit/s and s: "
+    "batches go to DDS as the link takes them; to other destinations at once",
 )
 PLAN_PUBLIC_KEY = Parameter(
     "plan_public_key",

@@ -106,7 +106,8 @@ class FlightFacts:
         known = self.links.of(sender, receiver)
         if not self.real_links:
             return known
-        most_bps = goodput_bps(replace(self.links, measured={}).of(sender, receiver).rate_bps)
+        stated = replace(self.links, measured={}).of(sender, receiver)
+        most_bps = goodput_bps(stated.rate_bps, stated.propagation_s)
         is_measured = (sender, receiver) in self.links.measured
         return replace(known, rate_bps=min(known.rate_bps, most_bps) if is_measured else most_bps)
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from satllm_ros import interfaces as graph
-from satllm_ros.planning.wire import controller_rate_bps, datagram_bytes
+from satllm_ros.planning.wire import LONG_HEARTBEAT_S, controller_rate_bps, datagram_bytes, is_long
+from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.transports import IS_VERSION_2, PROFILE_VARIABLE, TRANSPORTS_VARIABLE, is_fast_dds
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Route:
 
     receiver: str
     inboxes: tuple[str, ...]
-    rate_bps: float
+    link: LinkRates
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ def quantum(rate_bps: float) -> Quantum:
     return next((q for q in tried if q.rate_bps >= NEAR_ENOUGH * 8000.0 * bytes_per_ms), best)
 
 
-def routes_of(process: str, satellites: Sequence[str], rate_bps: Callable[[str, str], float]) -> list[Route]:
+def routes_of(process: str, satellites: Sequence[str], link: Callable[[str, str], LinkRates]) -> list[Route]:
     """Links that a process of a constellation sends batches on; none for the planner and the ground.
 
     Parameters
     ----------
-    rate_bps
-        Gives the rate [bit/s] of a directed link, from sender and receiver.
+    link
+        Gives rate and delay of a directed link, from sender and receiver.
     """
     if process == graph.SENSING:
         inboxes = {name: (graph.IMAGES_INBOX,) for name in satellites}
@@ -98,8 +99,7 @@ def routes_of(process: str, satellites: Sequence[str], rate_bps: Callable[[str, 
     else:
         inboxes = {}
     return [
-        Route(name, tuple(topic.of(name) for topic in topics), rate_bps(process, name))
-        for name, topics in inboxes.items()
+        Route(name, tuple(topic.of(name) for topic in topics), link(process, name)) for name, topics in inboxes.items()
     ]
 
 
@@ -145,19 +145,24 @@ def _controller_name(receiver: str) -> str:
 
 
 def _controller(route: Route) -> str:
-    let_out = quantum(route.rate_bps)
+    let_out = quantum(route.link.rate_bps)
     # A little more than whole datagrams: one must fit that is not quite as long as was reckoned.
-    limit = let_out.max_bytes + datagram_bytes(route.rate_bps) // 4
+    limit = let_out.max_bytes + datagram_bytes(route.link.rate_bps) // 4
     return _CONTROLLER.format(name=_controller_name(route.receiver), limit=limit, period_ms=let_out.period_ms)
 
 
 def _writer(topic: str, route: Route, is_version_2: bool) -> str:
+    # Version 2 cannot be kept from asking with every datagram.
+    is_seldom = is_long(route.link.propagation_s) and not is_version_2
+    heartbeat_s, heartbeat_ns = divmod(int((LONG_HEARTBEAT_S if is_seldom else HEARTBEAT_S) * 1e9), 10**9)
     return _WRITER.format(
         name=quoteattr(topic),
         controller=_controller_name(route.receiver),
-        size=datagram_bytes(route.rate_bps),
+        size=datagram_bytes(route.link.rate_bps),
         heartbeat="heartbeatPeriod" if is_version_2 else "heartbeat_period",
-        heartbeat_ns=int(HEARTBEAT_S * 1e9),
+        heartbeat_s=heartbeat_s,
+        heartbeat_ns=heartbeat_ns,
+        piggyback=_NO_PIGGYBACK if is_seldom else "",
     )
 
 
@@ -191,6 +196,8 @@ _CONTROLLER = """
             <max_bytes_per_period>{limit}</max_bytes_per_period>
             <period_ms>{period_ms}</period_ms>
           </flow_controller_descriptor>"""
+_NO_PIGGYBACK = """
+        <disable_heartbeat_piggyback>true</disable_heartbeat_piggyback>"""
 _WRITER = """
     <data_writer profile_name={name}>
       <qos>
@@ -198,10 +205,10 @@ _WRITER = """
           <kind>ASYNCHRONOUS</kind>
           <flow_controller_name>{controller}</flow_controller_name>
         </publishMode>
-        <data_sharing><kind>OFF</kind></data_sharing>
+        <data_sharing><kind>OFF</kind></data_sharing>{piggyback}
       </qos>
       <times>
-        <{heartbeat}><sec>0</sec><nanosec>{heartbeat_ns}</nanosec></{heartbeat}>
+        <{heartbeat}><sec>{heartbeat_s}</sec><nanosec>{heartbeat_ns}</nanosec></{heartbeat}>
       </times>
       <historyMemoryPolicy>PREALLOCATED_WITH_REALLOC</historyMemoryPolicy>
       <propertiesPolicy>

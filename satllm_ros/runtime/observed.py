@@ -57,7 +57,7 @@ class _Connection:
         """
         word, measured = (None if f is None else f.value for f in (self.word_bps, self.measured_bps))
         if word is not None and is_real:
-            word = goodput_bps(word)
+            word = goodput_bps(word, self.propagation_s)
         if now_s - self.measured_s > MEASURED_FOR_S:
             measured = None
         if word is None or (measured is not None and _differ(word, measured)):

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from satllm_ros.interfaces import MAX_CREDITS
-from satllm_ros.planning.wire import goodput_bps
+from satllm_ros.planning.wire import LONG_HEARTBEAT_S, goodput_bps, is_long
 from satllm_ros.runtime.identity import BatchId
+from satllm_ros.runtime.link_queue import LinkRates
 
 Message = TypeVar("Message")
 
 # One on the wire, one behind it that is there when the wire falls free.
 MOST_INSIDE = 2
+# On a long link there are, beside, as many as leave while what was lost of one is asked for and sent, and that again.
+ROUNDS = 2
 # A controller that is so far off the rate in force wastes the link, or floods it.
 TOLERANCE = 0.2
 # What was not heard to be received so long after it should be, beside the time it takes, is not waited for: it may be
@@ -53,10 +56,12 @@ class _Inside:
 
 @dataclass
 class _Lane(Generic[Message]):
-    """One directed link: `stated_bps` is the rate its controller was made for, `rate_bps` the one in force."""
+    """One directed link: `stated` is what its controller was made for, `rate_bps` the rate in force."""
 
-    stated_bps: float
+    stated: LinkRates
     rate_bps: float
+    # How long a batch may be inside, beside the time it takes, while what was lost of it is sent again.
+    recovery_s: float
     waiting: deque[_Waiting[Message]] = field(default_factory=deque)
     inside: dict[BatchId, _Inside] = field(default_factory=dict)
     # Whether receptions are told here at all: without, time alone tells.
@@ -65,7 +70,11 @@ class _Lane(Generic[Message]):
     @property
     def pace_bps(self) -> float:
         """What the controller lets out of batches, or would if it were made for the rate in force, if that is less."""
-        return goodput_bps(min(self.stated_bps, self.rate_bps))
+        return goodput_bps(min(self.stated.rate_bps, self.rate_bps), self.stated.propagation_s)
+
+    def most_inside(self) -> int:
+        time_s = 8.0 * self.waiting[0].wire_bytes / self.pace_bps
+        return min(MAX_CREDITS, MOST_INSIDE + math.ceil(self.recovery_s / time_s))
 
     def leaves_s(self, inside: _Inside) -> float:
         return inside.forgotten_s if self.is_told else inside.due_s
@@ -77,7 +86,7 @@ class _Lane(Generic[Message]):
         if not self.inside:
             return -math.inf
         last = next(reversed(self.inside.values()))
-        if len(self.inside) < MOST_INSIDE:
+        if len(self.inside) < self.most_inside():
             return last.due_s
         return max(last.due_s, min(map(self.leaves_s, self.inside.values())))
 
@@ -86,18 +95,20 @@ class Pacing(Generic[Message]):
     """Batches of one process on their way to any number of destinations.
 
     The next batch goes when nothing is inside any more, or when the last one's time at the rate in force is over and
-    fewer than `MOST_INSIDE` are inside. Inside is what was handed over and neither received nor given up. Of a batch
-    that waits, a newer copy takes the place. Overflow policy: beyond `MAX_CREDITS` batches that wait for one
-    destination, the newest is dropped and counted; custody sends it again.
+    fewer than `MOST_INSIDE` are inside, on a long link more. Inside is what was handed over and neither received nor
+    given up. Of a batch that waits, a newer copy takes the place. Overflow policy: beyond `MAX_CREDITS` batches that
+    wait for one destination, the newest is dropped and counted; custody sends it again.
 
     Parameters
     ----------
-    stated_bps
-        Rate of the link to each destination, as its flow controller was made for [bit/s].
+    stated
+        The link to each destination, as its flow controller was made for.
     """
 
-    def __init__(self, stated_bps: Mapping[str, float]) -> None:
-        self._lanes: dict[str, _Lane[Message]] = {name: _Lane(rate, rate) for name, rate in stated_bps.items()}
+    def __init__(self, stated: Mapping[str, LinkRates]) -> None:
+        self._lanes: dict[str, _Lane[Message]] = {
+            name: _Lane(link, link.rate_bps, _recovery_s(link.propagation_s)) for name, link in stated.items()
+        }
         self.counts: Counter[str] = Counter()
 
     def on_send(
@@ -176,9 +187,9 @@ class Pacing(Generic[Message]):
         """A sentence for each link whose rate in force is far from what its flow controller was made for."""
         return [
             f"the link to {name} carries {lane.rate_bps / 1e6:.3g} Mbit/s, its flow controller was made for "
-            f"{lane.stated_bps / 1e6:.3g}: write its rate into the constellation file and start this process again"
+            f"{lane.stated.rate_bps / 1e6:.3g}: write its rate into the constellation file and start this process again"
             for name, lane in self._lanes.items()
-            if abs(lane.rate_bps - lane.stated_bps) > TOLERANCE * lane.stated_bps
+            if abs(lane.rate_bps - lane.stated.rate_bps) > TOLERANCE * lane.stated.rate_bps
         ]
 
     def _release(self, destination: str, now_s: float) -> list[Hand[Message]]:
@@ -199,4 +210,8 @@ class Pacing(Generic[Message]):
         # Behind what is on the wire still.
         start_s = max([now_s, *(inside.due_s for inside in lane.inside.values())])
         time_s = 8.0 * item.wire_bytes / lane.pace_bps
-        lane.inside[item.batch] = _Inside(start_s + time_s, start_s + 2 * time_s + PATIENCE_S)
+        lane.inside[item.batch] = _Inside(start_s + time_s, start_s + 2 * time_s + PATIENCE_S + lane.recovery_s)
+
+
+def _recovery_s(propagation_s: float) -> float:
+    return ROUNDS * (LONG_HEARTBEAT_S + 2 * propagation_s) if is_long(propagation_s) else 0.0

@@ -162,12 +162,12 @@ def test_processes_on_real_links_know_the_rates_their_controllers_are_made_for(
         load(changed(shipped, "emulate", value={"compute": False, "links": False})), RUN, exit_when_done=False
     )
     nodes = by_node(real)
-    rate = {kind: float(link["rate_bps"]) for kind, link in shipped["links"].items()}
+    link = {kind: f"{float(of['rate_bps'])!r},{of['propagation_s']!r}" for kind, of in shipped["links"].items()}
     names = [satellite["name"] for satellite in shipped["satellites"]]
-    others = [f"{name}={rate['isl']!r}" for name in names[1:]]
-    assert nodes["sensing"]["link_controllers"] == [f"{name}={rate['upload']!r}" for name in names]
+    others = [f"{name}={link['isl']}" for name in names[1:]]
+    assert nodes["sensing"]["link_controllers"] == [f"{name}={link['upload']}" for name in names]
     assert nodes["sat1/compression"]["link_controllers"] == others
-    assert nodes["sat1/downlink"]["link_controllers"] == [*others, f"ground={rate['s2g']!r}"]
+    assert nodes["sat1/downlink"]["link_controllers"] == [*others, f"ground={link['s2g']}"]
     assert nodes["planner"]["real_links"] is True and by_node(emulated)["planner"]["real_links"] is False
     assert {spec.name: len(spec.routes or ()) for spec in real} == {
         **dict.fromkeys(names, len(names)),
@@ -186,6 +186,6 @@ def test_a_link_with_a_rate_of_its_own_has_a_controller_of_its_own(shipped: dict
     real = changed(changed(shipped, "links", value=links), "emulate", value={"compute": False, "links": False})
     specs = {spec.name: spec for spec in processes(load(real), RUN, exit_when_done=False)}
     isl = float(shipped["links"]["isl"]["rate_bps"])
-    rates = {name: {r.receiver: r.rate_bps for r in specs[name].routes or ()} for name in ("sat1", "sat2")}
+    rates = {name: {r.receiver: r.link.rate_bps for r in specs[name].routes or ()} for name in ("sat1", "sat2")}
     assert (rates["sat1"]["sat2"], rates["sat2"]["sat1"], rates["sat2"]["ground"]) == (1e6, isl, 3e5)
-    assert "sat2=1000000.0" in by_node([specs["sat1"]])["sat1/compression"]["link_controllers"]
+    assert "sat2=1000000.0,0.0" in by_node([specs["sat1"]])["sat1/compression"]["link_controllers"]

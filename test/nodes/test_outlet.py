@@ -36,7 +36,7 @@ class Ends:
             graph.SENSING,
             ["sat1"],
             emulated=emulated,
-            controllers=[f"sat1={rate_bps!r}"],
+            controllers=[f"sat1={rate_bps!r},0.0"],
         )
         self.heard: list[int] = []
         heard_on, of = (graph.IMAGES_OUTBOX, graph.SENSING) if emulated else (graph.IMAGES_INBOX, "sat1")

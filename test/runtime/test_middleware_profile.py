@@ -7,20 +7,21 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from satllm_ros.graph import ProcessSpec
-from satllm_ros.planning.wire import controller_rate_bps, datagram_bytes
+from satllm_ros.planning.wire import LONG_HEARTBEAT_S, LONG_S, controller_rate_bps, datagram_bytes
 from satllm_ros.runtime import middleware_profile as mp
+from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.transports import PROFILE_VARIABLE, TRANSPORTS_VARIABLE
 
 SATELLITES = ["sat1", "sat2", "sat3"]
 NAMESPACE = "{http://www.eprosima.com}"
 
 
-def rate_bps(sender: str, receiver: str) -> float:
-    return {"sensing": 8e6, "sat1": 2e6}.get(sender, 5e8)
+def link(sender: str, receiver: str) -> LinkRates:
+    return LinkRates({"sensing": 8e6, "sat1": 2e6}.get(sender, 5e8))
 
 
 def parsed(process: str, root: str = "", transports: list[str] | None = None) -> Element:
-    routes = mp.routes_of(process, SATELLITES, rate_bps)
+    routes = mp.routes_of(process, SATELLITES, link)
     return ElementTree.fromstring(mp.middleware_profile(routes, root=root, transports=transports).encode())
 
 
@@ -104,7 +105,7 @@ def test_datagrams_of_slow_links_are_two_frames_of_ethernet() -> None:
 
 def environment(tmp_path: Path, environ: dict[str, str], spec: ProcessSpec | None = None) -> dict[str, str]:
     if spec is None:
-        routes = mp.routes_of("sat1", SATELLITES, rate_bps)
+        routes = mp.routes_of("sat1", SATELLITES, link)
         spec = ProcessSpec("sat1", "satellite", "sat1", routes=tuple(routes))
     return mp.profile_environment(spec, tmp_path, "", environ, has_room=False)
 
@@ -131,7 +132,31 @@ def test_no_profile_where_links_are_emulated_or_the_user_has_his_own(tmp_path: P
 
 
 def test_a_profile_has_the_names_of_its_version_of_fast_dds() -> None:
-    routes = mp.routes_of("sensing", SATELLITES, rate_bps)
+    routes = mp.routes_of("sensing", SATELLITES, link)
     old, new = (mp.middleware_profile(routes, is_version_2=is_old) for is_old in (True, False))
     assert "<heartbeatPeriod>" in old and "heartbeat_period" not in old
     assert "<heartbeat_period>" in new and "heartbeatPeriod" not in new
+
+
+def test_on_a_long_link_the_receiver_is_seldom_asked_what_it_lacks() -> None:
+    def long(sender: str, receiver: str) -> LinkRates:
+        return LinkRates(8e6, LONG_S if receiver == "sat2" else 0.9 * LONG_S)
+
+    routes = mp.routes_of("sensing", SATELLITES, long)
+    document = ElementTree.fromstring(mp.middleware_profile(routes, is_version_2=False).encode())
+    asked = {
+        writer.get("profile_name"): (
+            *(writer.findtext(f".//{NAMESPACE}heartbeat_period/{NAMESPACE}{unit}") for unit in ("sec", "nanosec")),
+            writer.findtext(f".//{NAMESPACE}disable_heartbeat_piggyback"),
+        )
+        for writer in document.iter(f"{NAMESPACE}data_writer")
+        if writer.get("profile_name") != "satllm_writer"
+    }
+    short = ("0", "500000000", None)
+    assert asked == {
+        "/sat1/inbox/images": short,
+        "/sat2/inbox/images": (f"{LONG_HEARTBEAT_S:.0f}", "0", "true"),
+        "/sat3/inbox/images": short,
+    }
+    # One name that it does not know, and version 2 refuses the whole profile.
+    assert "piggyback" not in mp.middleware_profile(routes, is_version_2=True)

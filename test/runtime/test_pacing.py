@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from satllm_ros.planning.wire import goodput_bps
+from satllm_ros.planning.wire import LONG_HEARTBEAT_S, LONG_S, goodput_bps
 from satllm_ros.runtime.identity import BatchId
-from satllm_ros.runtime.pacing import MAX_CREDITS, MOST_INSIDE, PATIENCE_S, Hand, Pacing
+from satllm_ros.runtime.link_queue import LinkRates
+from satllm_ros.runtime.pacing import MAX_CREDITS, MOST_INSIDE, PATIENCE_S, ROUNDS, Hand, Pacing
 
 RATE_BPS = 8e6
 SIZE = 1_000_000
@@ -16,7 +17,7 @@ TIME_S = 8 * SIZE / goodput_bps(RATE_BPS)
 
 @pytest.fixture
 def pacing() -> Pacing[str]:
-    return Pacing({"sat1": RATE_BPS, "sat2": RATE_BPS})
+    return Pacing({"sat1": LinkRates(RATE_BPS), "sat2": LinkRates(RATE_BPS)})
 
 
 def batch(sequence: int, attempt: int = 0) -> BatchId:
@@ -76,6 +77,20 @@ def test_where_nobody_tells_of_receptions_time_alone_tells(pacing: Pacing[str]) 
     for sequence in range(4):
         send(pacing, sequence, 0.0)
     assert [texts(pacing.on_tick(k * 1.001 * TIME_S)) for k in (1, 2, 3)] == [["1.0"], ["2.0"], ["3.0"]]
+
+
+def test_on_a_long_link_as_many_are_inside_as_leave_while_what_was_lost_is_sent_again() -> None:
+    pacing: Pacing[str] = Pacing({"sat1": LinkRates(RATE_BPS, LONG_S)})
+    time_s = 8 * SIZE / goodput_bps(RATE_BPS, LONG_S)
+    assert time_s == pytest.approx(1.05 * TIME_S), "there is room for what is sent again"
+    for sequence in range(40):
+        send(pacing, sequence, 0.0)
+    pacing.on_received("sat1", batch(0), time_s)
+    most = MOST_INSIDE + math.ceil(ROUNDS * (LONG_HEARTBEAT_S + 2 * LONG_S) / time_s)
+    for step in range(1, most + 3):
+        pacing.on_tick((1 + 1.001 * step) * time_s)
+    # The first of them was received, so that one more has left.
+    assert 40 - pacing.waiting_batches == 1 + most > 1 + MOST_INSIDE
 
 
 def test_a_newer_copy_takes_the_place_of_what_waits(pacing: Pacing[str]) -> None:

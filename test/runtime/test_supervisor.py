@@ -9,6 +9,7 @@ import pytest
 
 from satllm_ros.graph import ProcessSpec
 from satllm_ros.runtime import child, supervisor
+from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.middleware_profile import QOS_FROM_XML_VARIABLE, Route
 from satllm_ros.runtime.parent import PARENT_VARIABLE, PLAN, READY, WORDS_VARIABLE
 from satllm_ros.runtime.transports import PROFILE_VARIABLE, SEGMENT_BYTES, TRANSPORTS_VARIABLE
@@ -481,7 +482,7 @@ def test_processes_on_real_links_have_a_profile_each(graph: Graph, monkeypatch: 
     variables = f"echo ${PROFILE_VARIABLE} ${QOS_FROM_XML_VARIABLE} > {graph.notes}"
     graph.add("worker", f"{variables}/worker.out; {FOREVER}")
     graph.add("ground", f"{graph.wait_for('worker.out')}; {variables}/ground.out", required=True)
-    routes = {"worker": (Route("ground", ("ground/inbox/predictions",), 2e6),), "ground": ()}
+    routes = {"worker": (Route("ground", ("ground/inbox/predictions",), LinkRates(2e6)),), "ground": ()}
     graph.specs = [replace(spec, routes=routes[spec.name]) for spec in graph.specs]
     assert graph.run("fleet") == 0
     for name in routes:
@@ -495,7 +496,7 @@ def test_a_profile_of_the_users_own_on_real_links_is_told(
 ) -> None:
     monkeypatch.setenv(PROFILE_VARIABLE, "mine.xml")
     graph.add("ground", f"echo ${PROFILE_VARIABLE} > {graph.notes}/profile", required=True)
-    graph.specs = [replace(graph.specs[0], routes=(Route("sat1", ("sat1/inbox/images",), 2e6),))]
+    graph.specs = [replace(graph.specs[0], routes=(Route("sat1", ("sat1/inbox/images",), LinkRates(2e6)),))]
     assert graph.run() == 0
     assert (graph.notes / "profile").read_text() == "mine.xml\n"
     assert "unless that profile limits batches below the links' rates" in capfd.readouterr().err

@@ -86,6 +86,7 @@ class Hangar:
             batch_tiles=plan.batch_tiles,
             memory_bytes=int(plan.crew.value * sum(spec.layer_bytes)),
             upload_encoding="rgb8",
+            window_batches=plan.window,
             codecs=[plan.codec],
             links=dict.fromkeys(("upload", "isl", "s2g"), link),
         )

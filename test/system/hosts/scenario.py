@@ -64,6 +64,8 @@ class Plan:
         What the constellation file says of all links; the line's rate up if 0.
     compute_s
         Emulated time of all blocks for one batch.
+    window
+        Batches sent and not yet stored.
     codec
         Setting of the codec, the only one that the planner may choose.
     constellations
@@ -78,6 +80,7 @@ class Plan:
     lines: Mapping[str, Shape] = field(default_factory=dict)
     rate_bps: float = 0.0
     compute_s: float = 0.3
+    window: int = 4
     satellites: int = 3
     crew: Crew = Crew.THREE
     codec: str = "raw"
