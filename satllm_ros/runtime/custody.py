@@ -220,49 +220,19 @@ class Custody(Generic[Payload]):
         Foreign is one for another life of sensing, or for a batch or attempt that was never sent.
         """
         held = self._held.get(batch.sequence)
-        if batch.boot_id != self._boot_id or batch.sequence >= self._next_sequence:
+        is_ours = batch.boot_id == self._boot_id and batch.sequence < self._next_sequence
+        if not is_ours or (held is not None and batch.attempt >= held.sends):
             self.causes["foreign_ack"] += 1
-            return
-        if held is None:
+        elif held is None:
             self._on_late_ack(batch, verdict)
-            return
-        if batch.attempt >= held.sends:
+        elif verdict is Verdict.REFUSED:
+            self._on_refused(batch, held, cause, now_s, sender)
+        elif cause is Cause.FOREIGN:
             self.causes["foreign_ack"] += 1
-            return
-        if verdict is Verdict.REFUSED and self._is_final(held, cause, sender):
-            self._refuse_for_good(batch, held, cause, now_s)
-            return
-        if cause is Cause.FOREIGN:
-            # Not for this sender to say.
-            self.causes["foreign_ack"] += 1
-            return
-        if verdict is Verdict.REFUSED:
-            # A refusal of an earlier attempt says nothing about the one in flight.
-            expected = State.STORED if cause is Cause.NOT_HELD else State.IN_FLIGHT
-            ours = cause is not Cause.NOT_HELD or sender == held.where
-            if held.state is expected and ours and batch.attempt == held.sends - 1:
-                self._refuse(batch.sequence, held, cause, now_s)
-            return
-        if verdict is Verdict.STORED and held.state is State.STORED:
-            # Only an answer to a question: a repeated acknowledgement may be old.
-            if held.asked_s > held.stored_s:
-                held.where, held.stored_s = sender, now_s
-            return
-        if held.state is State.IN_FLIGHT and batch.attempt == held.sends - 1:
-            # Only batches sent before this one: one that was sent again since is not late yet.
-            for other in self._held.values():
-                if other.state is State.IN_FLIGHT and other.place < held.place:
-                    other.overtaken += 1
-        if held.state is State.IN_FLIGHT:
-            # What a store delivers late says nothing of the chain.
-            self._last_progress_s = now_s
-        if verdict is Verdict.DELIVERED:
-            self._last_delivery_s = now_s
-            self._tiles["delivered"] += held.tiles
-            del self._held[batch.sequence]
+        elif verdict is Verdict.STORED:
+            self._on_stored(batch, held, now_s, sender)
         else:
-            held.failures, held.doubts = held.failures - held.doubts, 0
-            held.state, held.stored_s, held.asked_s, held.where = State.STORED, now_s, now_s, sender
+            self._on_delivered(batch, held, now_s)
 
     def on_passed(self, batch: BatchId, satellite: str) -> None:
         """A satellite has sent a batch on; only the ledger wants to know."""
@@ -365,6 +335,46 @@ class Custody(Generic[Payload]):
     def _is_final(self, held: Held[Payload], cause: Cause, sender: str) -> bool:
         """Whether it is the ground that will not have it, or the store that was told so and is asked."""
         return cause in FINAL and (sender == self._ground or (held.state is State.STORED and sender == held.where))
+
+    def _on_refused(self, batch: BatchId, held: Held[Payload], cause: Cause, now_s: float, sender: str) -> None:
+        if self._is_final(held, cause, sender):
+            self._refuse_for_good(batch, held, cause, now_s)
+        elif cause is Cause.FOREIGN:
+            # Not for this sender to say.
+            self.causes["foreign_ack"] += 1
+        else:
+            # A refusal of an earlier attempt says nothing about the one in flight.
+            expected = State.STORED if cause is Cause.NOT_HELD else State.IN_FLIGHT
+            is_his = cause is not Cause.NOT_HELD or sender == held.where
+            if held.state is expected and is_his and batch.attempt == held.sends - 1:
+                self._refuse(batch.sequence, held, cause, now_s)
+
+    def _on_stored(self, batch: BatchId, held: Held[Payload], now_s: float, sender: str) -> None:
+        if held.state is State.STORED:
+            # Only an answer to a question: a repeated acknowledgement may be old.
+            if held.asked_s > held.stored_s:
+                held.where, held.stored_s = sender, now_s
+            return
+        self._on_progress(batch, held, now_s)
+        held.failures, held.doubts = held.failures - held.doubts, 0
+        held.state, held.stored_s, held.asked_s, held.where = State.STORED, now_s, now_s, sender
+
+    def _on_delivered(self, batch: BatchId, held: Held[Payload], now_s: float) -> None:
+        self._on_progress(batch, held, now_s)
+        self._last_delivery_s = now_s
+        self._tiles["delivered"] += held.tiles
+        del self._held[batch.sequence]
+
+    def _on_progress(self, batch: BatchId, held: Held[Payload], now_s: float) -> None:
+        """A batch has come through the chain; what a store delivers late says nothing of that."""
+        if held.state is not State.IN_FLIGHT:
+            return
+        self._last_progress_s = now_s
+        if batch.attempt == held.sends - 1:
+            # Only batches sent before this one: one that was sent again since is not late yet.
+            for other in self._held.values():
+                if other.state is State.IN_FLIGHT and other.place < held.place:
+                    other.overtaken += 1
 
     def _refuse_for_good(self, batch: BatchId, held: Held[Payload], cause: Cause, now_s: float) -> None:
         if held.state is State.WAITING or batch.attempt != held.sends - 1:
