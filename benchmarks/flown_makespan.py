@@ -99,18 +99,23 @@ def facts_of(path: Path) -> FlightFacts:
     """What a constellation file and its images say."""
     from satllm_ros.assets_path import artefacts_path, bag_path, checkpoint_path
     from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.data.sources import take_manifest
     from satllm_ros.graph import load_constellation
     from satllm_ros.model.spec import read_spec
-    from satllm_ros.nodes.frames import encoded_tiles, source_frames
+    from satllm_ros.nodes.frames import Frame, SourceKind, encoded_tiles, source_frames
     from satllm_ros.planning.offered import offered_settings
 
     constellation = load_constellation(path)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
-    frames = source_frames("bag", bag_path(constellation.source.path), None)
+    bag = bag_path(constellation.source.path)
+    frames = source_frames(SourceKind("bag", bag), take_manifest("bag", bag, ""))
     jpeg = constellation.upload_encoding == "jpeg"
     sizes = [
-        len(tile) for frame in frames for tile in encoded_tiles(frame, spec.image_height, spec.image_width, jpeg=jpeg)
+        len(tile)
+        for frame in frames
+        if isinstance(frame, Frame)
+        for tile in encoded_tiles(frame, spec.image_height, spec.image_width, jpeg=jpeg)
     ]
     links = {kind: Link(link.rate_bps, link.propagation_s) for kind, link in constellation.links.items()}
     return FlightFacts(
@@ -120,7 +125,7 @@ def facts_of(path: Path) -> FlightFacts:
         upload_tile_bytes=sum(sizes) / len(sizes),
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
         links=LinkFacts(**links),
-        settings=offered_settings(artefacts, constellation.codecs),
+        settings=offered_settings(artefacts, constellation.codecs, spec.blocks),
         accuracy_floor=constellation.accuracy_floor,
     )
 

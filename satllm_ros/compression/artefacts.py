@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,44 +14,14 @@ from safetensors.numpy import save
 from satllm_ros.compression.coefficient_tables import CoefficientTables
 from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.errors import ArtefactError
+from satllm_ros.compression.measurement import Measurement
 from satllm_ros.compression.scales import CutScales
 from satllm_ros.compression.setting import WITH_TABLES, WITHOUT_SCALES, CodecSetting
 
-
-@dataclass(frozen=True)
-class Measurement:
-    """What calibration found of one setting, with every cut compressed in cascade.
-
-    Parameters
-    ----------
-    accuracy : float
-        Share of right predictions, 0 to 1.
-    ratio : float
-        Wire bytes / fp32 bytes, mean over the cuts.
-    encode_s_per_byte, decode_s_per_byte : float
-        Time of the codec per fp32 byte on the computer that measured it [s]; 0 if it was not measured.
-    """
-
-    accuracy: float
-    ratio: float
-    encode_s_per_byte: float = 0.0
-    decode_s_per_byte: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0.0 <= self.accuracy <= 1.0 and self.ratio > 0.0):
-            raise ArtefactError(
-                f"measurement with accuracy {self.accuracy} and ratio {self.ratio}; allowed are 0 to 1, and above 0"
-            )
-        if not (0.0 <= self.encode_s_per_byte < 1.0 and 0.0 <= self.decode_s_per_byte < 1.0):
-            raise ArtefactError(
-                f"measurement with {self.encode_s_per_byte} and {self.decode_s_per_byte} s per byte; allowed are 0 to 1"
-            )
-
-
 FORMAT = "satllm-codec"
-FORMAT_VERSION = "2"
-# Version 1 had scales only; they are read as they were.
-READ_VERSIONS = ("1", FORMAT_VERSION)
+FORMAT_VERSION = "3"
+# Version 1 had scales only, 2 no measurements of single cuts; they are read as they were.
+READ_VERSIONS = ("1", "2", FORMAT_VERSION)
 # In what the id is made of: adding tables to a file must not change the ids of files without.
 _ID_VERSION = "1"
 _COEFFICIENTS = "coefficients"
@@ -210,7 +180,7 @@ def save_artefacts(path: Path, artefacts: Artefacts) -> None:
         "artefact_id": artefacts.artefact_id,
         "prefix_tokens": str(artefacts.prefix_tokens),
         "width": str(artefacts.width),
-        "measurements": json.dumps({name: asdict(found) for name, found in artefacts.measurements.items()}),
+        "measurements": json.dumps({name: found.to_json() for name, found in artefacts.measurements.items()}),
     }
     # Not save_file, which makes files that only their owner can read.
     Path(path).write_bytes(save(tensors, metadata))
@@ -235,7 +205,7 @@ def load_artefacts(path: Path, *, model_id: str | None = None) -> Artefacts:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT or metadata.get("format_version") not in READ_VERSIONS:
-                raise ArtefactError(f"{path} holds no codec artefacts of version {' or '.join(READ_VERSIONS)}")
+                raise ArtefactError(f"{path} holds no codec artefacts of version {', '.join(READ_VERSIONS)}")
             held = _read_tensors(file)
         prefix_tokens, width = _count(metadata["prefix_tokens"]), _count(metadata["width"])
         artefacts = Artefacts(
@@ -272,8 +242,10 @@ def _count(text: str) -> int:
 
 def _read_measurements(text: str) -> dict[str, Measurement]:
     try:
-        return {name: Measurement(**found) for name, found in json.loads(text).items()}
-    except (AttributeError, TypeError, json.JSONDecodeError) as error:
+        return {name: Measurement.from_json(found) for name, found in json.loads(text).items()}
+    except ArtefactError:
+        raise
+    except (AttributeError, TypeError, ValueError) as error:
         raise ArtefactError(f"measurements in codec artefacts are damaged: {error}") from None
 
 

@@ -51,6 +51,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--settings", nargs="+", default=_SETTINGS, metavar="SETTING", help=f"which (default: {' '.join(_SETTINGS)})"
     )
+    parser.add_argument(
+        "--single-losses",
+        action="store_true",
+        help="also measure what each setting loses at each cut alone, which takes several times as long",
+    )
     parser.add_argument("--masks", type=Path, help="masks that `satllm train --compress mask` learned for this model")
     parser.add_argument("--seed", type=int, default=0, help="seed of their choice (default: %(default)s)")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
@@ -67,7 +72,7 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     from satllm_ros.compression.calibrate import calibrate
     from satllm_ros.compression.calibrate_tables import calibrate_tables
     from satllm_ros.compression.mask_file import load_masks, with_masks
-    from satllm_ros.compression.measure import measure
+    from satllm_ros.compression.measure import measure, measure_single_cuts
     from satllm_ros.compression.sensitivity import sensitivities
     from satllm_ros.compression.setting import CodecSetting
     from satllm_ros.data.datasets import load_dataset
@@ -117,6 +122,8 @@ def calibrate_codec(args: argparse.Namespace) -> int:
         spec.model_id, spec.prefix_tokens, spec.width, scales, tables=tables, coefficients=coefficients
     )
     measurements = {str(s): measure(steps, inputs(for_accuracy), s, artefacts) for s in settings}
+    by_cut = measure_single_cuts(steps, inputs(for_accuracy), settings, artefacts, losses=args.single_losses)
+    measurements = {name: replace(found, by_cut=by_cut[name]) for name, found in measurements.items()}
     artefacts = replace(artefacts, measurements=measurements)
     save_artefacts(args.out, artefacts)
     print(

@@ -1,20 +1,23 @@
-"""What a setting costs: accuracy with every cut compressed in cascade, real bytes and time."""
+"""What a setting costs: accuracy with every cut compressed in cascade, or with one alone, real bytes and time."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from time import thread_time
 
 import numpy as np
 
-from satllm_ros.compression.artefacts import Artefacts, Measurement
+from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.measurement import CutMeasurement, Measurement
 from satllm_ros.compression.setting import CodecSetting
 
 Step = Callable[[np.ndarray], np.ndarray]
+Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
 def measure(
     steps: Sequence[Step],
-    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    batches: Batches,
     setting: CodecSetting,
     artefacts: Artefacts,
     cuts: Sequence[int] | None = None,
@@ -54,3 +57,53 @@ def measure(
         right += int((steps[-1](values).argmax(axis=1) == labels).sum())
         images += len(labels)
     return Measurement(right / images, frame_bytes / fp32_bytes, encode_s / fp32_bytes, decode_s / fp32_bytes)
+
+
+def measure_single_cuts(
+    steps: Sequence[Step],
+    batches: Batches,
+    settings: Sequence[CodecSetting],
+    artefacts: Artefacts,
+    *,
+    losses: bool = False,
+) -> dict[str, dict[int, CutMeasurement]]:
+    """What each setting costs at each cut alone, by setting and cut; every step is one block.
+
+    Parameters
+    ----------
+    steps, batches
+        As for `measure`.
+    losses
+        Also run on from every cut to find the accuracy lost, which takes L / 2 times as long for each setting.
+    """
+    right: Counter[tuple[str, int]] = Counter()
+    frame_bytes: Counter[tuple[str, int]] = Counter()
+    fp32_bytes: Counter[int] = Counter()
+    uncompressed = images = 0
+    for inputs, labels in batches:
+        activations, values = [], inputs
+        for step in steps[:-1]:
+            values = step(values)
+            activations.append(values)
+        uncompressed += int((steps[-1](values).argmax(axis=1) == labels).sum())
+        images += len(labels)
+        for cut, activation in enumerate(activations, start=1):
+            fp32_bytes[cut] += activation.nbytes
+            for setting in settings:
+                frame = encode(activation, setting, artefacts, cut)
+                frame_bytes[str(setting), cut] += len(frame)
+                if losses:
+                    values = decode(frame, artefacts, max_elements=activation.size).activation
+                    for step in steps[cut:]:
+                        values = step(values)
+                    right[str(setting), cut] += int((values.argmax(axis=1) == labels).sum())
+    return {
+        name: {
+            cut: CutMeasurement(
+                frame_bytes[name, cut] / fp32_bytes[cut],
+                (uncompressed - right[name, cut]) / images if losses else None,
+            )
+            for cut in fp32_bytes
+        }
+        for name in map(str, settings)
+    }

@@ -36,7 +36,7 @@ PARAMETERS = (
     Parameter(
         "calibration",
         "",
-        "File of `satllm calibrate`: accuracy and ratio of the codec settings; empty: those of the artefacts",
+        "File of `satllm calibrate`: accuracy, ratios and losses of the codec settings; empty: those of the artefacts",
     ),
     Parameter("threads", 1, "Threads of one inference, for which times are looked up in profiles", "-", 1, 256),
     Parameter("accuracy_floor", 0.0, "Least accuracy that a codec setting may have", "share", 0.0, 1.0),

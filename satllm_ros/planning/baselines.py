@@ -7,7 +7,7 @@ import numpy as np
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.optimum import evaluate
 from satllm_ros.planning.outcome import solution_of
-from satllm_ros.planning.problem import Problem
+from satllm_ros.planning.problem import Problem, ratios_at_cuts
 from satllm_ros.planning.solution import Solution
 
 
@@ -68,12 +68,16 @@ def _alone(k: int, count: int, layers: int) -> np.ndarray:
 
 
 def _strongest(problem: Problem, costs: Costs) -> int | None:
-    """The smallest ratio that may be used at every cut."""
+    """The setting of the smallest mean ratio that may be used at every cut, wherever the cuts are."""
     allowed = range(len(costs.settings))
+    inner = costs.layers - 1
     if costs.loss_budget is not None:
-        cuts = max(costs.satellites - 1, 1)
-        allowed = [q for q in allowed if cuts * costs.losses[q] <= costs.loss_budget + 1e-12]
-    return min(allowed, key=lambda q: costs.settings[q].ratio, default=None)
+        # As many cuts as there can be, each where it costs most.
+        cuts = min(max(costs.satellites - 1, 1), inner)
+        worst = np.sort(costs.losses[1:-1], axis=0)[inner - cuts :].sum(axis=0)
+        allowed = [q for q in allowed if worst[q] <= costs.loss_budget + 1e-12]
+    sizes = ratios_at_cuts(costs.settings, inner).sum(axis=1)
+    return min(allowed, key=lambda q: sizes[q], default=None)
 
 
 def _fixed(problem: Problem, costs: Costs, name: str, setting: int | None, cuts: np.ndarray | None) -> Baseline:

@@ -106,23 +106,19 @@ class Chain:
         return cost_after
 
     def _lose(self, cost: np.ndarray, band: tuple[int, int]) -> np.ndarray:
-        """Move each cost to the level that its setting's loss leads to; the output loses nothing."""
+        """Move each cost to the level that its setting's loss leads to."""
         if self.levels is NO_BUDGET:
             return cost
-        moved = np.full(cost.shape, np.inf)
-        for q, step in enumerate(self.levels.step):
-            kept = step >= 0
-            moved[:, step[kept], :, q] = cost[:, kept, :, q]
-        if band[1] == self.layers:
-            moved[:, :, -1] = cost[:, :, -1]
-        return moved
+        # (V, n, S): the level that each cost comes from.
+        before = np.moveaxis(self.levels.before[self.levels.kind[band[0] : band[1] + 1]], 2, 0)[None]
+        return np.where(before >= 0, np.take_along_axis(cost, np.maximum(before, 0), axis=1), np.inf)
 
     def _walk_back(self, before: list[np.ndarray], bands: Bands, c: int, level: int, cap: float) -> Path:
         stop, setting = self.layers, 0
         cuts, settings = [stop], []
         for k in reversed(range(self.satellites)):
             stage, low = self.stages[k], bands[k][0]
-            earlier = level if stop == self.layers else self.levels.before(setting, level)
+            earlier = self.levels.earlier(stop, setting, level)
             top = min(stop - 1, low + before[k].shape[2] - 1)
             bottom = max(int(stage.first[stop]), low)
             best, here = np.inf, (stop, setting, level)

@@ -94,6 +94,19 @@ def items(field: str, value: Any, *, low: int, high: int, what: str) -> Sequence
     return value
 
 
+def each_or_all(
+    field: str, value: Any, *, low: float = 0.0, high: float, positive: bool = False, most: int
+) -> float | tuple[float, ...]:
+    """A number that holds at all inner cuts, or a list of one for each, `most` at most; bounds as in `number`."""
+    if isinstance(value, Real):
+        return number(field, value, low=low, high=high, positive=positive)
+    if not (isinstance(value, list | tuple) or hasattr(value, "tolist")):
+        bottom = SMALLEST_POSITIVE if positive else low
+        raise refuse(field, value, f"a number from {bottom:g} to {high:g}, or a list of one per inner cut")
+    entries = items(field, value, low=0, high=most, what="one per inner cut")
+    return tuple(number(f"{field}[{i}]", v, low=low, high=high, positive=positive) for i, v in enumerate(entries))
+
+
 def numbers(field: str, value: Any, *, low: int, high: int, what: str) -> tuple[float, ...]:
     """Like `items`, every entry a number >= 0."""
     return tuple(number(f"{field}[{i}]", v) for i, v in enumerate(items(field, value, low=low, high=high, what=what)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from satllm_ros.planning.checks import ProblemError
-from satllm_ros.planning.problem import Problem, Setting
+from satllm_ros.planning.problem import Problem, Setting, ratios_at_cuts
 
 # Accuracies are interpolated: a setting that meets the floor exactly must not fail by a rounding error.
 ACCURACY_ROUNDING = 1e-12
@@ -41,7 +41,7 @@ class Costs:
     relays
         (K,) whether the satellite may run no layer at all.
     losses
-        (Q',) accuracy that each setting loses.
+        (L+1, Q') accuracy that each setting loses at each cut; 0 at the input and the output.
     loss_budget
         What the losses of all inner cuts may add up to; None if a floor was applied to each instead.
     """
@@ -72,6 +72,11 @@ class Costs:
         """L."""
         return self.elapsed_s.shape[1] - 1
 
+    @property
+    def most_cuts(self) -> int:
+        """The largest number of inner cuts that a split can have."""
+        return min(self.satellites, self.layers) - 1
+
     def stage_times(self, cuts: Sequence[int], choice: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Comp and comm of every satellite.
 
@@ -100,7 +105,7 @@ class Costs:
     def loss(self, cuts: Sequence[int], choice: Sequence[int]) -> float:
         """Accuracy lost at all inner cuts; what a relay passes on is lost once."""
         stages = zip(cuts[:-2], cuts[1:-1], choice, strict=True)
-        return float(sum(self.losses[q] for start, stop, q in stages if start < stop < self.layers))
+        return float(sum(self.losses[stop, q] for start, stop, q in stages if start < stop < self.layers))
 
 
 def usable_settings(problem: Problem) -> list[Setting]:
@@ -109,30 +114,38 @@ def usable_settings(problem: Problem) -> list[Setting]:
     if compression.loss_budget is None:
         floor = (compression.accuracy_min or 0.0) - ACCURACY_ROUNDING
         return [s for s in compression.settings if s.accuracy >= floor]
+    least = problem.losses().min(axis=1, initial=np.inf)
     # A setting better than none gives back what another may lose.
-    gain = (len(problem.satellites) - 2) * max(0.0, -min(compression.loss(s) for s in compression.settings))
+    gain = (len(problem.satellites) - 2) * max(0.0, -least.min(initial=0.0))
     limit = compression.loss_budget + gain + ACCURACY_ROUNDING
-    return [s for s in compression.settings if compression.loss(s) <= limit]
+    return [s for s, loss in zip(compression.settings, least, strict=True) if loss <= limit]
 
 
 def undominated(problem: Problem, settings: Sequence[Setting], paper: bool) -> list[Setting]:
-    """Drop each setting that another one matches or beats in everything that counts.
+    """Drop each setting that another one matches or beats in everything that counts, at every cut.
 
     For the exact objective that is ratio, encoding and decoding time, and the loss if there is a budget. Under
-    Eq. 14 more bytes may pay, so there a setting is compared only with those of the same ratio.
+    Eq. 14 more bytes may pay, so there a setting is compared only with those of the same ratios.
     """
+    if not settings:
+        return []
     budget = problem.compression.loss_budget is not None
-
-    def price(setting: Setting) -> tuple[float, ...]:
-        costs = setting.ratio, setting.encode_s_per_byte, setting.decode_s_per_byte
-        loss = (-setting.accuracy,) if budget else ()
-        return costs + loss + ((-setting.ratio,) if paper else ())
-
-    kept: dict[tuple[float, ...], Setting] = {}
-    for key, setting in sorted(((price(s), s) for s in settings), key=lambda pair: pair[0]):
-        if not any(all(a <= b for a, b in zip(k, key, strict=True)) for k in kept):
-            kept[key] = setting
-    return list(kept.values())
+    # Where nothing varies, one cut stands for all.
+    cuts = problem.model.layers - 1 if any(s.varies for s in settings) else 1
+    ratios = ratios_at_cuts(settings, cuts)
+    coding = np.array([(s.encode_s_per_byte, s.decode_s_per_byte) for s in settings])
+    prices = [ratios, coding]
+    if budget:
+        prices.append(problem.compression.losses(settings, cuts))
+    if paper:
+        prices.append(-ratios)
+    price = np.concatenate(prices, axis=1)
+    # Of settings alike in all the first is kept.
+    order = np.lexsort(price.T[::-1])
+    beats = np.triu(np.ones((len(order), len(order)), dtype=bool), 1)
+    for column in price[order].T:
+        beats &= column[:, None] <= column
+    return [settings[i] for i in order[~beats.any(axis=0)]]
 
 
 def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
@@ -156,13 +169,14 @@ def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
     rate_bps = np.array([link.rate_bps for link in problem.links])
     ratio = np.ones((layers + 1, columns))
     encode, decode = np.zeros((layers + 1, columns)), np.zeros((layers + 1, columns))
-    allowed = np.zeros((layers + 1, columns), dtype=bool)
+    allowed, losses = np.zeros((layers + 1, columns), dtype=bool), np.zeros((layers + 1, columns))
     allowed[[0, -1], 0] = True
     if settings:
-        ratio[1:-1] = [s.ratio for s in settings]
+        ratio[1:-1] = ratios_at_cuts(settings, layers - 1).T
         encode[1:-1] = [s.encode_s_per_byte for s in settings]
         decode[1:-1] = [s.decode_s_per_byte for s in settings]
         allowed[1:-1] = True
+        losses[1:-1] = problem.compression.losses(settings, layers - 1).T
     sent_bits = 8 * cut_bytes[:, None] * ratio
     layer_s = problem.layer_seconds()
     elapsed = np.zeros((len(layer_s), layers + 1))
@@ -180,7 +194,7 @@ def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
         allowed=allowed,
         first_start=_first_starts(problem),
         relays=np.array([s.may_relay for s in problem.satellites]),
-        losses=np.array([problem.compression.loss(s) for s in settings] or [0.0]),
+        losses=losses,
         loss_budget=problem.compression.loss_budget,
         propagation_s=sum(link.propagation_s for link in problem.links),
     )

@@ -7,9 +7,10 @@ import numpy as np
 
 from satllm_ros.planning.checks import LARGEST
 from satllm_ros.planning.costs import memory_before, usable_settings
+from satllm_ros.planning.losses import in_units, limit_units
 from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.solution import Reason
-from satllm_ros.planning.splits import fewest_stages
+from satllm_ros.planning.splits import fewest_stages, least_loss_split
 
 
 def reasons(problem: Problem) -> list[Reason]:
@@ -28,34 +29,34 @@ def reasons(problem: Problem) -> list[Reason]:
             )
         )
         # A chain of the length the model allows is what accuracy is then about.
-        stages = layers
-    else:
-        memory, roomier = _memory_reasons(problem)
-        found += memory
-        stages = fewest_stages(roomier)
-    if stages > 1:
-        found[:0] = _accuracy_reasons(problem, stages)
-    return found
+        return _accuracy_reasons(problem, tuple(range(1, layers))) + found
+    memory, roomier = _memory_reasons(problem)
+    if fewest_stages(roomier) > 1:
+        _, split = least_loss_split(roomier)
+        found += _accuracy_reasons(problem, tuple(sorted({cut for cut in split if 0 < cut < layers})))
+    return found + memory
 
 
-def _accuracy_reasons(problem: Problem, stages: int) -> list[Reason]:
-    """At most one reason; a split into so many stages has one cut less."""
+def _accuracy_reasons(problem: Problem, cuts: tuple[int, ...]) -> list[Reason]:
+    """At most one reason; the cuts are those of a split that loses least."""
     compression = problem.compression
-    best = max(compression.settings, key=lambda s: s.accuracy)
     if compression.loss_budget is None:
-        if usable_settings(problem):
+        if usable_settings(problem) or not cuts:
             return []
+        best = max(compression.settings, key=lambda s: s.accuracy)
         sentence = (
             f"no compression setting reaches the accuracy floor {compression.accuracy_min:g}; "
             f"the best is {best.name} with {best.accuracy:g}"
         )
         change = f"lower accuracy_min to {_decimal(best.accuracy, math.floor)}, or offer a setting that reaches it"
         return [Reason("accuracy", "compression.accuracy_min", sentence, change)]
-    least = (stages - 1) * compression.loss(best)
-    if least <= compression.loss_budget + 1e-12 * stages:
+    at = problem.losses()[:, np.array(cuts, dtype=int) - 1]
+    if in_units(at.min(axis=0)).sum() <= limit_units(compression.loss_budget, problem.most_cuts):
         return []
+    least = float(at.min(axis=0).sum())
+    names = dict.fromkeys(compression.settings[q].name for q in at.argmin(axis=0))
     sentence = (
-        f"{_plural(stages - 1, 'cut loses', 'cuts lose')} at least {least:g} of accuracy with {best.name}, "
+        f"{_plural(len(cuts), 'cut loses', 'cuts lose')} at least {least:g} of accuracy with {', '.join(names)}, "
         f"more than the budget {compression.loss_budget:g}"
     )
     change = f"raise loss_budget to {_decimal(least, math.ceil)}, or offer a setting that loses less"

@@ -1,6 +1,6 @@
 """The sums that the losses of the settings at the cuts can add up to, as levels to count in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,8 +20,10 @@ class Levels:
 
     Attributes
     ----------
-    step
-        (Q, V) level after one more cut with setting q, -1 if the budget does not allow it; one-to-one for each q.
+    kind
+        (L+1, Q') which of the D different losses setting q has at cut c; the input and the output lose nothing.
+    before
+        (D, V) the level from which a loss leads to each level, -1 if there is none.
     start
         Level of no loss.
     within
@@ -30,20 +32,28 @@ class Levels:
         Each level is one true sum; otherwise losses are rounded to multiples of a step.
     """
 
-    step: np.ndarray
+    kind: np.ndarray
+    before: np.ndarray
     start: int
     within: np.ndarray
     exact: bool
 
-    def before(self, setting: int, level: int) -> int:
-        """The level from which a setting leads to this one, -1 if there is none."""
-        if self is NO_BUDGET:
-            return level
-        found = np.flatnonzero(self.step[setting] == level)
-        return int(found[0]) if len(found) else -1
+    def earlier(self, cut: int, setting: int, level: int) -> int:
+        """The level from which a setting at a cut leads to this one, -1 if there is none."""
+        return level if self is NO_BUDGET else int(self.before[self.kind[cut, setting], level])
 
 
-NO_BUDGET = Levels(np.zeros((1, 1), dtype=int), 0, np.ones(1, dtype=bool), True)
+NO_BUDGET = Levels(np.zeros((1, 1), dtype=int), np.zeros((1, 1), dtype=int), 0, np.ones(1, dtype=bool), True)
+
+
+def in_units(losses: np.ndarray) -> np.ndarray:
+    """Losses of any shape as whole units."""
+    return np.round(losses / _UNIT).astype(np.int64)
+
+
+def limit_units(loss_budget: float, cuts: int) -> int:
+    """What the whole units of so many losses may add up to: each of them may be half a unit off."""
+    return round(loss_budget / _UNIT) + cuts
 
 
 def loss_levels(costs: Costs, rounding: Literal["down", "up"]) -> Levels:
@@ -54,12 +64,9 @@ def loss_levels(costs: Costs, rounding: Literal["down", "up"]) -> Levels:
     """
     if costs.loss_budget is None:
         return NO_BUDGET
-    cuts = min(costs.satellites, costs.layers) - 1
-    states = costs.satellites * (costs.layers + 1) * len(costs.losses)
-    most = max(_MAX_STATES // states, _LEAST_LEVELS)
-    losses = np.round(costs.losses / _UNIT).astype(np.int64)
-    # Each loss may be half a unit off.
-    limit = round(costs.loss_budget / _UNIT) + cuts
+    cuts, most = costs.most_cuts, _most_levels(costs)
+    limit = limit_units(costs.loss_budget, cuts)
+    losses, kind = _different(in_units(costs.losses))
     sums = _sums(losses, cuts, limit, most)
     exact = sums is not None
     if sums is None:
@@ -70,19 +77,41 @@ def loss_levels(costs: Costs, rounding: Literal["down", "up"]) -> Levels:
         # Whole numbers, of which no more than this fit between what can be gained and the limit.
         sums = _sums(losses, cuts, limit, steps + 1 + 2 * cuts * max(0, -int(losses.min())))
     assert sums is not None
-    after = sums[None, :] + losses[:, None]
-    step = np.minimum(np.searchsorted(sums, after), len(sums) - 1)
-    return Levels(np.where(sums[step] == after, step, -1), int(np.searchsorted(sums, 0)), sums <= limit, exact)
+    return _levels(losses, kind, sums, limit, exact)
 
 
-def least_loss_levels(costs: Costs) -> Levels:
-    """Levels that count cuts, all of them with the setting that loses least."""
+def least_loss_levels(costs: Costs) -> Levels | None:
+    """Levels of the true sums where each cut has the setting that loses least there; None if they are too many."""
     assert costs.loss_budget is not None
-    counts = np.arange(costs.satellites)
-    best = int(np.argmin(costs.losses))
-    step = np.full((len(costs.losses), len(counts)), -1)
-    step[best, :-1] = counts[1:]
-    return Levels(step, 0, counts * costs.losses[best] <= costs.loss_budget + _UNIT * len(counts), False)
+    cuts, units = costs.most_cuts, in_units(costs.losses)
+    losses, kind = _different(units.min(axis=1, keepdims=True))
+    limit = limit_units(costs.loss_budget, cuts)
+    sums = _sums(losses, cuts, limit, _most_levels(costs))
+    if sums is None:
+        return None
+    levels = _levels(losses, kind, sums, limit, False)
+    # One kind more, which leads nowhere, for all other settings.
+    other = np.arange(units.shape[1]) != units.argmin(axis=1)[:, None]
+    nowhere = np.full((1, len(sums)), -1)
+    kind = np.where(other, len(losses), levels.kind)
+    return replace(levels, kind=kind, before=np.concatenate([levels.before, nowhere]))
+
+
+def _most_levels(costs: Costs) -> int:
+    return max(_MAX_STATES // (costs.satellites * costs.losses.size), _LEAST_LEVELS)
+
+
+def _different(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different values of (L+1, Q') losses, rising, and which of them each is."""
+    values, kind = np.unique(units, return_inverse=True)
+    return values, kind.reshape(units.shape)
+
+
+def _levels(losses: np.ndarray, kind: np.ndarray, sums: np.ndarray, limit: int, exact: bool) -> Levels:
+    earlier = sums[None, :] - losses[:, None]
+    before = np.minimum(np.searchsorted(sums, earlier), len(sums) - 1)
+    start = int(np.searchsorted(sums, 0))
+    return Levels(kind, np.where(sums[before] == earlier, before, -1), start, sums <= limit, exact)
 
 
 def _sums(losses: np.ndarray, cuts: int, limit: int, most: int) -> np.ndarray | None:

@@ -94,11 +94,15 @@ class Pace:
 
 
 def with_costs(settings: Sequence[Setting], devices: Iterable[DeviceTimes]) -> list[Setting]:
-    """Settings with what coding costs on the slowest of these devices: a setting has one cost for all satellites."""
+    """Settings with what coding costs on the slowest of these devices: a setting has one cost for all satellites.
+
+    A setting that none of them measured keeps its own.
+    """
     measured = [device.coding_s_per_byte for device in devices]
     priced = []
     for setting in settings:
-        costs = [costs[setting.name] for costs in measured if setting.name in costs]
-        encode_s, decode_s = (max(column) for column in zip(*costs, strict=True)) if costs else (0.0, 0.0)
-        priced.append(replace(setting, encode_s_per_byte=encode_s, decode_s_per_byte=decode_s))
+        if costs := [costs[setting.name] for costs in measured if setting.name in costs]:
+            encode_s, decode_s = (max(column) for column in zip(*costs, strict=True))
+            setting = replace(setting, encode_s_per_byte=encode_s, decode_s_per_byte=decode_s)
+        priced.append(setting)
     return priced

@@ -146,7 +146,7 @@ def predicted_s(facts: FlightFacts, shares: Sequence[Share]) -> float:
         cut_bytes, ratio = problem.model.cut_bytes[share.stop], 1.0
         setting = settings.get(share.setting)
         if k + 1 < len(shares) and setting is not None:
-            ratio = setting.ratio
+            ratio = setting.ratio_at(share.stop)
             busy_s[k] += cut_bytes * setting.encode_s_per_byte
             busy_s[k + 1] += cut_bytes * setting.decode_s_per_byte
         link_s.append(8 * cut_bytes * ratio / problem.links[k + 1].rate_bps)

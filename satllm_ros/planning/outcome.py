@@ -37,7 +37,7 @@ def solution_of(problem: Problem, costs: Costs, choice: Choice, bound_s: float, 
     held = memory_before(problem)
     spans = list(zip(choice.cuts[:-1], choice.cuts[1:], strict=True))
     chosen = [
-        costs.settings[q] if 0 < cut < costs.layers else None
+        (costs.settings[q].name, costs.settings[q].ratio_at(cut)) if 0 < cut < costs.layers else (AS_IS, 1.0)
         for cut, q in zip(choice.cuts[1:-1], choice.settings, strict=True)
     ]
     return Solution(
@@ -46,8 +46,8 @@ def solution_of(problem: Problem, costs: Costs, choice: Choice, bound_s: float, 
         stages=tuple(
             StagePlan(s.name, start, stop) for s, (start, stop) in zip(problem.satellites, spans, strict=True)
         ),
-        settings=tuple(s.name if s else AS_IS for s in chosen),
-        ratios=tuple(s.ratio if s else 1.0 for s in chosen),
+        settings=tuple(name for name, _ in chosen),
+        ratios=tuple(ratio for _, ratio in chosen),
         bottleneck=bottleneck,
         lower_bound_s=bound_s,
         gap=(delay_s - bound_s) / delay_s if delay_s > 0 else 0.0,

@@ -120,33 +120,59 @@ class Setting:
     Attributes
     ----------
     ratio
-        Wire bytes / fp32 bytes, in (0, 1].
+        Wire bytes / fp32 bytes, in (0, 1]: one number for all cuts, or (L-1,) of the inner cuts 1..L-1.
+    accuracy
+        Accuracy with this setting at all cuts alike, a share of 1; what an accuracy floor is compared with.
     encode_s_per_byte, decode_s_per_byte
         Seconds per fp32 byte of the cut, part of the sender's and of the receiver's compute time.
-    accuracy
-        Accuracy with this setting, a share of 1.
+    loss
+        Accuracy lost at a cut, a share of 1, below 0 for a gain: one number for all cuts, or (L-1,); what a loss budget
+        adds up. Without it, accuracy without compression less `accuracy`.
     """
 
     name: str
-    ratio: float
+    ratio: float | Sequence[float]
     accuracy: float
     encode_s_per_byte: float = 0.0
     decode_s_per_byte: float = 0.0
+    loss: float | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         _set(
             self,
             name=checks.name("name", self.name),
-            ratio=checks.number("ratio", self.ratio, high=1.0, positive=True),
+            ratio=checks.each_or_all("ratio", self.ratio, high=1.0, positive=True, most=MAX_LAYERS - 1),
             accuracy=checks.number("accuracy", self.accuracy, high=1.0),
             encode_s_per_byte=checks.number("encode_s_per_byte", self.encode_s_per_byte),
             decode_s_per_byte=checks.number("decode_s_per_byte", self.decode_s_per_byte),
+            loss=None
+            if self.loss is None
+            else checks.each_or_all("loss", self.loss, low=-1.0, high=1.0, most=MAX_LAYERS - 1),
         )
 
     @property
     def costly(self) -> bool:
         """Whether coding takes time."""
         return self.encode_s_per_byte > 0 or self.decode_s_per_byte > 0
+
+    @property
+    def varies(self) -> bool:
+        """Whether its ratio or its loss is stated cut by cut."""
+        return isinstance(self.ratio, tuple) or isinstance(self.loss, tuple)
+
+    def ratio_at(self, cut: int) -> float:
+        """Wire bytes / fp32 bytes at an inner cut, 1..L-1."""
+        return self.ratio[cut - 1] if isinstance(self.ratio, Sequence) else self.ratio
+
+
+def ratios_at_cuts(settings: Sequence[Setting], cuts: int) -> np.ndarray:
+    """(settings, cuts) wire bytes / fp32 bytes with each setting at each inner cut, of which there are so many."""
+    return _at_cuts([s.ratio for s in settings], cuts)
+
+
+def _at_cuts(values: Sequence[float | Sequence[float]], cuts: int) -> np.ndarray:
+    rows = [(value,) * cuts if isinstance(value, float) else value for value in values]
+    return np.array(rows, dtype=float).reshape(len(rows), cuts)
 
 
 @dataclass(frozen=True)
@@ -158,7 +184,7 @@ class Compression:
     accuracy_min
         The floor that each cut's setting must meet.
     loss_budget
-        In place of the floor: what (uncompressed_accuracy - accuracy) of all cuts may add up to. If it is given,
+        In place of the floor: what the losses of the settings at all cuts may add up to. If it is given,
         `accuracy_min` is not looked at.
     uncompressed_accuracy
         Accuracy without compression. Left out, it is that of the settings with ratio 1 and no cost, else the best
@@ -180,7 +206,7 @@ class Compression:
             raise ProblemError("settings", f"has {costly} entries that cost time; allowed: {MAX_COSTLY_SETTINGS}")
         if self.accuracy_min is None and self.loss_budget is None:
             raise ProblemError("accuracy_min", "or loss_budget must be given; neither is")
-        free = [s.accuracy for s in settings if s.ratio == 1.0 and not s.costly]
+        free = [s.accuracy for s in settings if np.min(s.ratio, initial=1.0) == 1.0 and not s.costly]
         uncompressed = self.uncompressed_accuracy
         if uncompressed is None:
             uncompressed = max(free or [s.accuracy for s in settings])
@@ -196,9 +222,10 @@ class Compression:
         value = getattr(self, name)
         return None if value is None else checks.number(name, value, high=high)
 
-    def loss(self, setting: Setting) -> float:
-        """Accuracy without compression, less that with this setting."""
-        return (self.uncompressed_accuracy or 0.0) - setting.accuracy
+    def losses(self, settings: Sequence[Setting], cuts: int) -> np.ndarray:
+        """(settings, cuts) accuracy lost with each setting at each inner cut, of which there are so many."""
+        best = self.uncompressed_accuracy or 0.0
+        return _at_cuts([best - s.accuracy if s.loss is None else s.loss for s in settings], cuts)
 
     @staticmethod
     def from_ratios(
@@ -255,12 +282,27 @@ class Problem:
                 raise refuse(f"satellites[{i}].name", satellite.name, "a name no other satellite has")
             names.add(satellite.name)
 
+        for i, setting in enumerate(self.compression.settings):
+            for field, value in (("ratio", setting.ratio), ("loss", setting.loss)):
+                if isinstance(value, tuple):
+                    where, count = f"compression.settings[{i}].{field}", self.model.layers - 1
+                    checks.items(where, value, low=count, high=count, what="layers - 1, one per inner cut")
+
     def _check_satellite(self, field: str, satellite: Satellite) -> None:
         layers = self.model.layers
         if satellite.layer_s is not None:
             checks.items(f"{field}.layer_s", satellite.layer_s, low=layers, high=layers, what="one per layer")
         elif self.model.layer_flops is None:
             raise ProblemError("model.layer_flops", f"is missing, but {field} states its speed in flops_per_s")
+
+    @property
+    def most_cuts(self) -> int:
+        """The largest number of inner cuts that a split can have."""
+        return min(len(self.satellites), self.model.layers) - 1
+
+    def losses(self) -> np.ndarray:
+        """(settings, L-1) accuracy that each setting loses at each inner cut."""
+        return self.compression.losses(self.compression.settings, self.model.layers - 1)
 
     def layer_seconds(self) -> np.ndarray:
         """(K, L) seconds each satellite needs for each layer of one batch."""

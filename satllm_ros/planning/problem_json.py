@@ -61,7 +61,7 @@ def _compression(value: Any) -> Compression:
             Setting,
             fields["settings"],
             ("name", "ratio", "accuracy"),
-            ("encode_s_per_byte", "decode_s_per_byte"),
+            ("encode_s_per_byte", "decode_s_per_byte", "loss"),
         )
         return _under("compression", Compression, **fields)
     return _make("compression", Compression.from_ratios, value, ("ratios", "accuracy"), limits)

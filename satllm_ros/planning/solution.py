@@ -64,10 +64,10 @@ class Solution:
     stages
         (K,) in flight order.
     settings, ratios
-        (K-1,) name and compression ratio of the setting at each cut; "as it is" and 1 where a relay passes on the
-        input or the output.
+        (K-1,) name of the setting at each cut and its compression ratio there; "as it is" and 1 where a relay passes
+        on the input or the output.
     accuracy_loss
-        Sum over the cuts of the accuracy without compression less that with the setting.
+        Sum over the cuts of what the setting loses there.
     link_s
         (K+1,) occupancy of each link by one batch [s].
     lower_bound_s

@@ -10,21 +10,28 @@ from typing import Any
 import yaml
 
 from satllm_ros.planning.checks import ProblemError
+from satllm_ros.planning.offered import loss_by_cut, ratio_by_cut
 from satllm_ros.planning.problem import Setting
 from satllm_ros.profiling.files import Profile, ProfileError
 
 FORMAT = "satllm-calibration"
 
 
-def measured_settings(path: Path, profile: Profile | None = None, *, model_id: str | None = None) -> list[Setting]:
-    """Settings with the accuracy and the ratio that calibration measured with all cuts alike.
+def measured_settings(
+    path: Path, profile: Profile | None = None, *, model_id: str | None = None, blocks: int | None = None
+) -> list[Setting]:
+    """Settings with the accuracy that calibration measured with all cuts alike, and ratio and loss of each cut alone.
 
     Parameters
     ----------
     profile
-        Has the seconds that coding takes on this device; settings it does not know cost none.
+        Has the seconds that coding takes on this device; a calibration measures none, so settings that the profile does
+        not know cost none here.
     model_id
         The model the calibration must be of.
+    blocks
+        L of the model. A cut that was not measured has the ratio of all cuts alike and the mean of the losses measured.
+        Without `blocks`, settings have the ratio of all cuts alike, and no losses of single cuts.
 
     Raises
     ------
@@ -37,16 +44,21 @@ def measured_settings(path: Path, profile: Profile | None = None, *, model_id: s
     if model_id is not None and document.get("model_id") != model_id:
         raise ProfileError(f"{path} is of model {document.get('model_id')!r}, needed is {model_id!r}")
     settings = []
+    cuts = (blocks or 1) - 1
     try:
         for name, one in document["settings"].items():
             cost = profile.codecs.get(name) if profile else None
+            by_cut = one.get("by_cut", {}) if blocks else {}
+            ratios = {cut: found["ratio"] for cut, found in by_cut.items()}
+            losses = {cut: document["uncompressed"] - found["accuracy"] for cut, found in by_cut.items()}
             settings.append(
                 Setting(
                     name,
-                    ratio=min(1.0, one["alike"]["ratio"]),
+                    ratio=ratio_by_cut(ratios, one["alike"]["ratio"], cuts),
                     accuracy=one["alike"]["accuracy"],
                     encode_s_per_byte=cost.encode_s_per_byte if cost else 0.0,
                     decode_s_per_byte=cost.decode_s_per_byte if cost else 0.0,
+                    loss=loss_by_cut(losses, cuts),
                 )
             )
     except (KeyError, TypeError, AttributeError, ProblemError) as error:

@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.measured import MEASURED_BYTES, DeviceTimes, middle_blocks
 from satllm_ros.planning.offered import offered_settings
@@ -24,7 +23,8 @@ class PlannerInputs:
     Attributes
     ----------
     settings
-        Settings to choose from, free of cost: what coding costs is in `devices`.
+        Settings to choose from. What coding costs is what the artefacts measured, and holds where no device in
+        `devices` measured the setting.
     devices
         Times on the device of each satellite that has a profile.
     files
@@ -62,7 +62,7 @@ def read_inputs(
     Parameters
     ----------
     codecs
-        Settings to offer: with the accuracy and ratio of the calibration, or of the artefacts without one.
+        Settings to offer: with accuracy, ratios and losses of the calibration, or of the artefacts without one.
     profiles
         Entries "satellite=file"; several satellites may name one file.
     calibration
@@ -75,9 +75,9 @@ def read_inputs(
     ValueError
         If one is damaged, of another model, or does not know a setting; or an entry of `profiles` is no such pair.
     """
-    settings, files = offered_settings(artefacts, codecs), []
+    settings, files = offered_settings(artefacts, codecs, spec.blocks), []
     if calibration:
-        settings = _calibrated(Path(calibration), codecs, spec.model_id)
+        settings = _calibrated(Path(calibration), settings, spec)
         files.append(("calibration", "", calibration_time(Path(calibration))))
     users: dict[str, list[str]] = {}
     for satellite, path in _pairs(profiles, satellites):
@@ -107,13 +107,17 @@ def _pairs(profiles: Sequence[str], satellites: Sequence[str]) -> list[tuple[str
     return list(pairs.items())
 
 
-def _calibrated(path: Path, codecs: Sequence[str], model_id: str) -> list[Setting]:
-    known = {setting.name: setting for setting in measured_settings(path, model_id=model_id)}
-    unknown = [name for name in codecs if name not in known]
-    if unknown:
-        measured = ", ".join(known) or "none"
-        raise ProfileError(f"{path} holds no measurement of setting {unknown[0]!r}; measured: {measured}")
-    return [replace(known[name], name=str(CodecSetting.parse(name))) for name in codecs]
+def _calibrated(path: Path, offered: Sequence[Setting], spec: ModelSpec) -> list[Setting]:
+    """The settings offered as a calibration measured them, which knows nothing of times."""
+    known = {setting.name: setting for setting in measured_settings(path, model_id=spec.model_id, blocks=spec.blocks)}
+    settings = []
+    for setting in offered:
+        if setting.name not in known:
+            measured = ", ".join(known) or "none"
+            raise ProfileError(f"{path} holds no measurement of setting {setting.name!r}; measured: {measured}")
+        found = known[setting.name]
+        settings.append(replace(setting, accuracy=found.accuracy, ratio=found.ratio, loss=found.loss))
+    return settings
 
 
 def _times(profile: Profile, batch_tiles: int, threads: int, first_blocks: tuple[int, int]) -> DeviceTimes:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts, save_artefacts
 from satllm_ros.compression.errors import ArtefactError
+from satllm_ros.compression.measurement import CutMeasurement, Measurement
 from satllm_ros.compression.scales import CutScales
 from satllm_ros.compression.setting import CodecSetting
 
@@ -85,6 +87,39 @@ def test_unusable_tables_are_refused(tmp_path, full_artefacts, change, sentence)
         load_artefacts(path)
 
 
+def test_measurements_survive_their_file_and_are_no_part_of_the_id(tmp_path, artefacts):
+    by_cut = {3: CutMeasurement(0.2, -0.01), 2: CutMeasurement(0.1)}
+    measured = {"int8": Measurement(0.9, 0.15, 1e-9, 2e-9, by_cut), "raw": Measurement(1.0, 1.0)}
+    path = tmp_path / "measured.safetensors"
+    save_artefacts(path, replace(artefacts, measurements=measured))
+    loaded = load_artefacts(path)
+    assert loaded.measurements == measured and list(loaded.measurements["int8"].by_cut) == [2, 3]
+    assert loaded.artefact_id == artefacts.artefact_id
+
+
+@pytest.mark.parametrize(
+    ("by_cut", "sentence"),
+    [
+        ([1], "measurements in codec artefacts are damaged"),
+        ({"two": {"ratio": 0.1}}, "measurements in codec artefacts are damaged: invalid literal"),
+        ({"2": {"ratio": "much"}}, "measurements in codec artefacts are damaged"),
+        ({"2": {"ratio": 0}}, "measurement of a cut with ratio 0 and loss None; allowed are above 0, and -1 to 1"),
+        ({"2": {"ratio": 0.1, "loss": 1.5}}, "measurement of a cut with ratio 0.1 and loss 1.5"),
+    ],
+)
+def test_damaged_measurements_of_cuts_are_refused(saved, by_cut, sentence):
+    found = json.dumps({"int8": {"accuracy": 0.9, "ratio": 0.2, "by_cut": by_cut}})
+    rewrite(saved, lambda tensors, metadata: metadata.update(measurements=found))
+    with pytest.raises(ArtefactError, match=sentence):
+        load_artefacts(saved)
+
+
+def test_artefacts_of_before_are_read_without_single_cuts(saved):
+    found = json.dumps({"int8": {"accuracy": 0.9, "ratio": 0.2}})
+    rewrite(saved, lambda tensors, metadata: metadata.update(format_version="2", measurements=found))
+    assert load_artefacts(saved).measurements == {"int8": Measurement(0.9, 0.2)}
+
+
 def test_artefacts_without_cuts_serve_raw(tmp_path):
     path = tmp_path / "raw.safetensors"
     save_artefacts(path, Artefacts("0" * 16, 1, 8, {}))
@@ -106,7 +141,7 @@ def test_artefacts_of_another_model_are_refused_with_both_names(saved):
     ("change", "sentence"),
     [
         (lambda t, m: m.pop("format"), "no codec artefacts"),
-        (lambda t, m: m.update(format_version="3"), "no codec artefacts of version 1 or 2"),
+        (lambda t, m: m.update(format_version="4"), "no codec artefacts of version 1, 2, 3"),
         (lambda t, m: m.pop("model_id"), "lack 'model_id'"),
         (lambda t, m: m.pop("artefact_id"), "lack 'artefact_id'"),
         (lambda t, m: m.update(prefix_tokens="-1"), "'-1' where a count"),

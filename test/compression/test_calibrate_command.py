@@ -60,6 +60,17 @@ def test_what_each_setting_costs_is_measured_and_kept(data, tmp_path):
     assert 1.0 < raw.ratio < 1.01
     assert int8.ratio < 0.25
     assert {raw.accuracy, int8.accuracy} <= {0.0, 0.5, 1.0}
+    assert list(int8.by_cut) == list(range(1, 12)) and int8.by_cut[4].loss is None
+    assert np.mean([one.ratio for one in int8.by_cut.values()]) == pytest.approx(int8.ratio, rel=0.05)
+
+
+def test_losses_of_single_cuts_are_measured_if_asked_for(data, tmp_path):
+    out = tmp_path / "codec.safetensors"
+    words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 2, "--measure-images", 2)
+    assert run(*words, "--settings", "raw", "int8", "--single-losses", "--out", out) == 0
+    raw, int8 = load_artefacts(out).measurements.values()
+    assert {one.loss for one in raw.by_cut.values()} == {0.0}
+    assert {one.loss for one in int8.by_cut.values()} <= {-1.0, -0.5, 0.0, 0.5, 1.0}
 
 
 def test_a_setting_that_was_not_measured_is_refused_by_name():

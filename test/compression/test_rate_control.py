@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from satllm_ros.compression.artefacts import Measurement
 from satllm_ros.compression.codec import decode
 from satllm_ros.compression.errors import ArtefactError, EncodeError
+from satllm_ros.compression.measurement import CutMeasurement, Measurement
 from satllm_ros.compression.rate_control import encode_within, within_accuracy, within_bytes
 from satllm_ros.compression.setting import Codec
 from satllm_ros.planning.offered import offered_settings
@@ -64,6 +64,15 @@ def test_a_budget_below_an_empty_frame_is_refused(full_artefacts, samples_maker)
 
 
 def test_the_planner_is_told_what_a_codec_costs(measured):
-    (setting,) = offered_settings(measured, ["int8"])
+    (setting,) = offered_settings(measured, ["int8"], 12)
     assert (setting.ratio, setting.accuracy) == (0.16, 0.9)
     assert (setting.encode_s_per_byte, setting.decode_s_per_byte) == (1e-9, 2e-9)
+    assert setting.loss is None
+
+
+def test_the_planner_is_told_of_single_cuts_and_means_stand_for_those_not_measured(measured):
+    by_cut = {2: CutMeasurement(0.3, 0.02), 3: CutMeasurement(1.5, 0.04), 4: CutMeasurement(0.1)}
+    found = replace(measured.measurements["int8"], by_cut=by_cut)
+    (setting,) = offered_settings(replace(measured, measurements={"int8": found}), ["int8"], 6)
+    assert setting.ratio == (0.16, 0.3, 1.0, 0.1, 0.16)
+    assert setting.loss == pytest.approx((0.03, 0.02, 0.04, 0.03, 0.03))

@@ -1,6 +1,6 @@
 """Small random problems of every kind, from a seed."""
 
-OPTIONS = ("free", "tied", "memory", "link", "costs", "budget", "relays")
+OPTIONS = ("free", "tied", "memory", "link", "costs", "budget", "relays", "cuts", "cut losses")
 
 
 def random_document(rng, option):
@@ -51,15 +51,22 @@ def random_document(rng, option):
         },
         "satellites": satellites,
         "links": links,
-        "compression": _compression(rng, tied, also("costs"), also("budget")),
+        "compression": _compression(
+            rng,
+            tied,
+            costs=also("costs"),
+            budget=also("budget") or option == "cut losses",
+            inner=layers - 1 if option.startswith("cut") or rng.random() < 0.05 else 0,
+        ),
     }
 
 
-def _compression(rng, tied, costs, budget):
+def _compression(rng, tied, *, costs, budget, inner):
     number = int(rng.integers(1, 4))
-    if costs:
+    if costs or inner:
         names = [f"s{i}" for i in range(number)]
         cost = rng.choice([0, 0.1, 0.5, 1], (number, 2)) if tied else rng.uniform(0, 1, (number, 2))
+        cost *= costs
         ratio, accuracy = rng.choice([0.05, 0.25, 0.5, 1.0], number), rng.choice([0.95, 0.93, 0.9, 0.7], number)
         offered = {
             "settings": [
@@ -75,6 +82,8 @@ def _compression(rng, tied, costs, budget):
         }
         if rng.random() < 0.3:
             offered["settings"].append({"name": "raw", "ratio": 1.0, "accuracy": 0.96})
+        if inner:
+            _vary(rng, offered["settings"], tied, inner)
         floor, budgets = rng.choice([0.7, 0.9, 0.94]), [0.0, 0.03, 0.06, 0.1, 0.3, float(rng.uniform(0, 0.3))]
     else:
         offered = {
@@ -83,3 +92,15 @@ def _compression(rng, tied, costs, budget):
         }
         floor, budgets = rng.choice([0.0, 0.6, 0.75, 1.0]), [0.0, 0.2, 0.5, 1.0, float(rng.uniform(0, 1))]
     return offered | ({"loss_budget": float(rng.choice(budgets))} if budget else {"accuracy_min": float(floor)})
+
+
+def _vary(rng, settings, tied, inner):
+    """Ratios and losses of most settings cut by cut, some of them gains."""
+    for setting in settings:
+        if rng.random() < 0.8:
+            setting["ratio"] = (rng.choice([0.1, 0.5, 1.0], inner) if tied else rng.uniform(0.02, 1, inner)).tolist()
+        if rng.random() < 0.8:
+            losses = rng.choice([-0.02, 0.0, 0.01, 0.03, 0.05], inner) if tied else rng.uniform(-0.02, 0.1, inner)
+            setting["loss"] = losses.tolist()
+        elif rng.random() < 0.5:
+            setting["loss"] = float(rng.choice([0.0, 0.02, 0.04]))

@@ -43,28 +43,45 @@ class Plans:
 
 @dataclass
 class Offer:
-    """The settings of a document: (Q,) each, and the accuracy without any."""
+    """The settings of a document: (Q,) each; ratio and loss (Q, L+1) by cut, 0 at the input and the output."""
 
     names: list
     ratio: np.ndarray
     encode: np.ndarray
     decode: np.ndarray
     accuracy: np.ndarray
-    uncompressed: float
+    loss: np.ndarray
 
 
-def offer(compression):
+def by_cut(values, layers):
+    """(Q, L+1) of one number or list of L-1 for each setting."""
+    rows = [value if isinstance(value, list) else [value] * (layers - 1) for value in values]
+    return np.pad(np.array(rows, dtype=float).reshape(len(rows), layers - 1), ((0, 0), (1, 1)))
+
+
+def offer(document):
+    compression, layers = document["compression"], len(document["model"]["layer_memory_bytes"])
     if "settings" not in compression:
         x, y = np.array(compression["accuracy"], dtype=float).T
         ratio = np.array(compression["ratios"], dtype=float)
         names, free = [f"ratio {q:g}" for q in ratio], np.zeros(len(ratio))
-        return Offer(names, ratio, free, free, np.interp(ratio, x, y), float(np.interp(1.0, x, y)))
+        accuracy = np.interp(ratio, x, y)
+        loss = by_cut(np.interp(1.0, x, y) - accuracy, layers)
+        return Offer(names, by_cut(ratio, layers), free, free, accuracy, loss)
     rows = compression["settings"]
-    table = np.array(
-        [[s["ratio"], s.get("encode_s_per_byte", 0), s.get("decode_s_per_byte", 0), s["accuracy"]] for s in rows]
+    encode, decode, accuracy = (
+        np.array([s.get(field, 0) for s in rows], dtype=float)
+        for field in ("encode_s_per_byte", "decode_s_per_byte", "accuracy")
     )
-    raw = [row[3] for row in table if row[0] == 1 and row[1] == 0 and row[2] == 0]
-    return Offer([s["name"] for s in rows], *table.T, max(raw or table[:, 3]))
+    ratio = by_cut([s["ratio"] for s in rows], layers)
+    raw = [s["accuracy"] for s, e, d in zip(rows, encode, decode, strict=True) if is_one(s["ratio"]) and e == d == 0]
+    best = max(raw or accuracy)
+    loss = by_cut([s.get("loss", best - s["accuracy"]) for s in rows], layers)
+    return Offer([s["name"] for s in rows], ratio, encode, decode, accuracy, loss)
+
+
+def is_one(ratio):
+    return all(q == 1 for q in (ratio if isinstance(ratio, list) else [ratio]))
 
 
 @cache
@@ -88,7 +105,7 @@ def all_plans(document):
     memory = held[splits[:, 1:]] - held[splits[:, :-1]] + overhead <= [s["memory_bytes"] for s in satellites]
     present = (splits[:, 1:] > splits[:, :-1]) | [s.get("may_relay", False) for s in satellites]
     splits = splits[(memory & present).all(axis=1)]
-    offered = offer(document["compression"])
+    offered = offer(document)
     choices = all_choices(count - 1, len(offered.names))
     cuts = np.repeat(splits, len(choices), axis=0)
     chosen = np.tile(choices, (len(splits), 1))
@@ -106,7 +123,7 @@ def allowed(compression, offered, cuts, chosen, layers):
     if "loss_budget" in compression:
         counted = inner.copy()
         counted[:, 1:] &= ~again
-        losses = ((offered.uncompressed - offered.accuracy[chosen]) * counted).sum(axis=1)
+        losses = (offered.loss[chosen, cuts[:, 1:-1]] * counted).sum(axis=1)
         return keep & (losses <= compression["loss_budget"] + 1e-11)
     return keep & (~inner | (offered.accuracy[chosen] >= compression["accuracy_min"] - SLACK)).all(axis=1)
 
@@ -129,7 +146,7 @@ def times(document, offered, cuts, chosen):
     coded = (at > 0) & (at < layers)
     compute[:, :-1] += np.where(coded & works[:, :-1], offered.encode[chosen] * sent[at], 0)
     compute[:, 1:] += np.where(coded & works[:, 1:], offered.decode[chosen] * sent[at], 0)
-    ratio = np.concatenate([np.where(coded, offered.ratio[chosen], 1.0), np.ones((len(cuts), 1))], axis=1)
+    ratio = np.concatenate([np.where(coded, offered.ratio[chosen, at], 1.0), np.ones((len(cuts), 1))], axis=1)
     return 8 * sent[0] / rate[0], compute, 8 * sent[cuts[:, 1:]] * ratio / rate[1:]
 
 
@@ -139,7 +156,7 @@ def propagation(document):
 
 def plan_of(document, outcome):
     """The plan that a solution names, checked to be a feasible one."""
-    offered = offer(document["compression"])
+    offered = offer(document)
     layers = len(document["model"]["layer_memory_bytes"])
     cuts = np.array([[outcome.stages[0].start, *(s.stop for s in outcome.stages)]])
     assert [s.start for s in outcome.stages] == cuts[0, :-1].tolist()
@@ -155,6 +172,9 @@ def plan_of(document, outcome):
         assert start < stop or satellite.get("may_relay", False)
     plan = Plans(cuts, chosen, *times(document, offered, cuts, chosen), document["batches"], propagation(document))
     assert [r for r in outcome.ratios] == [
-        offered.ratio[q] if coded else 1.0 for q, coded in zip(chosen[0], inner, strict=True)
+        offered.ratio[q, at] if coded else 1.0 for q, at, coded in zip(chosen[0], cuts[0, 1:-1], inner, strict=True)
     ]
+    counted = inner & (np.diff(cuts[0])[:-1] > 0)
+    lost = sum(offered.loss[q, at] for q, at, counts in zip(chosen[0], cuts[0, 1:-1], counted, strict=True) if counts)
+    assert abs(outcome.accuracy_loss - lost) < 1e-9
     return plan

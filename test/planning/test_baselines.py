@@ -52,7 +52,7 @@ def test_baselines_that_cannot_fly_say_why():
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_no_baseline_beats_the_plan(objective):
     rng, compared = np.random.default_rng(3), 0
-    for option in ("free", "costs", "budget", "memory") * 25:
+    for option in ("free", "costs", "budget", "memory", "cuts", "cut losses") * 25:
         problem = from_json(random_document(rng, option))
         outcome = solve(problem, objective)
         for one in baselines(problem, objective):

@@ -118,3 +118,10 @@ def test_coding_costs_what_it_costs_the_slowest_device() -> None:
     int8, raw = with_costs(settings, [UNEQUAL, other])
     assert (int8.encode_s_per_byte, int8.decode_s_per_byte, int8.ratio, int8.accuracy) == (3e-9, 2e-9, 0.25, 0.9)
     assert not raw.costly and with_costs(settings, []) == settings
+
+
+def test_a_setting_that_no_device_measured_keeps_its_own_cost() -> None:
+    settings = [Setting("int8", 0.25, 0.9, 7e-9, 6e-9), Setting("raw", 1.0, 0.91, 5e-9, 4e-9)]
+    assert with_costs(settings, []) == settings
+    int8, raw = with_costs(settings, [UNEQUAL])
+    assert (int8.encode_s_per_byte, int8.decode_s_per_byte) == (3e-9, 1e-9) and raw == settings[1]

@@ -18,6 +18,17 @@ from satllm_ros.planning.solve import OBJECTIVES, solve
 SOLVED = json.loads((Path(__file__).parent / "data" / "solved_instances.json").read_text())
 
 
+def vary_by_cut(draw, offered, scale, inner):
+    """Some ratios and losses are stated cut by cut, a gain among the losses now and then."""
+    ratio = st.sampled_from([0.05, 0.5, 1.0]) if scale == "ties" else st.floats(0.01, 1)
+    loss = st.sampled_from([-0.05, 0.0, 0.05, 0.1]) if scale == "ties" else st.floats(-0.05, 0.2)
+    for setting in offered:
+        if draw(st.booleans()):
+            setting["ratio"] = draw(st.lists(ratio, min_size=inner, max_size=inner))
+        if draw(st.booleans()):
+            setting["loss"] = draw(st.one_of(loss, st.lists(loss, min_size=inner, max_size=inner)))
+
+
 @st.composite
 def documents(draw, max_satellites=4, min_layers=1, max_layers=7, max_settings=3):
     """Small problems; few distinct values make ties, tight memory makes some infeasible."""
@@ -75,6 +86,7 @@ def documents(draw, max_satellites=4, min_layers=1, max_layers=7, max_settings=3
             ],
             "accuracy_min": draw(st.sampled_from([0.7, 0.9])),
         }
+        vary_by_cut(draw, compression["settings"], scale, layers - 1)
     if draw(st.sampled_from([False, False, True])):
         del compression["accuracy_min"]
         compression["loss_budget"] = draw(st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5, 0.9]))

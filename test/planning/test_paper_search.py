@@ -12,7 +12,7 @@ from satllm_ros.planning.solve import solve
 def problems(number, seed):
     rng = np.random.default_rng(seed)
     while number:
-        document = random_document(rng, "free")
+        document = random_document(rng, "cuts" if number % 3 == 0 else "free")
         if "loss_budget" not in document["compression"]:
             number -= 1
             yield from_json(document)

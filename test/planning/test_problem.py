@@ -171,6 +171,34 @@ def test_files_that_are_no_problem(tmp_path, content, sentence):
         load_problem(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("ratio", [0.5], "compression.settings[0].ratio has 1 entries; allowed: 2 (layers - 1, one per inner cut)"),
+        ("ratio", [0.5, 0], "compression.settings[0].ratio[1] is 0; allowed: a number from 1e-09 to 1"),
+        (
+            "ratio",
+            [0.5] * 2048,
+            "compression.settings[0].ratio has 2048 entries; allowed: 0 to 2047 (one per inner cut",
+        ),
+        ("ratio", {"1": 0.5}, "compression.settings[0].ratio is {'1': 0.5}; allowed: a number from 1e-09 to 1, or a"),
+        ("loss", [0, 0, 0], "compression.settings[0].loss has 3 entries; allowed: 2 (layers - 1, one per inner cut)"),
+        ("loss", [0, -1.1], "compression.settings[0].loss[1] is -1.1; allowed: a number from -1 to 1"),
+        ("accuracy", [0.9, 0.9], "compression.settings[0].accuracy is [0.9, 0.9]; allowed: a number from 0 to 1"),
+    ],
+)
+def test_figures_of_single_cuts_are_one_for_each(field, value, sentence):
+    with pytest.raises(ProblemError) as caught:
+        from_json(replaced(SETTINGS, ("compression", "settings", 0, field), value))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_one_ratio_means_the_same_at_each_cut():
+    one = from_json(SETTINGS)
+    each = from_json(replaced(SETTINGS, ("compression", "settings", 1, "ratio"), [0.2, 0.2]))
+    assert solve(one).delay_s == solve(each).delay_s and solve(one).ratios == solve(each).ratios
+
+
 def test_costly_settings_are_limited():
     offered = [Setting(f"s{i}", 0.5, 1.0, encode_s_per_byte=1e-9) for i in range(65)]
     with pytest.raises(ProblemError, match="settings has 65 entries that cost time; allowed: 64"):

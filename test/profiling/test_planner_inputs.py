@@ -51,7 +51,11 @@ def read(*profiles, codecs=("int8", "raw"), **given):
 
 def test_without_files_all_is_as_the_artefacts_say():
     inputs = read()
-    assert [s.accuracy for s in inputs.settings] == [ARTEFACTS.measurements[n].accuracy for n in ("int8", "raw")]
+    found = [ARTEFACTS.measurements[n] for n in ("int8", "raw")]
+    assert [s.accuracy for s in inputs.settings] == [m.accuracy for m in found]
+    assert [s.encode_s_per_byte for s in inputs.settings] == [m.encode_s_per_byte for m in found] > [0.0, 0.0]
+    assert [s.ratio_at(4) for s in inputs.settings] == [found[0].by_cut[4].ratio, 1.0]
+    assert [s.loss[3] for s in inputs.settings] == [m.by_cut[4].loss for m in found]
     assert not inputs.devices and inputs.sentences() == [] and inputs.ages() == {}
 
 
@@ -63,7 +67,20 @@ def test_times_are_those_of_a_tile_in_batches_and_threads_as_flown(profile_file)
 
 def test_a_calibration_takes_the_place_of_the_artefacts_measurements(calibration_file):
     (int8,) = read(codecs=["int8"], calibration=str(calibration_file)).settings
-    assert (int8.name, int8.accuracy, int8.ratio) == ("int8", 0.5, 0.2)
+    assert (int8.name, int8.accuracy, int8.ratio, int8.loss) == ("int8", 0.5, 0.2, None)
+    # It measures no times: those of the artefacts remain.
+    found = ARTEFACTS.measurements["int8"]
+    assert (int8.encode_s_per_byte, int8.decode_s_per_byte) == (found.encode_s_per_byte, found.decode_s_per_byte)
+
+
+def test_a_calibration_gives_ratios_and_losses_of_single_cuts(tmp_path):
+    by_cut = {4: {"accuracy": 0.57, "ratio": 0.3}, 5: {"accuracy": 0.61, "ratio": 0.1}}
+    settings = {"int8": ALIKE["int8"] | {"by_cut": by_cut}}
+    path = write_calibration(tmp_path / "c.yaml", settings=settings, uncompressed=0.6)
+    (int8,) = read(codecs=["int8"], calibration=str(path)).settings
+    # Other cuts have the ratio of all alike, and the mean of the two losses.
+    assert int8.ratio == (0.2, 0.2, 0.2, 0.3, 0.1, *[0.2] * 6)
+    assert int8.loss == pytest.approx((*[0.01] * 3, 0.03, -0.01, *[0.01] * 6))
 
 
 def test_every_file_says_its_age_once(profile_file, calibration_file):
@@ -121,6 +138,8 @@ def test_profiles_that_do_not_fit(tmp_path, change, sentence):
         ({"settings": {"raw": ALIKE["raw"]}}, "holds no measurement of setting 'int8'; measured: raw"),
         ({"settings": {}}, "holds no measurement of setting 'int8'; measured: none"),
         ({"settings": ["int8"]}, "is damaged"),
+        ({"settings": {"int8": ALIKE["int8"] | {"by_cut": {1: {"ratio": 0.2}}}}}, "is damaged"),
+        ({"settings": {"int8": ALIKE["int8"] | {"by_cut": [1]}}}, "is damaged"),
         ({"measured_at": "2026-01-02T03:04:05"}, "measured_at has no time zone"),
         ({"measured_at": 7}, "is damaged"),
         ({"version": 2}, "holds no calibration of version 1"),

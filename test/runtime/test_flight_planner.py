@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prior_facts import NAMES, PRIOR
 
+from satllm_ros.planning.flight import LinkFacts
+from satllm_ros.planning.problem import Link, Setting
 from satllm_ros.planning.wire import goodput_bps
 from satllm_ros.runtime.flight_planner import FlightPlanner
 from satllm_ros.runtime.identity import Epoch
@@ -49,6 +51,19 @@ class Bench:
 
 def stops(plan: Plan) -> list[tuple[str, int]]:
     return [(stage.satellite, stage.stop) for stage in plan.stages]
+
+
+def test_a_slow_link_is_crossed_where_the_setting_takes_least() -> None:
+    # Compute is all alike; the link is what counts.
+    links = LinkFacts(Link(1e9), Link(1e3), Link(1e9))
+    setting = Setting("int8", (0.3, 0.3, 0.3, 0.1, 0.3), 0.89, loss=(0.0, 0.0, 0.0, 0.02, 0.0))
+    observed = Observed(replace(PRIOR, settings=[setting], links=links))
+    observed.on_stream(Stream(20, 0, 100.0))
+    planner = FlightPlanner(observed, LoadRates(1e3), source="sensing", say=print)
+    for name in NAMES:
+        observed.on_satellite(name, 1e-3, 500.0, None, 1.0)
+    draft = planner.split(NAMES)
+    assert draft is not None and stops(draft) == [("sat1", 4), ("sat2", 6)]
 
 
 def test_nothing_is_planned_before_anything_is_known() -> None:

@@ -1,9 +1,13 @@
 """Satellites whose device was measured beforehand, among others, as a planner hears them."""
 
+from dataclasses import replace
+
 import pytest
 from prior_facts import NAMES, PRIOR, SPEC
 
 from satllm_ros.planning.measured import DeviceTimes
+from satllm_ros.planning.move import Share, predicted_s
+from satllm_ros.planning.problem import Setting
 from satllm_ros.runtime.flight_planner import FlightPlanner
 from satllm_ros.runtime.identity import Epoch
 from satllm_ros.runtime.load_rates import LoadRates
@@ -31,6 +35,23 @@ def test_the_profile_gives_the_shape_and_the_reports_the_speed(observed: Observe
     assert facts.settings[1].encode_s_per_byte == 3e-9
     alone = observed.facts(["sat2"])
     assert alone is not None and list(alone.settings) == list(PRIOR.settings)
+
+
+def test_settings_cost_what_they_state_until_a_device_says_otherwise() -> None:
+    settings = [Setting("raw", 1.0, 0.9, 2e-9, 2e-9), Setting("int8", 0.25, 0.89, 5e-3, 5e-3)]
+    made = Observed(replace(PRIOR, settings=settings), {"sat1": UNEQUAL})
+    made.on_stream(Stream(20, 0, 100.0))
+    for name in NAMES:
+        made.on_satellite(name, 2.0, 1e6, None, 1.0, runs=(2, 5))
+    unmeasured, both = made.facts(["sat2"]), made.facts(NAMES)
+    assert unmeasured is not None and list(unmeasured.settings) == settings
+    assert both is not None and [s.encode_s_per_byte for s in both.settings] == [2e-9, 3e-9]
+    # The costly setting is predicted with its cost: 5 ms an fp32 byte, each way, at the one cut.
+    split = [Share("sat1", 0, 3, "int8"), Share("sat2", 3, 6, "int8")]
+    free = replace(both, settings=[replace(s, encode_s_per_byte=0.0, decode_s_per_byte=0.0) for s in settings])
+    dear = replace(both, settings=settings)
+    cut_bytes = 4 * PRIOR.batch_tiles * SPEC.tokens * SPEC.width
+    assert predicted_s(dear, split) - predicted_s(free, split) == pytest.approx((20 + 1) * 5e-3 * cut_bytes, rel=1e-6)
 
 
 def test_one_odd_report_does_not_move_a_measured_satellite(observed: Observed) -> None:

@@ -1,0 +1,69 @@
+"""What is measured of settings at all cuts and at single ones, on made-up steps."""
+
+import numpy as np
+import pytest
+
+from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.measure import measure, measure_single_cuts
+from satllm_ros.compression.setting import CodecSetting
+
+INT8, RAW = CodecSetting.parse("int8"), CodecSetting.parse("raw")
+
+
+@pytest.fixture
+def batches(samples_maker):
+    """Labels are what the uncompressed model says, but for one."""
+    found = []
+    for seed in range(2):
+        values = samples_maker(images=16, seed=seed)
+        labels = logits(narrow(narrow(values))).argmax(axis=1)
+        labels[0] = 1 - labels[0]
+        found.append((values, labels))
+    return found
+
+
+def narrow(values):
+    return (values * np.float32(0.5)).astype(np.float32)
+
+
+def logits(values):
+    """The answer hangs on the last digits, which int8 does not keep."""
+    folded = np.sin(50 * values[:, 1])
+    return folded[:, :2]
+
+
+def alone(batches, artefacts, cut):
+    right = 0
+    for values, labels in batches:
+        for at in (2, 3):
+            values = narrow(values)
+            if at == cut:
+                frame = encode(values, INT8, artefacts, at)
+                values = decode(frame, artefacts, max_elements=values.size).activation
+        right += int((logits(values).argmax(axis=1) == labels).sum())
+    return right / 32
+
+
+@pytest.fixture
+def shifted(full_artefacts):
+    """The same scales for cuts 1 and 2: steps are blocks here."""
+    scales = {cut - 1: held for cut, held in full_artefacts.scales.items()}
+    return Artefacts(full_artefacts.model_id, 1, 8, scales)
+
+
+def test_single_losses_are_those_of_one_cut_alone(batches, full_artefacts, shifted):
+    found = measure_single_cuts([narrow, narrow, logits], batches, [RAW, INT8], shifted, losses=True)
+    assert {cut: one.loss for cut, one in found["raw"].items()} == {1: 0.0, 2: 0.0}
+    expected = {cut - 1: 30 / 32 - alone(batches, full_artefacts, cut) for cut in (2, 3)}
+    assert {cut: one.loss for cut, one in found["int8"].items()} == pytest.approx(expected) and any(expected.values())
+
+
+def test_each_cut_has_the_ratio_of_its_own_frames(batches, shifted):
+    steps = [narrow, narrow, logits]
+    found = measure_single_cuts(steps, batches, [INT8], shifted)["int8"]
+    frames = [len(encode(narrow(values), INT8, shifted, 1)) for values, _ in batches]
+    assert found[1].ratio == pytest.approx(sum(frames) / sum(values.nbytes for values, _ in batches))
+    assert found[1].ratio != found[2].ratio and found[1].loss is None
+    cascade = measure(steps, batches, INT8, shifted)
+    assert cascade.ratio == pytest.approx((found[1].ratio + found[2].ratio) / 2, rel=0.05)
