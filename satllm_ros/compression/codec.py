@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import fp16, int8, klt, mask, raw, topk
 from satllm_ros.compression.artefacts import Artefacts
@@ -32,13 +33,13 @@ class Decoded:
         How many NaN or infinite values the sender replaced; anything but 0 means that its model misbehaves.
     """
 
-    activation: np.ndarray
+    activation: NDArray[np.float32]
     cut: int
     setting: CodecSetting
     replaced: int
 
 
-def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, cut: int) -> bytes:
+def encode(activation: NDArray[np.float32], setting: CodecSetting, artefacts: Artefacts, cut: int) -> bytes:
     """Code an activation into one self-contained frame.
 
     Parameters
@@ -81,11 +82,11 @@ def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, 
 
 
 def decode(
-    frame: bytes | memoryview | np.ndarray,
+    frame: bytes | memoryview | NDArray[np.uint8],
     artefacts: Artefacts,
     *,
     max_elements: int,
-    out: np.ndarray | None = None,
+    out: NDArray[np.float32] | None = None,
 ) -> Decoded:
     """Decode a frame that may be damaged or forged.
 
@@ -113,7 +114,7 @@ def decode(
     return Decoded(activation, header.cut, header.setting, header.replaced)
 
 
-def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, cut: int) -> Body:
+def _encode_body(activation: NDArray[np.float32], setting: CodecSetting, artefacts: Artefacts, cut: int) -> Body:
     codec = setting.codec
     if codec is Codec.RAW:
         return raw.encode_body(activation, artefacts.prefix_tokens)
@@ -134,7 +135,9 @@ def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artef
     return mask.encode_body(activation, setting, scales, tables)
 
 
-def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts, out: np.ndarray | None) -> np.ndarray:
+def _decode_body(
+    frame: memoryview, header: FrameHeader, artefacts: Artefacts, out: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
     codec = header.setting.codec
     if codec in WITHOUT_SCALES:
         sections = split_sections(frame, header)

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from time import thread_time
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts, Measurement
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.setting import CodecSetting
 
-Step = Callable[[np.ndarray], np.ndarray]
+Step = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def measure(
     steps: Sequence[Step],
-    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    batches: Iterable[tuple[NDArray[Any], NDArray[Any]]],
     setting: CodecSetting,
     artefacts: Artefacts,
     cuts: Sequence[int] | None = None,

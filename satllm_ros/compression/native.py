@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import rans
 from satllm_ros.compression.errors import FrameError, FrameFault
@@ -41,7 +42,7 @@ def is_built() -> bool:
     return _library is not None
 
 
-def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> list[bytes]:
+def encode(symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: SymbolTables) -> list[bytes]:
     """See `rans.encode`."""
     if _library is None:
         return rans.encode(symbols, classes, tables)
@@ -58,7 +59,7 @@ def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> li
     return streams
 
 
-def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables) -> np.ndarray:
+def decode(sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
     """See `rans.decode`."""
     if _library is None:
         return rans.decode(sections, classes, tables)
@@ -75,7 +76,7 @@ def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables
     return symbols
 
 
-def gather(image: np.ndarray, choice: "Choice", symbols: np.ndarray) -> int | None:
+def gather(image: NDArray[np.float32], choice: "Choice", symbols: NDArray[np.uint8]) -> int | None:
     """Quantize what a mask sends of an image; gives how many values were not finite, None if nothing is compiled."""
     if _library is None or not image.flags.c_contiguous:
         return None
@@ -85,7 +86,7 @@ def gather(image: np.ndarray, choice: "Choice", symbols: np.ndarray) -> int | No
     )
 
 
-def scatter(symbols: np.ndarray, choice: "Choice", image: np.ndarray) -> bool:
+def scatter(symbols: NDArray[np.uint8], choice: "Choice", image: NDArray[np.float32]) -> bool:
     """Rebuild an image of what a mask sent; False if nothing is compiled."""
     if _library is None or not image.flags.c_contiguous:
         return False
@@ -121,11 +122,11 @@ def _held(choice: "Choice") -> _Held:
 
 
 @lru_cache(maxsize=16)
-def _starts(tables: SymbolTables) -> np.ndarray:
+def _starts(tables: SymbolTables) -> NDArray[np.uint16]:
     """Starts (12, 128), the end of each row's last digit included, as the library reads them."""
     ends = tables.starts[:, -1:] + tables.frequencies[:, -1:]
     return np.ascontiguousarray(np.hstack([tables.starts, ends]), np.uint16)
 
 
-def _pointers(*arrays: np.ndarray) -> list[ctypes.c_void_p]:
+def _pointers(*arrays: NDArray[Any]) -> list[ctypes.c_void_p]:
     return [ctypes.c_void_p(array.ctypes.data) for array in arrays]

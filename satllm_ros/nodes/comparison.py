@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 
 from satllm_ros import msg as m
@@ -139,7 +140,7 @@ def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _tiles(job: Job, spec: ModelSpec, manifest: Manifest) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+def _tiles(job: Job, spec: ModelSpec, manifest: Manifest) -> Iterator[tuple[tuple[int, int], NDArray[np.uint8]]]:
     wanted: Mapping[int, Collection[int]] = job.tiles_by_frame()
     what = SourceKind(job.kind, Path(job.path), job.image_topic)
     for frame in source_frames(what, manifest, PixelRules.from_json(job.pixels), wanted):

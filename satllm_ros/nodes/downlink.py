@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
@@ -146,7 +147,7 @@ class DownlinkNode(FlightNode):
             if self._protocol is not None:
                 self._protocol.resend_s = self.value("resend_s")
 
-    def take(self, envelope: Envelope, header: Any, logits: np.ndarray, custodian: str) -> int:
+    def take(self, envelope: Envelope, header: Any, logits: NDArray[np.float32], custodian: str) -> int:
         """Take the last stage's logits, float32 (tiles, classes): store them here or send them to the custodian.
 
         Returns the length of the message for the custodian or the ground [byte]; 0 if it could not be stored, of

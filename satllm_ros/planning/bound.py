@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs
 from satllm_ros.planning.problem import Problem
@@ -34,7 +35,7 @@ def bottleneck_floor_s(problem: Problem, costs: Costs) -> float:
     return max(floors)
 
 
-def _links(costs: Costs, extreme: Callable[[np.ndarray], float], neutral: float) -> np.ndarray:
+def _links(costs: Costs, extreme: Callable[[NDArray[np.float64]], float], neutral: float) -> NDArray[np.float64]:
     """(K-1,) least or largest time of each inter-satellite link over the cuts it could carry."""
     must = np.concatenate([[0], np.cumsum(~costs.relays)])
     times = np.where(costs.allowed, costs.link_s, neutral)

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.checks import LARGEST
 from satllm_ros.planning.costs import memory_before, usable_settings
@@ -109,7 +110,7 @@ def _roomier(problem: Problem, bytes_more: float, only: int | None = None) -> Pr
     return replace(problem, satellites=satellites)
 
 
-def _lack(problem: Problem, k: int) -> np.ndarray:
+def _lack(problem: Problem, k: int) -> NDArray[np.float64]:
     """(L+1, L+1) bytes satellite k lacks for layers start+1..stop; inf where it may not have that stage."""
     satellite, held = problem.satellites[k], memory_before(problem)
     lack = held[None, :] - held[:, None] + satellite.memory_overhead_bytes - satellite.memory_bytes
@@ -119,7 +120,7 @@ def _lack(problem: Problem, k: int) -> np.ndarray:
     return lack
 
 
-def _least_spread(problem: Problem, ahead: list[np.ndarray]) -> list[tuple[float, int, int, int]]:
+def _least_spread(problem: Problem, ahead: list[NDArray[np.float64]]) -> list[tuple[float, int, int, int]]:
     """(lack, satellite, start, stop) of each stage of a split whose largest lack is least."""
     stop, stages = problem.model.layers, []
     for k in reversed(range(len(problem.satellites))):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs
 
@@ -30,9 +31,9 @@ class Levels:
         Each level is one true sum; otherwise losses are rounded to multiples of a step.
     """
 
-    step: np.ndarray
+    step: NDArray[np.intp]
     start: int
-    within: np.ndarray
+    within: NDArray[np.bool_]
     exact: bool
 
     def before(self, setting: int, level: int) -> int:
@@ -85,7 +86,7 @@ def least_loss_levels(costs: Costs) -> Levels:
     return Levels(step, 0, counts * costs.losses[best] <= costs.loss_budget + _UNIT * len(counts), False)
 
 
-def _sums(losses: np.ndarray, cuts: int, limit: int, most: int) -> np.ndarray | None:
+def _sums(losses: NDArray[np.int64], cuts: int, limit: int, most: int) -> NDArray[np.int64] | None:
     """Sums of up to `cuts` losses that can still end within the limit, rising; None if there are too many."""
     sums = np.zeros(1, dtype=np.int64)
     gain = max(0, -int(losses.min()))

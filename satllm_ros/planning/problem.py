@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning import checks
 from satllm_ros.planning.checks import ProblemError, refuse
@@ -262,7 +263,7 @@ class Problem:
         elif self.model.layer_flops is None:
             raise ProblemError("model.layer_flops", f"is missing, but {field} states its speed in flops_per_s")
 
-    def layer_seconds(self) -> np.ndarray:
+    def layer_seconds(self) -> NDArray[np.float64]:
         """(K, L) seconds each satellite needs for each layer of one batch."""
         rows = [
             s.layer_s if s.layer_s is not None else np.asarray(self.model.layer_flops) / s.flops_per_s

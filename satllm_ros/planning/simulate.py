@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class FlowLine:
         When the last batch arrived at the end [s].
     """
 
-    start_s: np.ndarray
-    finish_s: np.ndarray
-    leave_s: np.ndarray
+    start_s: NDArray[np.float64]
+    finish_s: NDArray[np.float64]
+    leave_s: NDArray[np.float64]
     makespan_s: float
 
 
@@ -67,7 +67,7 @@ def simulate(
 
 
 class _Line:
-    def __init__(self, times: np.ndarray, slots: list[int | None], delays: np.ndarray) -> None:
+    def __init__(self, times: NDArray[np.float64], slots: list[int | None], delays: NDArray[np.float64]) -> None:
         batches, resources = times.shape
         self.times, self.delays = times.tolist(), delays.tolist()
         # A batch may come when fewer than slots + 1 are waiting, in service or on their way.

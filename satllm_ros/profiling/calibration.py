@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.setting import CodecSetting
 
-Step = Callable[[np.ndarray], np.ndarray]
-Batches = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
+Step = Callable[[NDArray[Any]], NDArray[Any]]
+Batches = Callable[[], Iterator[tuple[NDArray[Any], NDArray[Any]]]]
 
 
 @dataclass(frozen=True)
@@ -195,10 +196,10 @@ def _steps(checkpoint: Path, blocks: int) -> list[Step]:
     return [lambda values, stage=stage: stage(torch.from_numpy(values)).numpy() for stage in stages]
 
 
-def _batches(dataset: Any, chosen: np.ndarray, spec: Any, images: int = 32) -> Batches:
+def _batches(dataset: Any, chosen: NDArray[np.intp], spec: Any, images: int = 32) -> Batches:
     from satllm_ros.model.stage import normalise
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         for first in range(0, len(chosen), images):
             batch = chosen[first : first + images]
             yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.drift import drift
@@ -48,19 +49,19 @@ class Paces:
         self.splits = np.array([(0, *cuts, blocks) for cuts in inner])
         self._of = {tuple(split): i for i, split in enumerate(self.splits.tolist())}
         self._world = world
-        self._known: dict[int, np.ndarray] = {}
+        self._known: dict[int, NDArray[np.float64]] = {}
 
     def index(self, cuts: tuple[int, ...]) -> int:
         return self._of[cuts]
 
-    def in_spell(self, spell: int) -> np.ndarray:
+    def in_spell(self, spell: int) -> NDArray[np.float64]:
         """(S,) pace of each split [s]."""
         if spell not in self._known:
             self._known[spell] = _paces(tabulate(flight_problem(self._world.facts[spell])), self.splits)
         return self._known[spell]
 
 
-def _paces(costs: Costs, splits: np.ndarray) -> np.ndarray:
+def _paces(costs: Costs, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     count, best = costs.satellites, np.full(len(splits), np.inf)
     rows = np.arange(count)
     elapsed = costs.elapsed_s[rows, splits[:, 1:]] - costs.elapsed_s[rows, splits[:, :-1]]
@@ -98,7 +99,7 @@ def clairvoyant(world: World, paces: Paces) -> float:
     raise AssertionError("the last spell has no end")
 
 
-def _move_costs(world: World, splits: np.ndarray) -> np.ndarray:
+def _move_costs(world: World, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     """(S, S) seconds a move takes, by `planning.move`'s rule with loads alone; drains only add to it."""
     facts = world.facts[0]
     load_s = facts.spec.layer_bytes[0] / world.load_bytes_per_s

@@ -10,6 +10,7 @@ from satllm_ros.data.pixel_arguments import add_pixel_arguments
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from satllm_ros.data.datasets import Dataset
@@ -81,7 +82,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     return run(args, dataset, chosen, Console())
 
 
-def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", console: "Console") -> int:
+def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "NDArray[np.int64]", console: "Console") -> int:
     from rich.progress import Progress
 
     from satllm_ros.training.evaluate import evaluate
@@ -97,7 +98,7 @@ def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", c
     return 0
 
 
-def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", console: "Console") -> int:
+def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "NDArray[np.int64]", console: "Console") -> int:
     from rich.progress import Progress
 
     from satllm_ros.compression.artefacts import load_artefacts
