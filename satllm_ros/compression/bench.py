@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from statistics import median
 from time import thread_time
@@ -43,7 +44,7 @@ def bench(shape: tuple[int, int, int], settings: list[str], rounds: int) -> Iter
     """Measure settings, then peers, on made-up activations of a shape; one after the other in every round."""
     activation, artefacts = material(shape)
     copy, out = np.empty_like(activation), np.empty_like(activation)
-    cases: list[tuple[str, str, Callable[[], object], Callable[[bytes], object]]] = [
+    cases: list[tuple[str, str, Callable[[], bytes], Callable[[bytes], object]]] = [
         (name.split(":")[0], name, _encoder(activation, name, artefacts), _decoder(artefacts, out))
         for name in (str(CodecSetting.parse(text)) for text in settings)
     ]
@@ -56,7 +57,7 @@ def bench(shape: tuple[int, int, int], settings: list[str], rounds: int) -> Iter
         copy_s.append(_seconds(lambda: np.copyto(copy, activation)))
         for index, (_, _, encode_case, decode_case) in enumerate(cases):
             encode_s[index].append(_seconds(encode_case))
-            decode_s[index].append(_seconds(lambda d=decode_case, f=frames[index]: d(f)))
+            decode_s[index].append(_seconds(partial(decode_case, frames[index])))
     gigabytes = activation.nbytes / 1e9
     for index, (codec, setting, _, _) in enumerate(cases):
         frame = frames[index]

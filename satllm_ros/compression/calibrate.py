@@ -71,4 +71,6 @@ def _check(activation: NDArray[np.float32], cut: int, prefix_tokens: int) -> Non
 def _step(statistics: ChannelStatistics, steps_per_std: int, limit: int) -> NDArray[np.float64]:
     step = np.maximum(statistics.std / steps_per_std, statistics.largest_deviation / limit)
     # Twice the least that artefacts allow, so that rounding to float32 cannot fall below it.
-    return np.maximum(step, np.maximum(_LEAST_STEP, np.abs(statistics.mean) * 2 / MAX_MEAN_STEPS))
+    least = np.maximum(_LEAST_STEP, np.abs(statistics.mean) * 2 / MAX_MEAN_STEPS)
+    allowed: NDArray[np.float64] = np.maximum(step, least)
+    return allowed

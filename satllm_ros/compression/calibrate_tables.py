@@ -148,14 +148,14 @@ def _count(
 
 
 def _count_step(counts: DigitCounts, std: NDArray[np.uint8], values: NDArray[np.float32], step: int) -> None:
-    classes = std.reshape(-1).astype(np.int64) - 1 - step
-    classes = np.where(classes < 0, CLASSES, classes >> 1)
+    quarter_octaves_above = std.reshape(-1).astype(np.int64) - 1 - step
+    classes = np.where(quarter_octaves_above < 0, CLASSES, quarter_octaves_above >> 1)
     # A class with low bits has the table of one without, at a wider step; counting the latter is enough.
     counted = np.flatnonzero(classes < CLASSES)
     table, low_bits = table_of(classes[counted])
     counted, table = counted[low_bits == 0], table[low_bits == 0]
     chosen = values.reshape(len(values), -1)[:, counted]
-    digits = quantize(chosen, np.zeros(len(counted)), np.float32(LARGEST_DIGIT))
+    digits = quantize(chosen, np.zeros(len(counted), np.int64), np.float32(LARGEST_DIGIT))
     counts.add(chosen, digits, table)
 
 
@@ -176,7 +176,7 @@ def _tables(
         forward_scale=patch.channels.forward_scale,
         inverse=patch.channels.inverse,
         inverse_scale=patch.channels.inverse_scale,
-        token_transform=np.rint(patch.tokens * TOKEN_UNIT),
+        token_transform=np.rint(patch.tokens * TOKEN_UNIT).astype(np.int64),
         std=quarter_octaves(patch.std),
         prefix_forward=prefix.channels.forward,
         prefix_forward_scale=prefix.channels.forward_scale,
@@ -187,5 +187,5 @@ def _tables(
 
 
 def _pruned(group: _Group) -> _Group:
-    kept = (quarter_octaves(group.std) > _FINEST_KEPT_STEP).any(axis=0)
+    kept = np.any(quarter_octaves(group.std) > _FINEST_KEPT_STEP, axis=0)
     return _Group(group.channels.only(kept), group.tokens, group.std[:, kept])

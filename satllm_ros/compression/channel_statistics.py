@@ -45,4 +45,5 @@ class ChannelStatistics:
     @property
     def largest_deviation(self) -> NDArray[np.float64]:
         """Largest |x - mean| of the samples so far."""
-        return np.maximum(self._high - self.mean, self.mean - self._low)
+        largest: NDArray[np.float64] = np.maximum(self._high - self.mean, self.mean - self._low)
+        return largest

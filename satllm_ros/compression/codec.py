@@ -107,7 +107,7 @@ def decode(
     FrameError
         With the fault, for anything that `encode` with these artefacts would not have made.
     """
-    view = memoryview(frame).cast("B")
+    view = memoryview(frame.data if isinstance(frame, np.ndarray) else frame).cast("B")
     header = read_header(view, max_elements=max_elements)
     _check_model(header, artefacts)
     activation = _decode_body(view, header, artefacts, out)
@@ -131,7 +131,7 @@ def _encode_body(activation: NDArray[np.float32], setting: CodecSetting, artefac
             f"activation has {activation.shape[1]} tokens; tables of cut {cut} are for {tables.tokens} tokens"
         )
     if codec is Codec.KLT:
-        return klt.encode_body(activation, setting.bits, tables, artefacts.coefficients)
+        return klt.encode_body(activation, setting.bits, tables, artefacts.shared_tables())
     return mask.encode_body(activation, setting, scales, tables)
 
 
@@ -141,7 +141,8 @@ def _decode_body(
     codec = header.setting.codec
     if codec in WITHOUT_SCALES:
         sections = split_sections(frame, header)
-        return (raw if codec is Codec.RAW else fp16).decode_body(header, sections, out)
+        decode_plain = raw.decode_body if codec is Codec.RAW else fp16.decode_body
+        return decode_plain(header, sections, out)
     scales = _known(artefacts.scales, header.cut, "scales")
     tables = _known(artefacts.tables, header.cut, "tables") if codec in WITH_TABLES else None
     if tables is not None and header.shape[1] != tables.tokens:
@@ -154,7 +155,7 @@ def _decode_body(
     if tables is None:
         return topk.decode_body(header, sections, scales, out)
     if codec is Codec.KLT:
-        return klt.decode_body(header, sections, tables, artefacts.coefficients, out)
+        return klt.decode_body(header, sections, tables, artefacts.shared_tables(), out)
     return mask.decode_body(header, sections, scales, tables, out)
 
 

@@ -46,12 +46,14 @@ class CoefficientTables:
     @property
     def patch_shift(self) -> NDArray[np.uint8]:
         """Shifts (12,) of the patch tokens."""
-        return self.shifts[0]
+        shift: NDArray[np.uint8] = self.shifts[0]
+        return shift
 
     @property
     def prefix_shift(self) -> NDArray[np.uint8]:
         """Shifts (12,) of the class and register tokens."""
-        return self.shifts[1]
+        shift: NDArray[np.uint8] = self.shifts[1]
+        return shift
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, in the order in which they are hashed."""

@@ -126,8 +126,8 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     )
     if masks is None:
         print("  masks are from these images; with --masks they are those that satllm train --compress mask learned")
-    for name, found in measurements.items():
-        print(f"  {name}: accuracy {found.accuracy:.4f} on {measured} other images, {1 / found.ratio:.2f}x")
+    for name, result in measurements.items():
+        print(f"  {name}: accuracy {result.accuracy:.4f} on {measured} other images, {1 / result.ratio:.2f}x")
     return 0
 
 

@@ -42,7 +42,8 @@ class DigitCounts:
     def shifts(self) -> NDArray[np.uint8]:
         """Mean distance of values below their symbols, uint8 (12,), in sixteenths of a step."""
         mean = self._excess / np.maximum(self._nonzero, 1)
-        return np.clip(np.rint(16 * mean), 0, 15).astype(np.uint8)
+        shifts: NDArray[np.uint8] = np.clip(np.rint(16 * mean), 0, 15).astype(np.uint8)
+        return shifts
 
 
 def _frequencies(counts: NDArray[np.float64], table: int) -> NDArray[np.uint16]:

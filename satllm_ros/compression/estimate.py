@@ -45,9 +45,10 @@ def estimate(header: FrameHeader, sections: Sections, artefacts: Artefacts) -> E
         return None
     if codec is Codec.KLT:
         tables = artefacts.tables_of(header.cut)
-        order = patch_order(tables, artefacts.coefficients, header.setting.bits)
-        symbols = rans.decode(sections.chunks, order.classes, artefacts.coefficients.patch)
-        bound_bytes = _static_bits(symbols, order.classes, artefacts.coefficients.patch) / 8
+        coefficients = artefacts.shared_tables()
+        order = patch_order(tables, coefficients, header.setting.bits)
+        symbols = rans.decode(sections.chunks, order.classes, coefficients.patch)
+        bound_bytes = _static_bits(symbols, order.classes, coefficients.patch) / 8
         return Estimate(symbols.size, _entropy_bytes(symbols), bound_bytes, sum(map(len, sections.chunks)))
     elements = (header.shape[1] - header.prefix_tokens) * header.shape[2]
     count = elements if codec is Codec.INT8 else header.setting.kept(elements)

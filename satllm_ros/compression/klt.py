@@ -132,10 +132,10 @@ def _order(std: NDArray[np.integer[Any]], tables: SymbolTables, shift: NDArray[n
     quarter_octaves = std.astype(np.int64) - 1 - step
     sent = quarter_octaves >= 0
     rows, columns = np.flatnonzero(sent.any(axis=1)), np.flatnonzero(sent.any(axis=0))
-    classes = np.where(sent, np.minimum(quarter_octaves >> 1, CLASSES - 1), CLASSES)[np.ix_(rows, columns)].reshape(-1)
+    grid = np.where(sent, np.minimum(quarter_octaves >> 1, CLASSES - 1), CLASSES)[np.ix_(rows, columns)].reshape(-1)
     # By class, so that the coder stays with one table for long.
-    places = np.argsort(classes, kind="stable")[: np.count_nonzero(classes < CLASSES)]
-    classes = classes[places].astype(np.uint8)
+    places = np.argsort(grid, kind="stable")[: np.count_nonzero(grid < CLASSES)]
+    classes = grid[places].astype(np.uint8)
     table, low_bits = table_of(classes)
     return Order(
         rows,
@@ -180,7 +180,8 @@ def quantize(
     """
     rounding = np.where(low_bits == 0, _DEAD_ZONE_ROUNDING, np.float32(0.5)).astype(np.float32)
     magnitudes = np.minimum(np.floor(np.abs(values) + rounding), limits)
-    return np.copysign(magnitudes, values).astype(np.int32)
+    symbols: NDArray[np.int32] = np.copysign(magnitudes, values).astype(np.int32)
+    return symbols
 
 
 def _symbols(values: NDArray[np.float32], order: Order) -> NDArray[np.int32]:

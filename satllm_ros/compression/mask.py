@@ -88,17 +88,20 @@ def decode_body(
     prefix_tokens, setting = header.prefix_tokens, header.setting
     prefix = decode_prefix(sections.prefix, (images, prefix_tokens, width), scales)
     choice = choose(tables, setting)
-    decode = _symbols if setting.codec is Codec.MASK else _dynamic_values
     # All sections are decompressed before the activation exists: a forged frame fails while it is small.
-    decoded = [decode(chunk, choice, setting.bits) for chunk in sections.chunks]
-    activation = room(header.shape, out)
-    activation[:, :prefix_tokens] = prefix
-    for image, found in zip(activation[:, prefix_tokens:], decoded, strict=True):
-        if setting.codec is Codec.MASK:
-            native.scatter(found, choice, image) or _scatter(found, choice, image)
-        else:
+    if setting.codec is Codec.MASK:
+        symbols = [_symbols(chunk, choice, setting.bits) for chunk in sections.chunks]
+        activation = room(header.shape, out)
+        for image, sent in zip(activation[:, prefix_tokens:], symbols, strict=True):
+            if not native.scatter(sent, choice, image):
+                _scatter(sent, choice, image)
+    else:
+        values = [_dynamic_values(chunk, choice, setting.bits) for chunk in sections.chunks]
+        activation = room(header.shape, out)
+        for image, found in zip(activation[:, prefix_tokens:], values, strict=True):
             image[:] = choice.fill
             image.reshape(-1)[choice.places] = found
+    activation[:, :prefix_tokens] = prefix
     return activation
 
 

@@ -81,9 +81,11 @@ def gather(image: NDArray[np.float32], choice: "Choice", symbols: NDArray[np.uin
     if _library is None or not image.flags.c_contiguous:
         return None
     held = _held(choice)
-    return _library.satllm_mask_gather(
-        *_pointers(image), held.places, held.count, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
+    lost: int = _library.satllm_mask_gather(
+        *_pointers(image), held.places, held.sent, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
     )
+    return lost
+    return lost
 
 
 def scatter(symbols: NDArray[np.uint8], choice: "Choice", image: NDArray[np.float32]) -> bool:
@@ -92,7 +94,7 @@ def scatter(symbols: NDArray[np.uint8], choice: "Choice", image: NDArray[np.floa
         return False
     held = _held(choice)
     _library.satllm_mask_scatter(
-        *_pointers(symbols), held.places, held.count, held.mean, held.step, held.fill, held.elements, *_pointers(image)
+        *_pointers(symbols), held.places, held.sent, held.mean, held.step, held.fill, held.elements, *_pointers(image)
     )
     return True
 
@@ -105,7 +107,7 @@ class _Held(NamedTuple):
     step: ctypes.c_void_p
     inverse_step: ctypes.c_void_p
     fill: ctypes.c_void_p
-    count: ctypes.c_size_t
+    sent: ctypes.c_size_t
     elements: ctypes.c_size_t
     largest: ctypes.c_float
 
@@ -113,8 +115,15 @@ class _Held(NamedTuple):
 # Keeps the choices, whose memory the pointers are into, as long as the pointers.
 @lru_cache(maxsize=32)
 def _held(choice: "Choice") -> _Held:
+    places, mean, step, inverse_step, fill = _pointers(
+        choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill
+    )
     return _Held(
-        *_pointers(choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill),
+        places,
+        mean,
+        step,
+        inverse_step,
+        fill,
         ctypes.c_size_t(choice.places.size),
         ctypes.c_size_t(choice.fill.size),
         ctypes.c_float(choice.largest),

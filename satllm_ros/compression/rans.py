@@ -101,7 +101,7 @@ def encode(symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: Symbo
     column = digits + LARGEST_DIGIT
     frequency = tables.frequencies[table, column].astype(np.uint64)
     start = tables.starts[table, column].astype(np.uint64)
-    state = np.full(streams, _LEAST_STATE, np.uint64)
+    state: NDArray[np.uint64] = np.full(streams, _LEAST_STATE, np.uint64)
     words = np.empty((streams, 2 * symbols.shape[1]), np.uint16)
     filled = np.zeros(streams, np.int64)
     rows = np.arange(streams)
@@ -143,7 +143,7 @@ def decode(sections: list[memoryview], classes: NDArray[np.uint8], tables: Symbo
     for row, section in enumerate(sections):
         words[row, : length[row]] = np.frombuffer(section[STATE_BYTES:], "<u2")
     state = np.array([int.from_bytes(section[:STATE_BYTES], "little") for section in sections], np.uint64)
-    taken = np.zeros(streams, np.int64)
+    taken: NDArray[np.int64] = np.zeros(streams, np.int64)
     symbols = np.empty((streams, len(classes)), np.int32)
     rows = np.arange(streams)
     scale_bits, mask = np.uint64(SCALE_BITS), np.uint64(_SCALE - 1)

@@ -58,7 +58,7 @@ def sensitivities(
 
         blocks[cut - 1].register_forward_hook(hook)
 
-    blocks = list(model.blocks)
+    blocks = list(model.get_submodule("blocks").children())
     cuts = range(1, len(blocks))
     for cut in cuts:
         keep(cut)
@@ -73,8 +73,9 @@ def sensitivities(
                 output.grad = None
             (logits * torch.randn(logits.shape, generator=generator)).sum().backward(retain_graph=last > 0)
             for cut in cuts:
-                gradient = outputs[cut].grad.double().numpy()
-                found = _moments(gradient, prefix_tokens)
+                gradient = outputs[cut].grad
+                assert gradient is not None
+                found = _moments(gradient.double().numpy(), prefix_tokens)
                 moments[cut] = [a + b for a, b in zip(moments[cut], found, strict=True)] if cut in moments else found
         images += len(batch)
     count = images * _PROJECTIONS

@@ -49,13 +49,14 @@ def quantize(values: NDArray[np.float32], low: np.float32, high: np.float32, bit
         np.clip(magnitudes, 0, largest_magnitude(bits), out=magnitudes)
     else:
         magnitudes = np.zeros_like(magnitudes)
-    return magnitudes.astype(np.uint8) << 1 | negative
+    symbols: NDArray[np.uint8] = magnitudes.astype(np.uint8) << 1 | negative
+    return symbols
 
 
 def rebuild(symbols: NDArray[np.uint8], low: np.float32, high: np.float32, bits: int) -> NDArray[np.float32]:
     """Values `±(low + magnitude * step)`, product and sum each rounded to float32."""
-    table = np.arange(largest_magnitude(bits) + 1, dtype=np.float32)
-    table = table * _step(low, high, bits) + low
+    magnitudes = np.arange(largest_magnitude(bits) + 1, dtype=np.float32)
+    table: NDArray[np.float32] = magnitudes * _step(low, high, bits) + low
     return np.stack([table, -table], axis=1).reshape(-1)[symbols]
 
 

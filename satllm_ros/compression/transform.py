@@ -60,9 +60,11 @@ def channel_transform(metric: NDArray[np.float64], covariance: NDArray[np.float6
 def token_transform(covariance: NDArray[np.float64]) -> NDArray[np.int16]:
     """Karhunen-Loeve transform of tokens (T, T), int16 in units of 2^-14."""
     _, directions = np.linalg.eigh(covariance)
-    return np.rint(directions[:, ::-1].T * TOKEN_UNIT).astype(np.int16)
+    transform: NDArray[np.int16] = np.rint(directions[:, ::-1].T * TOKEN_UNIT).astype(np.int16)
+    return transform
 
 
 def quarter_octaves(std: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Spread of coefficients, in finest steps, as uint8: `11 + 4 log2(std)`, at least 0."""
-    return np.clip(np.rint(11 + 4 * np.log2(np.maximum(std, 1e-9))), 0, 255).astype(np.uint8)
+    spread: NDArray[np.uint8] = np.clip(np.rint(11 + 4 * np.log2(np.maximum(std, 1e-9))), 0, 255).astype(np.uint8)
+    return spread

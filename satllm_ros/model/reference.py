@@ -27,4 +27,5 @@ class UnsplitModel:
         from satllm_ros.model.stage import normalise
 
         with torch.inference_mode():
-            return self._model(normalise(images, self._spec)).argmax(dim=1).tolist()
+            labels: list[int] = self._model(normalise(images, self._spec)).argmax(dim=1).tolist()
+            return labels

@@ -70,6 +70,7 @@ class Stage(nn.Module):
         self._context_by_block = getattr(model, "rope_mixed", False)
         if context is not None and self._context_by_block:
             context = context[start:stop].clone()
+        self.context: Tensor | None
         self.register_buffer("context", context, persistent=False)
         self.blocks = model.blocks
         del model.blocks

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ def stamp_in(cdr: bytes) -> int | None:
     """
     if len(cdr) < _CDR_HEADER_BYTES + 8:
         return None
-    order = "little" if cdr[1] & 1 else "big"
+    order: Literal["little", "big"] = "little" if cdr[1] & 1 else "big"
     seconds = int.from_bytes(cdr[4:8], order, signed=True)
     nanoseconds = int.from_bytes(cdr[8:12], order)
     stamp_ns = seconds * 1_000_000_000 + nanoseconds

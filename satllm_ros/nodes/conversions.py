@@ -143,7 +143,10 @@ def check_image_batch(message: m.ImageBatch, envelope: Envelope) -> None:
 
 def activation_array(message: m.Activation, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values as float32; raises `WireError` unless they are of this shape and of a known type."""
-    kinds = {m.Activation.DTYPE_FLOAT32: np.dtype("<f4"), m.Activation.DTYPE_FLOAT16: np.dtype("<f2")}
+    kinds: dict[int, np.dtype[Any]] = {
+        m.Activation.DTYPE_FLOAT32: np.dtype("<f4"),
+        m.Activation.DTYPE_FLOAT16: np.dtype("<f2"),
+    }
     kind = kinds.get(message.dtype)
     if kind is None or tuple(message.shape) != shape or len(message.data) != kind.itemsize * math.prod(shape):
         raise WireError(
@@ -151,7 +154,8 @@ def activation_array(message: m.Activation, shape: tuple[int, ...]) -> NDArray[n
             f"activation of type {message.dtype}, shape {tuple(message.shape)}, {len(message.data)} bytes;"
             f" expected shape {shape} as float32 (0) or float16 (1)",
         )
-    return np.frombuffer(message.data, dtype=kind).reshape(shape).astype(np.float32)
+    values: NDArray[np.float32] = np.frombuffer(message.data, dtype=kind).reshape(shape).astype(np.float32)
+    return values
 
 
 def predictions_logits(message: m.Predictions, envelope: Envelope) -> NDArray[np.float32]:

@@ -141,7 +141,7 @@ def bag_frames(
         )
         # A damaged record ends in rmw's own error, one of another type in any.
         try:
-            message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
+            message: Any = deserialize_message(recorded.cdr, message_class(recorded.type_name))
             stamped = replace(origin, stamp_ns=stamp_of(message))
         except Exception as error:  # noqa: BLE001
             yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")

@@ -61,7 +61,8 @@ def _shares(weights: NDArray[np.float64], layers: int) -> NDArray[np.intp] | Non
     # From the front no satellite may be left out; from the back neither.
     cuts = np.maximum.accumulate(np.maximum(cuts - low, 0)) + low
     cuts = np.minimum(cuts, layers - count + low)
-    return np.concatenate([[0], cuts])
+    bounds: NDArray[np.intp] = np.concatenate([[0], cuts])
+    return bounds
 
 
 def _alone(k: int, count: int, layers: int) -> NDArray[np.intp]:
@@ -70,7 +71,7 @@ def _alone(k: int, count: int, layers: int) -> NDArray[np.intp]:
 
 def _strongest(problem: Problem, costs: Costs) -> int | None:
     """The smallest ratio that may be used at every cut."""
-    allowed = range(len(costs.settings))
+    allowed = list(range(len(costs.settings)))
     if costs.loss_budget is not None:
         cuts = max(costs.satellites - 1, 1)
         allowed = [q for q in allowed if cuts * costs.losses[q] <= costs.loss_budget + 1e-12]

@@ -32,7 +32,7 @@ def bottleneck_floor_s(problem: Problem, costs: Costs) -> float:
             gains = weights[:-1] - weights[1:]
             spread += float(np.where(gains > 0, gains * least, gains * most).sum() + weights[-1] * costs.ground_s)
         floors.append(spread)
-    return max(floors)
+    return float(max(floors))
 
 
 def _links(costs: Costs, extreme: Callable[[NDArray[np.float64]], float], neutral: float) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ class Chain:
         """
         caps = np.asarray(caps_s, dtype=float) + self.rounding_s
         shape = (len(caps), len(self.levels.within), 1, self.stages[0].saved_s.shape[1])
-        cost = np.full(shape, np.inf)
+        cost: NDArray[np.float64] = np.full(shape, np.inf)
         cost[:, self.levels.start, 0, 0] = 0.0
         before = []
         for k, stage in enumerate(self.stages):

@@ -56,7 +56,8 @@ def effective_times(compute_s: ArrayLike, link_s: ArrayLike) -> NDArray[np.float
     compute, link = np.asarray(compute_s, dtype=float), np.asarray(link_s, dtype=float)
     overlap = np.zeros_like(compute)
     overlap[1:] = np.minimum(compute[1:], link[:-1])
-    return compute + link - overlap
+    effective: NDArray[np.float64] = compute + link - overlap
+    return effective
 
 
 def resource_times(upload_s: float, compute_s: ArrayLike, link_s: ArrayLike) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Why a problem has no plan, and the nearest change that would give it one."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,7 @@ def _accuracy_reasons(problem: Problem, stages: int) -> list[Reason]:
     return [Reason("accuracy", "compression.loss_budget", sentence, change)]
 
 
-def _decimal(accuracy: float, rounded: type[math.floor] | type[math.ceil]) -> str:
+def _decimal(accuracy: float, rounded: Callable[[float], int]) -> str:
     slack = 1e-3 if rounded is math.floor else -1e-3
     return f"{rounded(accuracy * 1e6 + slack) / 1e6:.6f}".rstrip("0").rstrip(".")
 
@@ -76,14 +77,14 @@ def _memory_reasons(problem: Problem) -> tuple[list[Reason], Problem]:
     spread as evenly as contiguous stages allow.
     """
     count, layers = len(problem.satellites), problem.model.layers
-    ahead = [np.full(layers + 1, np.inf)]
+    ahead: list[NDArray[np.float64]] = [np.full(layers + 1, np.inf)]
     ahead[0][0] = 0.0
     for k in range(count):
         ahead.append(np.maximum(ahead[-1][:, None], _lack(problem, k)).min(axis=0))
     spread = float(ahead[-1][-1])
     if spread == 0:
         return [], problem
-    behind = [np.full(layers + 1, np.inf)]
+    behind: list[NDArray[np.float64]] = [np.full(layers + 1, np.inf)]
     behind[0][-1] = 0.0
     for k in reversed(range(count)):
         behind.insert(0, np.maximum(behind[0][None, :], _lack(problem, k)).min(axis=1))

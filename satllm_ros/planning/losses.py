@@ -88,7 +88,7 @@ def least_loss_levels(costs: Costs) -> Levels:
 
 def _sums(losses: NDArray[np.int64], cuts: int, limit: int, most: int) -> NDArray[np.int64] | None:
     """Sums of up to `cuts` losses that can still end within the limit, rising; None if there are too many."""
-    sums = np.zeros(1, dtype=np.int64)
+    sums: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
     gain = max(0, -int(losses.min()))
     for count in range(1, cuts + 1):
         more = (sums[:, None] + losses).ravel()

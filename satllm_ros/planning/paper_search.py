@@ -116,7 +116,8 @@ class _Astar:
         self.at_node: dict[tuple[int, int], float] = {}
 
     def run(self, max_steps: int) -> Search:
-        queue, steps = [_Label(0.0, next(self.order), (0,), ())], []
+        queue = [_Label(0.0, next(self.order), (0,), ())]
+        steps: list[Step] = []
         layers, count = self.costs.layers, self.costs.satellites
         while queue:
             label = heapq.heappop(queue)

@@ -57,7 +57,7 @@ def simulate(
     if times.ndim != 2 or 0 in times.shape or not np.all(np.isfinite(times)) or times.min() < 0:
         raise ValueError(f"times_s has shape {times.shape}; allowed: (batches, resources), finite and >= 0")
     resources = times.shape[1]
-    slots = [None] * (resources - 1) if queue_slots is None else list(queue_slots)
+    slots: list[int | None] = [None] * (resources - 1) if queue_slots is None else list(queue_slots)
     delays = np.zeros(resources) if propagation_s is None else np.asarray(propagation_s, dtype=float)
     if len(slots) != resources - 1 or any(s is not None and s < 0 for s in slots):
         raise ValueError(f"queue_slots is {slots}; allowed: {resources - 1} entries, each >= 0 or None")

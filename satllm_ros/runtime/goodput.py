@@ -125,12 +125,12 @@ class GoodputMeter:
 
         def tried(longest_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
             """(TRIALS,) round trips, the time of a bit that goes best with each, what is left unexplained [s]."""
-            trips_s = np.linspace(0.0, longest_s, TRIALS)[:, None]
-            took_s = received_s - np.maximum(handed_s, before_s - trips_s) - trips_s
+            trips_s = np.linspace(0.0, longest_s, TRIALS, dtype=np.float64)
+            took_s = received_s - np.maximum(handed_s, before_s - trips_s[:, None]) - trips_s[:, None]
             s_per_bit = np.array([_weighted_median(row, size_bit) for row in took_s / size_bit])
             unexplained_s = np.sort(np.abs(took_s - s_per_bit[:, None] * size_bit), axis=1)
             explained = max(LEAST_SAMPLES - 1, int(EXPLAINED * len(size_bit)))
-            return trips_s[:, 0], s_per_bit, unexplained_s[:, :explained].mean(axis=1)
+            return trips_s, s_per_bit, unexplained_s[:, :explained].mean(axis=1)
 
         trips_s, s_per_bit, cost_s = tried(min(self._longest_trip_s, most_s))
         cost_s[~self._is_possible(s_per_bit, trips_s)] = np.inf

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from satllm_ros import interfaces as graph
+from satllm_ros.interfaces import Topic
 from satllm_ros.planning.wire import controller_rate_bps, datagram_bytes
 from satllm_ros.runtime.transports import IS_VERSION_2, PROFILE_VARIABLE, TRANSPORTS_VARIABLE, is_fast_dds
 
@@ -91,7 +92,7 @@ def routes_of(process: str, satellites: Sequence[str], rate_bps: Callable[[str, 
         Gives the rate [bit/s] of a directed link, from sender and receiver.
     """
     if process == graph.SENSING:
-        inboxes = {name: (graph.IMAGES_INBOX,) for name in satellites}
+        inboxes: dict[str, tuple[Topic, ...]] = {name: (graph.IMAGES_INBOX,) for name in satellites}
     elif process in satellites:
         inboxes = {name: (graph.ACTIVATION_INBOX, graph.PREDICTIONS_INBOX) for name in satellites if name != process}
         inboxes[graph.GROUND] = (graph.PREDICTIONS_INBOX,)

@@ -184,7 +184,8 @@ class SubModels:
                 raise NotLoadedError(f"blocks ({blocks[0]}, {blocks[1]}] are not in memory")
             self._running[blocks] += 1
         try:
-            return stage(tensor).numpy()
+            output: NDArray[np.float32] = stage(tensor).numpy()
+            return output
         finally:
             # Let go of before anybody is told: whoever waits wants its memory.
             del stage

@@ -57,7 +57,8 @@ def grid(height: int, width: int, tile_height: int, tile_width: int) -> list[tup
 
 def cut_tiles(frame: NDArray[np.uint8], tile_height: int, tile_width: int) -> list[NDArray[np.uint8]]:
     """Tiles, uint8 (tile_height, tile_width, 3) each, of a frame, uint8 RGB (H, W, 3)."""
-    corners = grid(*frame.shape[:2], tile_height, tile_width)
+    height, width = frame.shape[:2]
+    corners = grid(height, width, tile_height, tile_width)
     return [np.ascontiguousarray(frame[r : r + tile_height, c : c + tile_width]) for r, c in corners]
 
 

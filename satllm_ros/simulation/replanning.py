@@ -72,7 +72,8 @@ def _paces(costs: Costs, splits: NDArray[np.intp]) -> NDArray[np.float64]:
         compute[:, 1:] += costs.decode_s[inner, chosen]
         link = costs.link_s[rows[:-1], inner, chosen]
         best = np.minimum(best, np.maximum(compute.max(axis=1), link.max(axis=1)))
-    return np.maximum(best, max(costs.upload_s, costs.ground_s))
+    paces: NDArray[np.float64] = np.maximum(best, max(costs.upload_s, costs.ground_s))
+    return paces
 
 
 def clairvoyant(world: World, paces: Paces) -> float:
@@ -105,7 +106,8 @@ def _move_costs(world: World, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     load_s = facts.spec.layer_bytes[0] / world.load_bytes_per_s
     lengths = np.diff(splits, axis=1) * load_s
     same = (splits[:, None, :-1] == splits[None, :, :-1]) & (splits[:, None, 1:] == splits[None, :, 1:])
-    return np.where(same, 0.0, lengths[None, :, :]).max(axis=2)
+    cost_s: NDArray[np.float64] = np.where(same, 0.0, lengths[None, :, :]).max(axis=2)
+    return cost_s
 
 
 def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = "weigh") -> Run:

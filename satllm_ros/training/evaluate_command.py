@@ -73,7 +73,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     else:
         dataset = load_dataset(args.data, args.split)
     dataset = dataset.with_pixels(rules)
-    chosen = np.arange(len(dataset))
+    chosen: NDArray[np.int64] = np.arange(len(dataset))
     if args.limit is not None:
         if not 1 <= args.limit <= len(dataset):
             raise ValueError(f"--limit {args.limit} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")

@@ -40,7 +40,8 @@ def principal_axes(
     axes[-1] = constant
     # A reflection that takes the last axis, to which (1, .., 1) has gone, back to (1, .., 1).
     mirror = np.eye(width)[-1] - constant
-    return axes - 2 * np.outer(mirror, mirror @ axes) / (mirror @ mirror)
+    mirrored: NDArray[np.float64] = axes - 2 * np.outer(mirror, mirror @ axes) / (mirror @ mirror)
+    return mirrored
 
 
 @torch.no_grad()

@@ -37,7 +37,8 @@ class CutStream:
 
     def weights(self, prefix_tokens: int) -> NDArray[np.float64]:
         """How much each element matters, (T, D): the sensitivity's squares times its variance."""
-        return self.sensitivity.squares[prefix_tokens:] * np.square(self.std)
+        weights: NDArray[np.float64] = self.sensitivity.squares[prefix_tokens:] * np.square(self.std)
+        return weights
 
 
 def observe_stream(checkpoint: Path, batches: Callable[[], Iterable[Tensor]], *, seed: int) -> dict[int, CutStream]:
