@@ -101,25 +101,29 @@ def facts_of(path: Path) -> FlightFacts:
     from satllm_ros.compression.artefacts import load_artefacts
     from satllm_ros.graph import load_constellation
     from satllm_ros.model.spec import read_spec
-    from satllm_ros.nodes.frames import encoded_tiles, source_frames
+    from satllm_ros.nodes.frames import Frame, bag_frames, encoded_tiles
     from satllm_ros.planning.offered import offered_settings
 
     constellation = load_constellation(path)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
-    frames = source_frames("bag", bag_path(constellation.source.path), None)
+    frames = bag_frames(bag_path(constellation.source.path), constellation.source.image_topic)
     jpeg = constellation.upload_encoding == "jpeg"
     sizes = [
-        len(tile) for frame in frames for tile in encoded_tiles(frame, spec.image_height, spec.image_width, jpeg=jpeg)
+        len(tile)
+        for frame in frames
+        if isinstance(frame, Frame)
+        for tile in encoded_tiles(frame, spec.image_height, spec.image_width, jpeg=jpeg)
     ]
-    links = {kind: Link(link.rate_bps, link.propagation_s) for kind, link in constellation.links.items()}
+    kinds = (constellation.links[kind] for kind in ("upload", "isl", "s2g"))
+    upload, isl, s2g = (Link(link.rate_bps, link.propagation_s) for link in kinds)
     return FlightFacts(
         spec=spec,
         batches=TILES // constellation.batch_tiles,
         batch_tiles=constellation.batch_tiles,
         upload_tile_bytes=sum(sizes) / len(sizes),
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
-        links=LinkFacts(**links),
+        links=LinkFacts(upload, isl, s2g),
         settings=offered_settings(artefacts, constellation.codecs),
         accuracy_floor=constellation.accuracy_floor,
     )

@@ -36,14 +36,14 @@ import numpy.typing as npt
 """
 
 
-def _element(type_: Type, package: str) -> str:
-    """Python's type of one element."""
+def _element(type_: Type, package: str | None) -> str:
+    """Python's type of one element, in the messages of a package; of a service, they are named with theirs."""
     if type_.pkg_name is None:
         return _PYTHON.get(type_.type, "int")
     return type_.type if type_.pkg_name == package else f"{type_.pkg_name}.msg.{type_.type}"
 
 
-def _read_and_taken(type_: Type, package: str) -> tuple[str, str]:
+def _read_and_taken(type_: Type, package: str | None) -> tuple[str, str]:
     """Types of what a field gives and of what may be put there."""
     element = _element(type_, package)
     if not type_.is_array:
@@ -60,7 +60,7 @@ def _constant(constant: Constant) -> str:
     return f"    {constant.name}: ClassVar[{_PYTHON.get(constant.type, 'int')}]"
 
 
-def _field(field: Field, package: str) -> Iterator[str]:
+def _field(field: Field, package: str | None) -> Iterator[str]:
     read, taken = _read_and_taken(field.type, package)
     if read == taken:
         yield f"    {field.name}: {read}"
@@ -71,7 +71,7 @@ def _field(field: Field, package: str) -> Iterator[str]:
     yield f"    def {field.name}(self, value: {taken}) -> None: ..."
 
 
-def _message(spec: MessageSpecification, package: str) -> Iterator[str]:
+def _message(spec: MessageSpecification, package: str | None) -> Iterator[str]:
     """Lines of one message's class."""
     yield ""
     yield f"class {spec.msg_name}:"
@@ -86,13 +86,13 @@ def _message(spec: MessageSpecification, package: str) -> Iterator[str]:
         yield from _field(field, package)
 
 
-def _foreign(specs: Iterable[MessageSpecification], package: str) -> list[str]:
+def _foreign(specs: Iterable[MessageSpecification], package: str | None) -> list[str]:
     """Modules of other packages that these messages name."""
     names = {field.type.pkg_name for spec in specs for field in spec.fields} - {None, package}
     return [f"import {name}.msg" for name in sorted(map(str, names))]
 
 
-def _write(folder: Path, package: str, specs: list[MessageSpecification], after: Iterable[str] = ()) -> None:
+def _write(folder: Path, package: str | None, specs: list[MessageSpecification], after: Iterable[str] = ()) -> None:
     lines = [_HEAD, *_foreign(specs, package)]
     for spec in specs:
         lines += _message(spec, package)
@@ -113,7 +113,7 @@ def write_package(package: str, share: Path, target: Path) -> None:
         services += ["", f"class {path.stem}:"]
         services += [f"    {part}: TypeAlias = {path.stem}_{part}" for part in ("Request", "Response")]
     if parts:
-        _write(target / package / "srv", package, parts, services)
+        _write(target / package / "srv", None, parts, services)
 
 
 def _prefixes() -> Iterator[Path]:

@@ -1,5 +1,7 @@
 """Counting losses, and what happens when there are too many sums to count."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from plan_documents import random_document
@@ -8,11 +10,12 @@ from plan_oracle import all_plans, plan_of
 from satllm_ros.planning import losses
 from satllm_ros.planning.costs import tabulate
 from satllm_ros.planning.losses import loss_levels
+from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.problem_json import from_json
 from satllm_ros.planning.solve import solve
 
 
-def chain(accuracies, budget, count=4):
+def chain(accuracies: Sequence[float], budget: float, count: int = 4) -> Problem:
     return from_json(
         {
             "batches": 8,
@@ -27,7 +30,7 @@ def chain(accuracies, budget, count=4):
     )
 
 
-def test_levels_are_the_sums_of_three_cuts():
+def test_levels_are_the_sums_of_three_cuts() -> None:
     costs = tabulate(chain([0.97, 0.99, 1.0], 0.05))
     levels = loss_levels(costs, "down")
     # 0 to 0.03 in steps of 0.01 from three mild cuts, and one or none strong one with up to two mild ones.
@@ -36,14 +39,14 @@ def test_levels_are_the_sums_of_three_cuts():
     assert levels.step[strong].tolist() == [3, 4, 5, -1, -1, -1]
 
 
-def test_decimal_losses_meet_their_sum():
+def test_decimal_losses_meet_their_sum() -> None:
     # 0.1 + 0.1 + 0.1 is more than 0.3 in doubles.
     outcome = solve(chain([0.9, 1.0], 0.3))
     assert outcome.ratios == (0.1, 0.1, 0.1) and outcome.accuracy_loss == pytest.approx(0.3)
     assert solve(chain([0.9, 1.0], 0.2999)).ratios.count(0.1) == 2
 
 
-def test_too_many_sums_are_rounded_and_never_break_the_budget(monkeypatch):
+def test_too_many_sums_are_rounded_and_never_break_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "_MAX_STATES", 1)
     monkeypatch.setattr(losses, "_LEAST_LEVELS", 4)
     rng, unproven, rounded = np.random.default_rng(2), 0, 0
