@@ -16,7 +16,7 @@ setup: ## prepare .venv (or, with ROS 2 sourced, a colcon build) and install the
 demo: setup ## fly the shipped images through four satellites
 	@tools/demo.sh $(ARGS)
 
-lint: setup ## ruff: rules and format
+lint: setup ## ruff: rules and format; mypy: types
 	@tools/lint.sh
 
 test: setup ## lint and all tests, the flights over DDS included

@@ -117,7 +117,8 @@ def facts_of(path: Path) -> FlightFacts:
         if isinstance(frame, Frame)
         for tile in encoded_tiles(frame, spec.image_height, spec.image_width, jpeg=jpeg)
     ]
-    links = {kind: Link(link.rate_bps, link.propagation_s) for kind, link in constellation.links.items()}
+    kinds = (constellation.links[kind] for kind in ("upload", "isl", "s2g"))
+    upload, isl, s2g = (Link(link.rate_bps, link.propagation_s) for link in kinds)
     return FlightFacts(
         spec=spec,
         batches=TILES // constellation.batch_tiles,

@@ -27,11 +27,11 @@ PATIENCE_S = 30.0
 def _node(name: str) -> tuple[Any, Any]:
     import rclpy
 
-    from satllm_ros.nodes.process import use_shared_memory_profile
+    from satllm_ros.nodes.process import set_up_environment
     from satllm_ros.runtime.memory import keep_pages
 
     keep_pages()
-    use_shared_memory_profile()
+    set_up_environment()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=99)

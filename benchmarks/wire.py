@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 RATE_OPTIONS = ("burst", "16kb", "latency", "200ms")
 INBOX = "sat1/inbox/images"
@@ -208,7 +209,7 @@ def _sent_bytes() -> int:
     raise RuntimeError("there is no interface va")
 
 
-def _node(name: str):  # noqa: ANN202
+def _node(name: str) -> Any:
     import rclpy
 
     rclpy.init()
@@ -221,11 +222,11 @@ def _type() -> type:
     return UInt8MultiArray
 
 
-def _message(size: int, value: int):  # noqa: ANN202
+def _message(size: int, value: int) -> Any:
     return _type()(data=array.array("B", bytes([value]) * size))
 
 
-def _qos(*, reliable: bool):  # noqa: ANN202
+def _qos(*, reliable: bool) -> Any:
     from rclpy.qos import QoSProfile, ReliabilityPolicy
 
     kind = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT

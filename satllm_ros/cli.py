@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; bad input ends with one sentence and exit code 2."""
     args = parser().parse_args(arguments)
     try:
-        return args.run(args)
+        code: int = args.run(args)
+        return code
     except KeyboardInterrupt:
         return 130
     except (ValueError, OSError) as error:

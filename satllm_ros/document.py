@@ -53,7 +53,7 @@ class Section:
         value = self._get(key)
         if value not in allowed:
             raise ConstellationError(f"{self.where}: {key} is {value!r}; allowed are {', '.join(allowed)}")
-        return value
+        return str(value)
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         value = self._get(key, default)

@@ -22,8 +22,15 @@ from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.middleware_profile import Route, routes_of
 
 __all__ = [
-    *("Constellation", "ConstellationError", "ProcessSpec", "SatelliteConfig", "SourceConfig"),
-    *("link_rates", "load_constellation", "new_run_directory", "processes"),
+    "Constellation",
+    "ConstellationError",
+    "ProcessSpec",
+    "SatelliteConfig",
+    "SourceConfig",
+    "link_rates",
+    "load_constellation",
+    "new_run_directory",
+    "processes",
 ]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")

@@ -42,9 +42,15 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
     pixels_in_flight(constellation.source.pixels, spec)
     if source_is_here:
         _check_source(constellation)
-    measured = {"profiles": constellation.profiles, "calibration": constellation.calibration} if planner_is_here else {}
-    inputs = read_inputs(spec, artefacts, constellation.codecs, satellites=constellation.names, **measured)
-    links = [Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g")]
+    inputs = read_inputs(
+        spec,
+        artefacts,
+        constellation.codecs,
+        satellites=constellation.names,
+        profiles=constellation.profiles if planner_is_here else (),
+        calibration=constellation.calibration if planner_is_here else "",
+    )
+    upload, isl, s2g = (Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g"))
     stated = {pair: Link(rates.rate_bps) for pair, rates in constellation.link_pairs.items()}
     facts = FlightFacts(
         spec=spec,
@@ -52,7 +58,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
         batch_tiles=constellation.batch_tiles,
         upload_tile_bytes=0.0,
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
-        links=LinkFacts(*links, stated=with_unnamed_ends(stated)),
+        links=LinkFacts(upload, isl, s2g, stated=with_unnamed_ends(stated)),
         settings=inputs.settings,
         accuracy_floor=constellation.accuracy_floor,
         real_links=not constellation.emulate_links,

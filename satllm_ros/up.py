@@ -18,7 +18,7 @@ DEFAULT_CONFIG = "constellation.yaml"
 EXIT_INFEASIBLE = 3
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `satllm up`."""
     parser = subparsers.add_parser(
         "up",

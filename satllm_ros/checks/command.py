@@ -13,7 +13,7 @@ from satllm_ros.checks.check import Level, Result
 PROCESSES = 8
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `satllm doctor`."""
     parser = subparsers.add_parser(
         "doctor",

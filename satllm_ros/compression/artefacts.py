@@ -115,6 +115,11 @@ class Artefacts:
             raise ArtefactError(f"artefacts {self.artefact_id} have no tables for cut {cut}; cuts with tables: {known}")
         return self.tables[cut]
 
+    def shared_tables(self) -> CoefficientTables:
+        """What the transforms of all cuts share; there is some wherever `tables_of` gives tables."""
+        assert self.coefficients is not None
+        return self.coefficients
+
     def check_can_code(self, setting: CodecSetting, cut: int | None = None) -> None:
         """Refuse a setting whose codec needs scales or tables that these artefacts do not hold, for a cut or for any.
 
@@ -156,7 +161,7 @@ class Artefacts:
             for array in scales.arrays().values():
                 digest.update(array.tobytes())
         if self.coefficients is not None:
-            named = [
+            named: list[tuple[str, CoefficientTables | CutTables]] = [
                 (_COEFFICIENTS, self.coefficients),
                 *((f"cut{cut}", tables) for cut, tables in self.tables.items()),
             ]
@@ -169,7 +174,9 @@ class Artefacts:
 
 def save_artefacts(path: Path, artefacts: Artefacts) -> None:
     """Write artefacts as safetensors: `cut<c>.<array>` and `coefficients.<array>`, the rest in the metadata."""
-    owners = [(f"cut{cut}", held) for by_cut in (artefacts.scales, artefacts.tables) for cut, held in by_cut.items()]
+    owners: list[tuple[str, CutScales | CutTables | CoefficientTables]] = [
+        (f"cut{cut}", held) for by_cut in (artefacts.scales, artefacts.tables) for cut, held in by_cut.items()
+    ]
     if artefacts.coefficients is not None:
         owners.append((_COEFFICIENTS, artefacts.coefficients))
     tensors = {f"{owner}.{name}": array for owner, held in owners for name, array in held.arrays().items()}
@@ -264,7 +271,7 @@ _SHARED = {"frequencies", "shifts"}
 
 
 def _read_tensors(file: safe_open) -> _Held:
-    by_cut: dict[int, dict] = {}
+    by_cut: dict[int, dict[str, Any]] = {}
     shared: dict[str, Any] = {}
     for key in file.keys():
         owner, _, name = key.partition(".")

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from statistics import median
 from time import thread_time
 
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.calibrate import calibrate
@@ -42,7 +44,7 @@ def bench(shape: tuple[int, int, int], settings: list[str], rounds: int) -> Iter
     """Measure settings, then peers, on made-up activations of a shape; one after the other in every round."""
     activation, artefacts = material(shape)
     copy, out = np.empty_like(activation), np.empty_like(activation)
-    cases: list[tuple[str, str, Callable[[], object], Callable[[bytes], object]]] = [
+    cases: list[tuple[str, str, Callable[[], bytes], Callable[[bytes], object]]] = [
         (name.split(":")[0], name, _encoder(activation, name, artefacts), _decoder(artefacts, out))
         for name in (str(CodecSetting.parse(text)) for text in settings)
     ]
@@ -55,7 +57,7 @@ def bench(shape: tuple[int, int, int], settings: list[str], rounds: int) -> Iter
         copy_s.append(_seconds(lambda: np.copyto(copy, activation)))
         for index, (_, _, encode_case, decode_case) in enumerate(cases):
             encode_s[index].append(_seconds(encode_case))
-            decode_s[index].append(_seconds(lambda d=decode_case, f=frames[index]: d(f)))
+            decode_s[index].append(_seconds(partial(decode_case, frames[index])))
     gigabytes = activation.nbytes / 1e9
     for index, (codec, setting, _, _) in enumerate(cases):
         frame = frames[index]
@@ -72,14 +74,14 @@ def bench(shape: tuple[int, int, int], settings: list[str], rounds: int) -> Iter
         )
 
 
-def material(shape: tuple[int, int, int]) -> tuple[np.ndarray, Artefacts]:
+def material(shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], Artefacts]:
     """Activation of a shape and artefacts for it: channels that depend on each other, neighbouring tokens alike."""
     images, tokens, width = shape
     generator = np.random.default_rng(0)
     mixing = generator.normal(0, 1, (width, width)) * (1 + np.arange(width)[:, None]) ** -0.75
     offset = generator.normal(0, 1, (tokens, width))
 
-    def draw(count: int) -> np.ndarray:
+    def draw(count: int) -> NDArray[np.float32]:
         fresh = generator.normal(0, 1, (count, tokens + 1, width)).astype(np.float32)
         return ((fresh[:, 1:] + fresh[:, :-1]) @ mixing.astype(np.float32) + offset.astype(np.float32)).astype(
             np.float32
@@ -95,15 +97,15 @@ def material(shape: tuple[int, int, int]) -> tuple[np.ndarray, Artefacts]:
     return draw(images), artefacts
 
 
-def _encoder(activation: np.ndarray, setting: str, artefacts: Artefacts) -> Callable[[], bytes]:
+def _encoder(activation: NDArray[np.float32], setting: str, artefacts: Artefacts) -> Callable[[], bytes]:
     return lambda: encode(activation, CodecSetting.parse(setting), artefacts, _CUT)
 
 
-def _decoder(artefacts: Artefacts, out: np.ndarray) -> Callable[[bytes], object]:
+def _decoder(artefacts: Artefacts, out: NDArray[np.float32]) -> Callable[[bytes], object]:
     return lambda frame: decode(frame, artefacts, max_elements=out.size, out=out)
 
 
-def _peers(activation: np.ndarray) -> list[tuple[str, str, Callable[[], bytes], Callable[[bytes], object]]]:
+def _peers(activation: NDArray[np.float32]) -> list[tuple[str, str, Callable[[], bytes], Callable[[bytes], object]]]:
     """General compressors on the plain tensor, those that are installed."""
     half = activation.astype(np.float16)
     compressor, decompressor = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Body:
     replaced: int
 
 
-def room(shape: tuple[int, int, int], out: np.ndarray | None) -> np.ndarray:
+def room(shape: tuple[int, int, int], out: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Float32 array to decode into: `out` if it is of that shape and contiguous, else a new one."""
     if out is not None and out.shape == shape and out.dtype == np.float32 and out.flags.c_contiguous:
         return out

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.channel_statistics import ChannelStatistics
 from satllm_ros.compression.errors import ArtefactError
@@ -19,7 +20,7 @@ PREFIX_STEPS_PER_STD = 64
 _LEAST_STEP = 2.0**-20
 
 
-def calibrate(batches: Iterable[Mapping[int, np.ndarray]], prefix_tokens: int) -> dict[int, CutScales]:
+def calibrate(batches: Iterable[Mapping[int, NDArray[np.float32]]], prefix_tokens: int) -> dict[int, CutScales]:
     """Scales of all cuts that the samples show.
 
     The mean is the samples'; the step is `max(std / k, max |x - mean| / limit)` with k = 8 and limit 127 for
@@ -57,7 +58,7 @@ def calibrate(batches: Iterable[Mapping[int, np.ndarray]], prefix_tokens: int) -
     }
 
 
-def _check(activation: np.ndarray, cut: int, prefix_tokens: int) -> None:
+def _check(activation: NDArray[np.float32], cut: int, prefix_tokens: int) -> None:
     if activation.ndim != 3 or len(activation) == 0 or activation.shape[1] <= prefix_tokens:
         raise ArtefactError(
             f"calibration activation of cut {cut} has shape {activation.shape}, "
@@ -67,7 +68,9 @@ def _check(activation: np.ndarray, cut: int, prefix_tokens: int) -> None:
         raise ArtefactError(f"calibration activation of cut {cut} holds NaN or infinity")
 
 
-def _step(statistics: ChannelStatistics, steps_per_std: int, limit: int) -> np.ndarray:
+def _step(statistics: ChannelStatistics, steps_per_std: int, limit: int) -> NDArray[np.float64]:
     step = np.maximum(statistics.std / steps_per_std, statistics.largest_deviation / limit)
     # Twice the least that artefacts allow, so that rounding to float32 cannot fall below it.
-    return np.maximum(step, np.maximum(_LEAST_STEP, np.abs(statistics.mean) * 2 / MAX_MEAN_STEPS))
+    least = np.maximum(_LEAST_STEP, np.abs(statistics.mean) * 2 / MAX_MEAN_STEPS)
+    allowed: NDArray[np.float64] = np.maximum(step, least)
+    return allowed

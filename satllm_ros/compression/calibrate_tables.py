@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.channel_statistics import ChannelStatistics
 from satllm_ros.compression.coefficient_tables import CoefficientTables
@@ -14,7 +15,7 @@ from satllm_ros.compression.rans import CLASSES, LARGEST_DIGIT, table_of
 from satllm_ros.compression.sensitivity import Sensitivity
 from satllm_ros.compression.transform import ChannelTransform, channel_transform, quarter_octaves, token_transform
 
-Batches = Callable[[], Iterable[Mapping[int, np.ndarray]]]
+Batches = Callable[[], Iterable[Mapping[int, NDArray[np.float32]]]]
 # The symbol tables are made for steps from 8 to 24, two octaves around the usual one.
 _COUNTED_STEPS = (8, 16, 24)
 # Coefficients too small to be sent at this step are not kept.
@@ -26,8 +27,8 @@ class _Moments:
     """Sums over images: elements (S, D), and products of channels over patch tokens and over the others."""
 
     elements: ChannelStatistics
-    patch_products: np.ndarray
-    prefix_products: np.ndarray
+    patch_products: NDArray[np.float64]
+    prefix_products: NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -35,8 +36,8 @@ class _Group:
     """The transform of one group of tokens, still float."""
 
     channels: ChannelTransform
-    tokens: np.ndarray
-    std: np.ndarray
+    tokens: NDArray[np.float64]
+    std: NDArray[np.float64]
 
 
 def calibrate_tables(
@@ -92,8 +93,8 @@ def _groups(found: _Moments, sensitivity: Sensitivity, prefix_tokens: int) -> tu
 
 
 def _coefficients(
-    activation: np.ndarray, found: _Moments, groups: tuple[_Group, _Group], prefix_tokens: int
-) -> tuple[np.ndarray, np.ndarray]:
+    activation: NDArray[np.float32], found: _Moments, groups: tuple[_Group, _Group], prefix_tokens: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     centred = activation - found.elements.mean.astype(np.float32)
     patch = centred[:, prefix_tokens:] @ groups[0].channels.matrix()
     patch = np.matmul(groups[0].tokens.astype(np.float32), patch)
@@ -102,7 +103,7 @@ def _coefficients(
 
 def _decorrelate_tokens(
     batches: Batches, moments: dict[int, _Moments], groups: dict[int, tuple[_Group, _Group]], prefix_tokens: int
-) -> dict[int, np.ndarray]:
+) -> dict[int, NDArray[np.float64]]:
     """Set the token transforms; gives the largest deviation of each class and register token, and of patches."""
     covariances = {cut: np.zeros_like(group[0].tokens) for cut, group in groups.items()}
     for batch in batches():
@@ -146,20 +147,24 @@ def _count(
     return CoefficientTables(np.stack([c.frequencies() for c in counts]), np.stack([c.shifts() for c in counts]))
 
 
-def _count_step(counts: DigitCounts, std: np.ndarray, values: np.ndarray, step: int) -> None:
-    classes = std.reshape(-1).astype(np.int64) - 1 - step
-    classes = np.where(classes < 0, CLASSES, classes >> 1)
+def _count_step(counts: DigitCounts, std: NDArray[np.uint8], values: NDArray[np.float32], step: int) -> None:
+    quarter_octaves_above = std.reshape(-1).astype(np.int64) - 1 - step
+    classes = np.where(quarter_octaves_above < 0, CLASSES, quarter_octaves_above >> 1)
     # A class with low bits has the table of one without, at a wider step; counting the latter is enough.
     counted = np.flatnonzero(classes < CLASSES)
     table, low_bits = table_of(classes[counted])
     counted, table = counted[low_bits == 0], table[low_bits == 0]
     chosen = values.reshape(len(values), -1)[:, counted]
-    digits = quantize(chosen, np.zeros(len(counted)), np.float32(LARGEST_DIGIT))
+    digits = quantize(chosen, np.zeros(len(counted), np.int64), np.float32(LARGEST_DIGIT))
     counts.add(chosen, digits, table)
 
 
 def _tables(
-    found: _Moments, groups: tuple[_Group, _Group], sensitivity: Sensitivity, spread: np.ndarray, prefix_tokens: int
+    found: _Moments,
+    groups: tuple[_Group, _Group],
+    sensitivity: Sensitivity,
+    spread: NDArray[np.float64],
+    prefix_tokens: int,
 ) -> CutTables:
     patch, prefix = (_pruned(group) for group in groups)
     matters = (sensitivity.squares * np.square(found.elements.std))[prefix_tokens:].reshape(-1)
@@ -171,7 +176,7 @@ def _tables(
         forward_scale=patch.channels.forward_scale,
         inverse=patch.channels.inverse,
         inverse_scale=patch.channels.inverse_scale,
-        token_transform=np.rint(patch.tokens * TOKEN_UNIT),
+        token_transform=np.rint(patch.tokens * TOKEN_UNIT).astype(np.int64),
         std=quarter_octaves(patch.std),
         prefix_forward=prefix.channels.forward,
         prefix_forward_scale=prefix.channels.forward_scale,
@@ -182,5 +187,5 @@ def _tables(
 
 
 def _pruned(group: _Group) -> _Group:
-    kept = (quarter_octaves(group.std) > _FINEST_KEPT_STEP).any(axis=0)
+    kept = np.any(quarter_octaves(group.std) > _FINEST_KEPT_STEP, axis=0)
     return _Group(group.channels.only(kept), group.tokens, group.std[:, kept])

@@ -1,6 +1,9 @@
 """Running statistics of activation channels."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 
 class ChannelStatistics:
@@ -21,7 +24,7 @@ class ChannelStatistics:
         self._low = np.full((), np.inf)
         self._high = np.full((), -np.inf)
 
-    def add(self, samples: np.ndarray) -> None:
+    def add(self, samples: NDArray[np.floating[Any]]) -> None:
         """Take in at least one sample, by Chan's update; samples run along the first axis."""
         count = len(samples)
         total = self.count + count
@@ -35,11 +38,12 @@ class ChannelStatistics:
         self.count = total
 
     @property
-    def std(self) -> np.ndarray:
+    def std(self) -> NDArray[np.float64]:
         """Standard deviation of the samples so far."""
         return np.sqrt(self._squares / self.count)
 
     @property
-    def largest_deviation(self) -> np.ndarray:
+    def largest_deviation(self) -> NDArray[np.float64]:
         """Largest |x - mean| of the samples so far."""
-        return np.maximum(self._high - self.mean, self.mean - self._low)
+        largest: NDArray[np.float64] = np.maximum(self._high - self.mean, self.mean - self._low)
+        return largest

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import fp16, int8, klt, mask, raw, topk
 from satllm_ros.compression.artefacts import Artefacts
@@ -32,13 +33,13 @@ class Decoded:
         How many NaN or infinite values the sender replaced; anything but 0 means that its model misbehaves.
     """
 
-    activation: np.ndarray
+    activation: NDArray[np.float32]
     cut: int
     setting: CodecSetting
     replaced: int
 
 
-def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, cut: int) -> bytes:
+def encode(activation: NDArray[np.float32], setting: CodecSetting, artefacts: Artefacts, cut: int) -> bytes:
     """Code an activation into one self-contained frame.
 
     Parameters
@@ -81,11 +82,11 @@ def encode(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, 
 
 
 def decode(
-    frame: bytes | memoryview | np.ndarray,
+    frame: bytes | memoryview | NDArray[np.uint8],
     artefacts: Artefacts,
     *,
     max_elements: int,
-    out: np.ndarray | None = None,
+    out: NDArray[np.float32] | None = None,
 ) -> Decoded:
     """Decode a frame that may be damaged or forged.
 
@@ -106,14 +107,14 @@ def decode(
     FrameError
         With the fault, for anything that `encode` with these artefacts would not have made.
     """
-    view = memoryview(frame).cast("B")
+    view = memoryview(frame.data if isinstance(frame, np.ndarray) else frame).cast("B")
     header = read_header(view, max_elements=max_elements)
     _check_model(header, artefacts)
     activation = _decode_body(view, header, artefacts, out)
     return Decoded(activation, header.cut, header.setting, header.replaced)
 
 
-def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artefacts, cut: int) -> Body:
+def _encode_body(activation: NDArray[np.float32], setting: CodecSetting, artefacts: Artefacts, cut: int) -> Body:
     codec = setting.codec
     if codec is Codec.RAW:
         return raw.encode_body(activation, artefacts.prefix_tokens)
@@ -130,15 +131,18 @@ def _encode_body(activation: np.ndarray, setting: CodecSetting, artefacts: Artef
             f"activation has {activation.shape[1]} tokens; tables of cut {cut} are for {tables.tokens} tokens"
         )
     if codec is Codec.KLT:
-        return klt.encode_body(activation, setting.bits, tables, artefacts.coefficients)
+        return klt.encode_body(activation, setting.bits, tables, artefacts.shared_tables())
     return mask.encode_body(activation, setting, scales, tables)
 
 
-def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts, out: np.ndarray | None) -> np.ndarray:
+def _decode_body(
+    frame: memoryview, header: FrameHeader, artefacts: Artefacts, out: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
     codec = header.setting.codec
     if codec in WITHOUT_SCALES:
         sections = split_sections(frame, header)
-        return (raw if codec is Codec.RAW else fp16).decode_body(header, sections, out)
+        decode_plain = raw.decode_body if codec is Codec.RAW else fp16.decode_body
+        return decode_plain(header, sections, out)
     scales = _known(artefacts.scales, header.cut, "scales")
     tables = _known(artefacts.tables, header.cut, "tables") if codec in WITH_TABLES else None
     if tables is not None and header.shape[1] != tables.tokens:
@@ -151,7 +155,7 @@ def _decode_body(frame: memoryview, header: FrameHeader, artefacts: Artefacts, o
     if tables is None:
         return topk.decode_body(header, sections, scales, out)
     if codec is Codec.KLT:
-        return klt.decode_body(header, sections, tables, artefacts.coefficients, out)
+        return klt.decode_body(header, sections, tables, artefacts.shared_tables(), out)
     return mask.decode_body(header, sections, scales, tables, out)
 
 

@@ -1,8 +1,10 @@
 """Tables that the coefficients of all cuts share: how values of each class of spread are distributed."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.rans import TABLE_CLASSES, SymbolTables
@@ -25,8 +27,8 @@ class CoefficientTables:
         If a shape or a value is not usable.
     """
 
-    frequencies: np.ndarray
-    shifts: np.ndarray
+    frequencies: NDArray[np.uint16]
+    shifts: NDArray[np.uint8]
     patch: SymbolTables = field(init=False)
     prefix: SymbolTables = field(init=False)
 
@@ -42,15 +44,17 @@ class CoefficientTables:
         object.__setattr__(self, "frequencies", np.stack([self.patch.frequencies, self.prefix.frequencies]))
 
     @property
-    def patch_shift(self) -> np.ndarray:
+    def patch_shift(self) -> NDArray[np.uint8]:
         """Shifts (12,) of the patch tokens."""
-        return self.shifts[0]
+        shift: NDArray[np.uint8] = self.shifts[0]
+        return shift
 
     @property
-    def prefix_shift(self) -> np.ndarray:
+    def prefix_shift(self) -> NDArray[np.uint8]:
         """Shifts (12,) of the class and register tokens."""
-        return self.shifts[1]
+        shift: NDArray[np.uint8] = self.shifts[1]
+        return shift
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, in the order in which they are hashed."""
         return {"frequencies": self.frequencies, "shifts": self.shifts}

@@ -10,6 +10,7 @@ from satllm_ros.data.pixel_arguments import add_pixel_arguments
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from satllm_ros.compression.measure import Step
     from satllm_ros.model.stage import Stage
@@ -104,12 +105,12 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     stages = [load_stage(args.checkpoint, block - 1, block) for block in range(1, spec.blocks + 1)]
     steps = [_step(stage, torch) for stage in stages]
 
-    def inputs(indices: "np.ndarray") -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+    def inputs(indices: "NDArray[np.int64]") -> "Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]":
         for first in range(0, len(indices), _BATCH_IMAGES):
             batch = indices[first : first + _BATCH_IMAGES]
             yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]
 
-    def activations() -> "Iterator[dict[int, np.ndarray]]":
+    def activations() -> "Iterator[dict[int, NDArray[np.float32]]]":
         return (_at_cuts(steps, stack) for stack, _ in inputs(for_tables))
 
     scales = calibrate(activations(), spec.prefix_tokens)
@@ -132,8 +133,8 @@ def calibrate_codec(args: argparse.Namespace) -> int:
     )
     if masks is None:
         print("  masks are from these images; with --masks they are those that satllm train --compress mask learned")
-    for name, found in measurements.items():
-        print(f"  {name}: accuracy {found.accuracy:.4f} on {measured} other images, {1 / found.ratio:.2f}x")
+    for name, result in measurements.items():
+        print(f"  {name}: accuracy {result.accuracy:.4f} on {measured} other images, {1 / result.ratio:.2f}x")
     return 0
 
 
@@ -141,7 +142,7 @@ def _step(stage: "Stage", torch: Any) -> "Step":
     return lambda values: stage(torch.from_numpy(values)).numpy()
 
 
-def _at_cuts(steps: "list[Step]", images: "np.ndarray") -> "dict[int, np.ndarray]":
+def _at_cuts(steps: "list[Step]", images: "NDArray[np.float32]") -> "dict[int, NDArray[np.float32]]":
     """Activations at every cut, by cut."""
     batch = {}
     for cut, step in enumerate(steps[:-1], start=1):

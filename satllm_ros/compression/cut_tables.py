@@ -1,8 +1,10 @@
 """The static tables of one cut that the codecs `mask`, `mask_dynamic` and `klt` need."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.errors import ArtefactError
 from satllm_ros.compression.rans import CLASSES, LARGEST_DIGIT, table_of
@@ -59,27 +61,27 @@ class CutTables:
         The same for class and register tokens: (D, Q), (Q,), (Q, D), (D,), (P, Q).
     """
 
-    token_mean: np.ndarray
-    spread: np.ndarray
-    mask_order: np.ndarray
-    forward: np.ndarray
-    forward_scale: np.ndarray
-    inverse: np.ndarray
-    inverse_scale: np.ndarray
-    token_transform: np.ndarray
-    std: np.ndarray
-    prefix_forward: np.ndarray
-    prefix_forward_scale: np.ndarray
-    prefix_inverse: np.ndarray
-    prefix_inverse_scale: np.ndarray
-    prefix_std: np.ndarray
+    token_mean: NDArray[np.floating[Any]]
+    spread: NDArray[np.floating[Any]]
+    mask_order: NDArray[np.integer[Any]]
+    forward: NDArray[np.integer[Any]]
+    forward_scale: NDArray[np.float32]
+    inverse: NDArray[np.integer[Any]]
+    inverse_scale: NDArray[np.float32]
+    token_transform: NDArray[np.integer[Any]]
+    std: NDArray[np.uint8]
+    prefix_forward: NDArray[np.integer[Any]]
+    prefix_forward_scale: NDArray[np.floating[Any]]
+    prefix_inverse: NDArray[np.integer[Any]]
+    prefix_inverse_scale: NDArray[np.floating[Any]]
+    prefix_std: NDArray[np.uint8]
 
     @property
     def tokens(self) -> int:
         """S."""
         return len(self.token_mean)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name, in the order in which they are hashed."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -112,7 +114,7 @@ class CutTables:
         return CutTables(**arrays)
 
 
-def _shapes(arrays: dict[str, np.ndarray], prefix_tokens: int, width: int) -> dict[str, tuple[int, ...]]:
+def _shapes(arrays: dict[str, NDArray[Any]], prefix_tokens: int, width: int) -> dict[str, tuple[int, ...]]:
     tokens = len(arrays["token_mean"]) if arrays["token_mean"].ndim else 0
     patches = max(0, tokens - prefix_tokens)
     kept, prefix_kept = arrays["forward_scale"].size, arrays["prefix_forward_scale"].size
@@ -134,7 +136,13 @@ def _shapes(arrays: dict[str, np.ndarray], prefix_tokens: int, width: int) -> di
     }
 
 
-def _check_sums(cut: int, inverse: np.ndarray, scale: np.ndarray, std: np.ndarray, token_transform: np.ndarray) -> None:
+def _check_sums(
+    cut: int,
+    inverse: NDArray[np.integer[Any]],
+    scale: NDArray[np.floating[Any]],
+    std: NDArray[np.uint8],
+    token_transform: NDArray[np.integer[Any]],
+) -> None:
     classes = np.minimum(np.maximum(std.max(axis=0, initial=0), 1) - 1 >> 1, CLASSES - 1)
     largest = (LARGEST_DIGIT + 1 << table_of(classes)[1]) * float(LEVELS_PER_STEP)
     over_channels = (largest @ np.abs(inverse.astype(np.float64))).max(initial=0.0)
@@ -145,7 +153,7 @@ def _check_sums(cut: int, inverse: np.ndarray, scale: np.ndarray, std: np.ndarra
         raise ArtefactError(f"the transform of cut {cut} gives values above {MAX_MAGNITUDE:g}")
 
 
-def _frozen(array: np.ndarray, dtype: str) -> np.ndarray:
+def _frozen(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     copy = np.array(array, dtype=dtype, order="C", copy=True)
     copy.flags.writeable = False
     return copy

@@ -1,6 +1,9 @@
 """Symbol tables from counted digits."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.rans import DIGITS, LARGEST_DIGIT, SCALE_BITS, TABLE_CLASSES
 
@@ -20,7 +23,9 @@ class DigitCounts:
         self._excess = np.zeros(TABLE_CLASSES)
         self._nonzero = np.zeros(TABLE_CLASSES)
 
-    def add(self, values: np.ndarray, digits: np.ndarray, table: np.ndarray) -> None:
+    def add(
+        self, values: NDArray[np.floating[Any]], digits: NDArray[np.integer[Any]], table: NDArray[np.integer[Any]]
+    ) -> None:
         """Take in values (N, n) in steps, their digits, and the tables (n,) of their classes, none with low bits."""
         flat = (table * DIGITS + digits + LARGEST_DIGIT).reshape(-1)
         self._counts += np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
@@ -30,17 +35,18 @@ class DigitCounts:
         self._excess += np.bincount(owners, weights=excess, minlength=TABLE_CLASSES)
         self._nonzero += np.bincount(owners, minlength=TABLE_CLASSES)
 
-    def frequencies(self) -> np.ndarray:
+    def frequencies(self) -> NDArray[np.uint16]:
         """Tables, uint16 (12, 127), each row summing to 2^14."""
         return np.stack([_frequencies(row, index) for index, row in enumerate(self._counts)])
 
-    def shifts(self) -> np.ndarray:
+    def shifts(self) -> NDArray[np.uint8]:
         """Mean distance of values below their symbols, uint8 (12,), in sixteenths of a step."""
         mean = self._excess / np.maximum(self._nonzero, 1)
-        return np.clip(np.rint(16 * mean), 0, 15).astype(np.uint8)
+        shifts: NDArray[np.uint8] = np.clip(np.rint(16 * mean), 0, 15).astype(np.uint8)
+        return shifts
 
 
-def _frequencies(counts: np.ndarray, table: int) -> np.ndarray:
+def _frequencies(counts: NDArray[np.float64], table: int) -> NDArray[np.uint16]:
     spread = 2.0 ** ((table - 4.5) / 2)
     prior = np.exp(-np.sqrt(2) * np.abs(_DIGITS) / spread)
     seen = np.abs(_DIGITS)[counts > 0].max(initial=0)

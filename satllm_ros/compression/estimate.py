@@ -1,8 +1,10 @@
 """What a frame's symbols cost in theory, to be shown beside its real bytes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import rans
 from satllm_ros.compression import signed_magnitude as paper
@@ -43,9 +45,10 @@ def estimate(header: FrameHeader, sections: Sections, artefacts: Artefacts) -> E
         return None
     if codec is Codec.KLT:
         tables = artefacts.tables_of(header.cut)
-        order = patch_order(tables, artefacts.coefficients, header.setting.bits)
-        symbols = rans.decode(sections.chunks, order.classes, artefacts.coefficients.patch)
-        bound_bytes = _static_bits(symbols, order.classes, artefacts.coefficients.patch) / 8
+        coefficients = artefacts.shared_tables()
+        order = patch_order(tables, coefficients, header.setting.bits)
+        symbols = rans.decode(sections.chunks, order.classes, coefficients.patch)
+        bound_bytes = _static_bits(symbols, order.classes, coefficients.patch) / 8
         return Estimate(symbols.size, _entropy_bytes(symbols), bound_bytes, sum(map(len, sections.chunks)))
     elements = (header.shape[1] - header.prefix_tokens) * header.shape[2]
     count = elements if codec is Codec.INT8 else header.setting.kept(elements)
@@ -65,12 +68,12 @@ def _coded(codec: Codec, chunk: memoryview) -> memoryview:
     return chunk
 
 
-def _entropy_bytes(symbols: np.ndarray) -> float:
+def _entropy_bytes(symbols: NDArray[np.integer[Any]]) -> float:
     _, counts = np.unique(symbols, return_counts=True)
     return float(-(counts * np.log2(counts / max(1, symbols.size))).sum() / 8)
 
 
-def _static_bits(symbols: np.ndarray, classes: np.ndarray, tables: rans.SymbolTables) -> float:
+def _static_bits(symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: rans.SymbolTables) -> float:
     table, low_bits = rans.table_of(classes)
     digits = symbols + ((1 << low_bits) >> 1) >> low_bits
     frequencies = tables.frequencies[table, digits + rans.LARGEST_DIGIT]

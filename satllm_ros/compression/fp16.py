@@ -1,6 +1,7 @@
 """Codec `fp16`: plain IEEE 754 binary16, the smallest thing a link can do."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.errors import FrameError, FrameFault
@@ -9,7 +10,7 @@ from satllm_ros.compression.frame import FrameHeader, Sections
 _LARGEST = np.float32(65504)
 
 
-def encode_body(activation: np.ndarray, prefix_tokens: int) -> Body:
+def encode_body(activation: NDArray[np.float32], prefix_tokens: int) -> Body:
     """Round a (N, S, D) float32 activation to the nearest binary16, half to even.
 
     What is beyond 65504 becomes 65504 of its sign, infinities too; NaN becomes 0; NaN and infinities are counted.
@@ -23,7 +24,7 @@ def encode_body(activation: np.ndarray, prefix_tokens: int) -> Body:
     return Body(values[:, :prefix_tokens].tobytes(), chunks, replaced)
 
 
-def decode_body(header: FrameHeader, sections: Sections, out: np.ndarray | None = None) -> np.ndarray:
+def decode_body(header: FrameHeader, sections: Sections, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Widen the sections of a frame into a (N, S, D) float32 activation.
 
     Raises

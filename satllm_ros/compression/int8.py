@@ -1,6 +1,7 @@
 """Codec `int8`: static per-channel scales, class and register tokens apart and finer, zstd."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.entropy import compress, decompress
@@ -11,7 +12,7 @@ from satllm_ros.compression.scales import CutScales
 PATCH_LIMIT = 127
 
 
-def encode_body(activation: np.ndarray, scales: CutScales) -> Body:
+def encode_body(activation: NDArray[np.float32], scales: CutScales) -> Body:
     """Quantize and compress a (N, S, D) float32 activation.
 
     The symbol of a value x is `q = clip(round((x - mean) / step), -limit, limit)`, rounded half to even, with
@@ -31,8 +32,8 @@ def encode_body(activation: np.ndarray, scales: CutScales) -> Body:
 
 
 def decode_body(
-    header: FrameHeader, sections: Sections, scales: CutScales, out: np.ndarray | None = None
-) -> np.ndarray:
+    header: FrameHeader, sections: Sections, scales: CutScales, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Rebuild a (N, S, D) float32 activation: `x = mean + q * step`, product and sum each rounded to float32.
 
     Raises

@@ -7,8 +7,10 @@ whose integer tables drive the range coder. The inverse transform sums integers,
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import native
 from satllm_ros.compression.body import Body, room
@@ -38,13 +40,13 @@ class Order:
         (n,) indices into the (t, k) grid of those.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    places: np.ndarray
-    classes: np.ndarray
-    low_bits: np.ndarray
-    limits: np.ndarray
-    shifts: np.ndarray
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    places: NDArray[np.intp]
+    classes: NDArray[np.uint8]
+    low_bits: NDArray[np.int64]
+    limits: NDArray[np.float32]
+    shifts: NDArray[np.int64]
 
 
 def step_scale(step: int) -> np.float32:
@@ -64,7 +66,7 @@ def prefix_order(tables: CutTables, coefficients: CoefficientTables, step: int) 
     return _order(tables.prefix_std, coefficients.prefix, coefficients.prefix_shift, step)
 
 
-def encode_body(activation: np.ndarray, step: int, tables: CutTables, coefficients: CoefficientTables) -> Body:
+def encode_body(activation: NDArray[np.float32], step: int, tables: CutTables, coefficients: CoefficientTables) -> Body:
     """Code a (N, S, D) float32 activation.
 
     What is further from the mean than twice what calibration saw is brought there, infinities too; NaN becomes the
@@ -90,8 +92,8 @@ def decode_body(
     sections: Sections,
     tables: CutTables,
     coefficients: CoefficientTables,
-    out: np.ndarray | None = None,
-) -> np.ndarray:
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Rebuild a (N, S, D) float32 activation.
 
     Raises
@@ -126,14 +128,14 @@ def decode_body(
     return activation
 
 
-def _order(std: np.ndarray, tables: SymbolTables, shift: np.ndarray, step: int) -> Order:
+def _order(std: NDArray[np.integer[Any]], tables: SymbolTables, shift: NDArray[np.integer[Any]], step: int) -> Order:
     quarter_octaves = std.astype(np.int64) - 1 - step
     sent = quarter_octaves >= 0
     rows, columns = np.flatnonzero(sent.any(axis=1)), np.flatnonzero(sent.any(axis=0))
-    classes = np.where(sent, np.minimum(quarter_octaves >> 1, CLASSES - 1), CLASSES)[np.ix_(rows, columns)].reshape(-1)
+    grid = np.where(sent, np.minimum(quarter_octaves >> 1, CLASSES - 1), CLASSES)[np.ix_(rows, columns)].reshape(-1)
     # By class, so that the coder stays with one table for long.
-    places = np.argsort(classes, kind="stable")[: np.count_nonzero(classes < CLASSES)]
-    classes = classes[places].astype(np.uint8)
+    places = np.argsort(grid, kind="stable")[: np.count_nonzero(grid < CLASSES)]
+    classes = grid[places].astype(np.uint8)
     table, low_bits = table_of(classes)
     return Order(
         rows,
@@ -146,7 +148,7 @@ def _order(std: np.ndarray, tables: SymbolTables, shift: np.ndarray, step: int) 
     )
 
 
-def _centre(activation: np.ndarray, tables: CutTables) -> tuple[np.ndarray, int]:
+def _centre(activation: NDArray[np.float32], tables: CutTables) -> tuple[NDArray[np.float32], int]:
     centred = activation - tables.token_mean.astype(np.float32)
     replaced = 0
     with np.errstate(invalid="ignore", over="ignore"):
@@ -160,15 +162,17 @@ def _centre(activation: np.ndarray, tables: CutTables) -> tuple[np.ndarray, int]
     return np.clip(centred, -limit, limit, out=centred), replaced
 
 
-def _matrix(integers: np.ndarray, scale: np.ndarray, order: Order) -> np.ndarray:
+def _matrix(integers: NDArray[np.integer[Any]], scale: NDArray[np.float32], order: Order) -> NDArray[np.float32]:
     return integers[:, order.columns].astype(np.float32) * scale[order.columns]
 
 
-def _integers(array: np.ndarray) -> np.ndarray:
+def _integers(array: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def quantize(values: np.ndarray, low_bits: np.ndarray, limits: np.ndarray | np.float32) -> np.ndarray:
+def quantize(
+    values: NDArray[np.float32], low_bits: NDArray[np.int64], limits: NDArray[np.float32] | np.float32
+) -> NDArray[np.int32]:
     """Symbols, int32, of coefficients (N, n) in steps.
 
     Values that round to 0 or to a small number are rounded towards 0 a little more than up: rate is saved for hardly
@@ -176,14 +180,15 @@ def quantize(values: np.ndarray, low_bits: np.ndarray, limits: np.ndarray | np.f
     """
     rounding = np.where(low_bits == 0, _DEAD_ZONE_ROUNDING, np.float32(0.5)).astype(np.float32)
     magnitudes = np.minimum(np.floor(np.abs(values) + rounding), limits)
-    return np.copysign(magnitudes, values).astype(np.int32)
+    symbols: NDArray[np.int32] = np.copysign(magnitudes, values).astype(np.int32)
+    return symbols
 
 
-def _symbols(values: np.ndarray, order: Order) -> np.ndarray:
+def _symbols(values: NDArray[np.float32], order: Order) -> NDArray[np.int32]:
     return quantize(values.reshape(len(values), -1)[:, order.places], order.low_bits, order.limits)
 
 
-def _levels(symbols: np.ndarray, order: Order) -> np.ndarray:
+def _levels(symbols: NDArray[np.int32], order: Order) -> NDArray[np.float64]:
     """Reconstruction points (N, t, k), whole numbers of sixteenths of a step, as float64."""
     grid = order.rows.size * order.columns.size
     levels = np.zeros((len(symbols), grid))

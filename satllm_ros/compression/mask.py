@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import native
 from satllm_ros.compression import signed_magnitude as paper
@@ -29,11 +30,11 @@ _SIGNED = (np.arange(256) >> 1).astype(np.float32) * _SIGNS[np.arange(256) & 1]
 class Choice:
     """What a setting sends of an image at a cut: `places` (n,) in its patch tokens, and their quantizers."""
 
-    places: np.ndarray
-    mean: np.ndarray
-    step: np.ndarray
-    inverse_step: np.ndarray
-    fill: np.ndarray
+    places: NDArray[np.uint32]
+    mean: NDArray[np.float32]
+    step: NDArray[np.float32]
+    inverse_step: NDArray[np.float32]
+    fill: NDArray[np.float32]
     largest: int
 
 
@@ -52,7 +53,7 @@ def choose(tables: CutTables, setting: CodecSetting) -> Choice:
     return Choice(places, fill.reshape(-1)[places], step[channel], inverse_step[channel], fill, largest)
 
 
-def encode_body(activation: np.ndarray, setting: CodecSetting, scales: CutScales, tables: CutTables) -> Body:
+def encode_body(activation: NDArray[np.float32], setting: CodecSetting, scales: CutScales, tables: CutTables) -> Body:
     """Code a (N, S, D) float32 activation.
 
     `mask` codes NaN as the mean and infinities as the largest magnitude of their sign; `mask_dynamic` takes them for
@@ -70,8 +71,12 @@ def encode_body(activation: np.ndarray, setting: CodecSetting, scales: CutScales
 
 
 def decode_body(
-    header: FrameHeader, sections: Sections, scales: CutScales, tables: CutTables, out: np.ndarray | None = None
-) -> np.ndarray:
+    header: FrameHeader,
+    sections: Sections,
+    scales: CutScales,
+    tables: CutTables,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Rebuild a (N, S, D) float32 activation.
 
     Raises
@@ -83,21 +88,24 @@ def decode_body(
     prefix_tokens, setting = header.prefix_tokens, header.setting
     prefix = decode_prefix(sections.prefix, (images, prefix_tokens, width), scales)
     choice = choose(tables, setting)
-    decode = _symbols if setting.codec is Codec.MASK else _dynamic_values
     # All sections are decompressed before the activation exists: a forged frame fails while it is small.
-    decoded = [decode(chunk, choice, setting.bits) for chunk in sections.chunks]
-    activation = room(header.shape, out)
-    activation[:, :prefix_tokens] = prefix
-    for image, found in zip(activation[:, prefix_tokens:], decoded, strict=True):
-        if setting.codec is Codec.MASK:
-            native.scatter(found, choice, image) or _scatter(found, choice, image)
-        else:
+    if setting.codec is Codec.MASK:
+        symbols = [_symbols(chunk, choice, setting.bits) for chunk in sections.chunks]
+        activation = room(header.shape, out)
+        for image, sent in zip(activation[:, prefix_tokens:], symbols, strict=True):
+            if not native.scatter(sent, choice, image):
+                _scatter(sent, choice, image)
+    else:
+        values = [_dynamic_values(chunk, choice, setting.bits) for chunk in sections.chunks]
+        activation = room(header.shape, out)
+        for image, found in zip(activation[:, prefix_tokens:], values, strict=True):
             image[:] = choice.fill
             image.reshape(-1)[choice.places] = found
+    activation[:, :prefix_tokens] = prefix
     return activation
 
 
-def _encode_static(images: np.ndarray, choice: Choice) -> tuple[list[bytes], int]:
+def _encode_static(images: NDArray[np.float32], choice: Choice) -> tuple[list[bytes], int]:
     chunks, replaced = [], 0
     symbols = np.empty(choice.places.size, np.uint8)
     for image in images:
@@ -107,7 +115,7 @@ def _encode_static(images: np.ndarray, choice: Choice) -> tuple[list[bytes], int
     return chunks, replaced
 
 
-def _gather(image: np.ndarray, choice: Choice, symbols: np.ndarray) -> int:
+def _gather(image: NDArray[np.float32], choice: Choice, symbols: NDArray[np.uint8]) -> int:
     values = image.reshape(-1)[choice.places]
     with np.errstate(invalid="ignore", over="ignore"):
         steps = (values - choice.mean) * choice.inverse_step
@@ -118,7 +126,7 @@ def _gather(image: np.ndarray, choice: Choice, symbols: np.ndarray) -> int:
     return lost
 
 
-def _scatter(symbols: np.ndarray, choice: Choice, image: np.ndarray) -> None:
+def _scatter(symbols: NDArray[np.uint8], choice: Choice, image: NDArray[np.float32]) -> None:
     image[:] = choice.fill
     values = _SIGNED[symbols]
     values *= choice.step
@@ -126,11 +134,11 @@ def _scatter(symbols: np.ndarray, choice: Choice, image: np.ndarray) -> None:
     image.reshape(-1)[choice.places] = values
 
 
-def _symbols(chunk: memoryview, choice: Choice, bits: int) -> np.ndarray:
+def _symbols(chunk: memoryview, choice: Choice, bits: int) -> NDArray[np.uint8]:
     return decompress_symbols(chunk, choice.places.size, bits)
 
 
-def _encode_dynamic(images: np.ndarray, choice: Choice, bits: int) -> tuple[list[bytes], int]:
+def _encode_dynamic(images: NDArray[np.float32], choice: Choice, bits: int) -> tuple[list[bytes], int]:
     values, replaced = paper.bounded(images.reshape(len(images), -1)[:, choice.places])
     low, high = paper.find_range(values)
     head = paper.pack_range(low, high)
@@ -138,6 +146,6 @@ def _encode_dynamic(images: np.ndarray, choice: Choice, bits: int) -> tuple[list
     return [head + (compress(row.data) if row.size else b"") for row in symbols], replaced
 
 
-def _dynamic_values(chunk: memoryview, choice: Choice, bits: int) -> np.ndarray:
+def _dynamic_values(chunk: memoryview, choice: Choice, bits: int) -> NDArray[np.float32]:
     low, high = paper.unpack_range(chunk)
     return paper.rebuild(_symbols(chunk[paper.RANGE_BYTES :], choice, bits), low, high, bits)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -14,13 +15,13 @@ from satllm_ros.compression.errors import ArtefactError
 _MODEL = "satllm_masks_of_model"
 
 
-def save_masks(path: Path, orders: Mapping[int, np.ndarray], model_id: str) -> None:
+def save_masks(path: Path, orders: Mapping[int, NDArray[np.uint32]], model_id: str) -> None:
     """Write `cut<c>.mask_order`, uint32 (T * D,), the element that matters most first, for every cut of a model."""
     tensors = {f"cut{cut}.mask_order": order.astype("<u4") for cut, order in orders.items()}
     path.write_bytes(save(tensors, {_MODEL: model_id}))
 
 
-def load_masks(path: Path, *, model_id: str) -> dict[int, np.ndarray]:
+def load_masks(path: Path, *, model_id: str) -> dict[int, NDArray[np.uint32]]:
     """Orders by cut.
 
     Raises
@@ -50,7 +51,7 @@ def load_masks(path: Path, *, model_id: str) -> dict[int, np.ndarray]:
     return orders
 
 
-def with_masks(tables: Mapping[int, CutTables], orders: Mapping[int, np.ndarray]) -> dict[int, CutTables]:
+def with_masks(tables: Mapping[int, CutTables], orders: Mapping[int, NDArray[np.uint32]]) -> dict[int, CutTables]:
     """Tables with other masks.
 
     Raises

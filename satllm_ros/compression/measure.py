@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from time import thread_time
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import rans
 from satllm_ros.compression.errors import FrameError, FrameFault
@@ -41,7 +42,7 @@ def is_built() -> bool:
     return _library is not None
 
 
-def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> list[bytes]:
+def encode(symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: SymbolTables) -> list[bytes]:
     """See `rans.encode`."""
     if _library is None:
         return rans.encode(symbols, classes, tables)
@@ -58,7 +59,7 @@ def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> li
     return streams
 
 
-def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables) -> np.ndarray:
+def decode(sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
     """See `rans.decode`."""
     if _library is None:
         return rans.decode(sections, classes, tables)
@@ -75,23 +76,25 @@ def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables
     return symbols
 
 
-def gather(image: np.ndarray, choice: "Choice", symbols: np.ndarray) -> int | None:
+def gather(image: NDArray[np.float32], choice: "Choice", symbols: NDArray[np.uint8]) -> int | None:
     """Quantize what a mask sends of an image; gives how many values were not finite, None if nothing is compiled."""
     if _library is None or not image.flags.c_contiguous:
         return None
     held = _held(choice)
-    return _library.satllm_mask_gather(
-        *_pointers(image), held.places, held.count, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
+    lost: int = _library.satllm_mask_gather(
+        *_pointers(image), held.places, held.sent, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
     )
+    return lost
+    return lost
 
 
-def scatter(symbols: np.ndarray, choice: "Choice", image: np.ndarray) -> bool:
+def scatter(symbols: NDArray[np.uint8], choice: "Choice", image: NDArray[np.float32]) -> bool:
     """Rebuild an image of what a mask sent; False if nothing is compiled."""
     if _library is None or not image.flags.c_contiguous:
         return False
     held = _held(choice)
     _library.satllm_mask_scatter(
-        *_pointers(symbols), held.places, held.count, held.mean, held.step, held.fill, held.elements, *_pointers(image)
+        *_pointers(symbols), held.places, held.sent, held.mean, held.step, held.fill, held.elements, *_pointers(image)
     )
     return True
 
@@ -104,7 +107,7 @@ class _Held(NamedTuple):
     step: ctypes.c_void_p
     inverse_step: ctypes.c_void_p
     fill: ctypes.c_void_p
-    count: ctypes.c_size_t
+    sent: ctypes.c_size_t
     elements: ctypes.c_size_t
     largest: ctypes.c_float
 
@@ -112,8 +115,15 @@ class _Held(NamedTuple):
 # Keeps the choices, whose memory the pointers are into, as long as the pointers.
 @lru_cache(maxsize=32)
 def _held(choice: "Choice") -> _Held:
+    places, mean, step, inverse_step, fill = _pointers(
+        choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill
+    )
     return _Held(
-        *_pointers(choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill),
+        places,
+        mean,
+        step,
+        inverse_step,
+        fill,
         ctypes.c_size_t(choice.places.size),
         ctypes.c_size_t(choice.fill.size),
         ctypes.c_float(choice.largest),
@@ -121,11 +131,11 @@ def _held(choice: "Choice") -> _Held:
 
 
 @lru_cache(maxsize=16)
-def _starts(tables: SymbolTables) -> np.ndarray:
+def _starts(tables: SymbolTables) -> NDArray[np.uint16]:
     """Starts (12, 128), the end of each row's last digit included, as the library reads them."""
     ends = tables.starts[:, -1:] + tables.frequencies[:, -1:]
     return np.ascontiguousarray(np.hstack([tables.starts, ends]), np.uint16)
 
 
-def _pointers(*arrays: np.ndarray) -> list[ctypes.c_void_p]:
+def _pointers(*arrays: NDArray[Any]) -> list[ctypes.c_void_p]:
     return [ctypes.c_void_p(array.ctypes.data) for array in arrays]

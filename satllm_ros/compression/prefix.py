@@ -1,6 +1,9 @@
 """Uniform static quantizer, and with it the class and register tokens at 16 bits."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.entropy import compress, decompress
 from satllm_ros.compression.errors import FrameError, FrameFault
@@ -9,7 +12,13 @@ from satllm_ros.compression.scales import CutScales
 PREFIX_LIMIT = 32767
 
 
-def quantize(values: np.ndarray, mean: np.ndarray, inverse_step: np.ndarray, limit: int, symbols: np.ndarray) -> int:
+def quantize(
+    values: NDArray[np.float32],
+    mean: NDArray[np.floating[Any]],
+    inverse_step: NDArray[np.floating[Any]],
+    limit: int,
+    symbols: NDArray[np.float32],
+) -> int:
     """Write the symbols, still as float32, and return how many values were not finite."""
     replaced = 0
     with np.errstate(invalid="ignore", over="ignore"):
@@ -25,13 +34,15 @@ def quantize(values: np.ndarray, mean: np.ndarray, inverse_step: np.ndarray, lim
     return replaced
 
 
-def rebuild(symbols: np.ndarray, mean: np.ndarray, step: np.ndarray, out: np.ndarray) -> None:
+def rebuild(
+    symbols: NDArray[Any], mean: NDArray[np.floating[Any]], step: NDArray[np.floating[Any]], out: NDArray[np.float32]
+) -> None:
     """Write `mean + symbol * step`, product and sum each rounded to float32."""
     np.multiply(symbols, step, out=out)
     np.add(out, mean, out=out)
 
 
-def encode_prefix(values: np.ndarray, scales: CutScales) -> tuple[bytes, int]:
+def encode_prefix(values: NDArray[np.float32], scales: CutScales) -> tuple[bytes, int]:
     """Section of the class and register tokens (N, P, D), and how many of their values were not finite."""
     if values.size == 0:
         return b"", 0
@@ -42,7 +53,7 @@ def encode_prefix(values: np.ndarray, scales: CutScales) -> tuple[bytes, int]:
     return compress(planes.data), replaced
 
 
-def decode_prefix(section: memoryview, shape: tuple[int, int, int], scales: CutScales) -> np.ndarray:
+def decode_prefix(section: memoryview, shape: tuple[int, int, int], scales: CutScales) -> NDArray[np.float32]:
     """Values (N, P, D) float32 of a section.
 
     Raises
@@ -55,7 +66,7 @@ def decode_prefix(section: memoryview, shape: tuple[int, int, int], scales: CutS
     return values
 
 
-def _symbols(section: memoryview, shape: tuple[int, int, int]) -> np.ndarray:
+def _symbols(section: memoryview, shape: tuple[int, int, int]) -> NDArray[np.int16]:
     elements = shape[0] * shape[1] * shape[2]
     if elements == 0:
         if len(section):

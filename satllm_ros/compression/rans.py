@@ -6,8 +6,10 @@ bytes.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.errors import ArtefactError, FrameError, FrameFault
 
@@ -23,7 +25,7 @@ _LEAST_STATE = 1 << 16
 STATE_BYTES = 4
 
 
-def table_of(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def table_of(classes: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Table and number of low bits of each class.
 
     A class is half an octave of spread. Class 12 has the shape of class 10 at twice the spread: it uses its table and
@@ -34,7 +36,7 @@ def table_of(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return table, (classes - table) >> 1
 
 
-def largest_symbol(low_bits: np.ndarray) -> np.ndarray:
+def largest_symbol(low_bits: NDArray[np.int64]) -> NDArray[np.int64]:
     """The largest |symbol| that may be coded with so many low bits."""
     return LARGEST_DIGIT << low_bits
 
@@ -51,9 +53,9 @@ class SymbolTables:
         If they do not.
     """
 
-    frequencies: np.ndarray
-    starts: np.ndarray = field(init=False)
-    limits: np.ndarray = field(init=False)
+    frequencies: NDArray[np.uint16]
+    starts: NDArray[np.uint16] = field(init=False)
+    limits: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         frequencies = np.array(self.frequencies, dtype="<u2", order="C", copy=True)
@@ -77,13 +79,13 @@ class SymbolTables:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
-    def limit_of(self, classes: np.ndarray) -> np.ndarray:
+    def limit_of(self, classes: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
         """The largest |symbol| that each class can code, int32."""
         table, low_bits = table_of(classes)
         return (self.limits[table] << low_bits).astype(np.int32)
 
 
-def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> list[bytes]:
+def encode(symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: SymbolTables) -> list[bytes]:
     """Code each row of symbols as a stream of its own.
 
     Parameters
@@ -99,13 +101,13 @@ def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> li
     column = digits + LARGEST_DIGIT
     frequency = tables.frequencies[table, column].astype(np.uint64)
     start = tables.starts[table, column].astype(np.uint64)
-    state = np.full(streams, _LEAST_STATE, np.uint64)
+    state: NDArray[np.uint64] = np.full(streams, _LEAST_STATE, np.uint64)
     words = np.empty((streams, 2 * symbols.shape[1]), np.uint16)
     filled = np.zeros(streams, np.int64)
     rows = np.arange(streams)
     scale_bits = np.uint64(SCALE_BITS)
 
-    def push(state: np.ndarray, frequency: np.ndarray, start: np.ndarray) -> np.ndarray:
+    def push(state: NDArray[np.uint64], frequency: NDArray[np.uint64], start: NDArray[np.uint64]) -> NDArray[np.uint64]:
         full = state >= frequency << np.uint64(32 - SCALE_BITS)
         words[rows[full], filled[full]] = state[full] & np.uint64(0xFFFF)
         filled[full] += 1
@@ -123,7 +125,7 @@ def encode(symbols: np.ndarray, classes: np.ndarray, tables: SymbolTables) -> li
     return [final.tobytes() + end for final, end in zip(state.astype("<u4"), ends, strict=True)]
 
 
-def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables) -> np.ndarray:
+def decode(sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
     """Symbols, int32 (N, n), of streams that hold nothing else.
 
     Raises
@@ -141,12 +143,12 @@ def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables
     for row, section in enumerate(sections):
         words[row, : length[row]] = np.frombuffer(section[STATE_BYTES:], "<u2")
     state = np.array([int.from_bytes(section[:STATE_BYTES], "little") for section in sections], np.uint64)
-    taken = np.zeros(streams, np.int64)
+    taken: NDArray[np.int64] = np.zeros(streams, np.int64)
     symbols = np.empty((streams, len(classes)), np.int32)
     rows = np.arange(streams)
     scale_bits, mask = np.uint64(SCALE_BITS), np.uint64(_SCALE - 1)
 
-    def pull(state: np.ndarray, frequency: np.ndarray, start: np.ndarray) -> np.ndarray:
+    def pull(state: NDArray[np.uint64], frequency: NDArray[np.uint64], start: NDArray[np.uint64]) -> NDArray[np.uint64]:
         nonlocal taken
         state = frequency * (state >> scale_bits) + (state & mask) - start
         low = state < _LEAST_STATE
@@ -176,5 +178,5 @@ def decode(sections: list[memoryview], classes: np.ndarray, tables: SymbolTables
     return symbols
 
 
-def _half(low_bits: np.ndarray | int) -> np.ndarray | int:
+def _half(low_bits: NDArray[np.int64] | int) -> NDArray[np.int64] | int:
     return (1 << low_bits) >> 1

@@ -1,6 +1,7 @@
 """The setting for a budget: at most so many bytes an image, or at most so much accuracy lost."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import encode
@@ -42,7 +43,7 @@ def within_bytes(artefacts: Artefacts, bytes_per_image: float, fp32_bytes_per_im
 
 
 def encode_within(
-    activation: np.ndarray, artefacts: Artefacts, cut: int, *, bytes_per_image: float
+    activation: NDArray[np.float32], artefacts: Artefacts, cut: int, *, bytes_per_image: float
 ) -> tuple[bytes, CodecSetting]:
     """Code with `klt` and the finest step whose frame, everything counted, keeps to so many bytes an image.
 

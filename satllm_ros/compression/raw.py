@@ -1,13 +1,14 @@
 """Codec `raw`: plain little-endian float32, for comparison."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.body import Body, room
 from satllm_ros.compression.errors import FrameError, FrameFault
 from satllm_ros.compression.frame import FrameHeader, Sections
 
 
-def encode_body(activation: np.ndarray, prefix_tokens: int) -> Body:
+def encode_body(activation: NDArray[np.float32], prefix_tokens: int) -> Body:
     """Copy a (N, S, D) float32 activation into sections.
 
     Finite values survive bit for bit. NaN becomes 0, infinities the largest float32 of their sign; both are
@@ -23,7 +24,7 @@ def encode_body(activation: np.ndarray, prefix_tokens: int) -> Body:
     return Body(values[:, :prefix_tokens].tobytes(), chunks, replaced)
 
 
-def decode_body(header: FrameHeader, sections: Sections, out: np.ndarray | None = None) -> np.ndarray:
+def decode_body(header: FrameHeader, sections: Sections, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Copy the sections of a frame into a (N, S, D) float32 activation.
 
     Raises

@@ -1,8 +1,10 @@
 """The static scales of one cut."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.errors import ArtefactError
 
@@ -25,12 +27,12 @@ class CutScales:
         Of each class or register token, whose q is 16 bit.
     """
 
-    mean: np.ndarray
-    step: np.ndarray
-    prefix_mean: np.ndarray
-    prefix_step: np.ndarray
+    mean: NDArray[np.floating[Any]]
+    step: NDArray[np.floating[Any]]
+    prefix_mean: NDArray[np.floating[Any]]
+    prefix_step: NDArray[np.floating[Any]]
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, NDArray[np.floating[Any]]]:
         """The four arrays by name, in the order in which they are hashed."""
         return {
             "mean": self.mean,
@@ -62,7 +64,7 @@ class CutScales:
         return CutScales(**arrays)
 
 
-def _frozen(array: np.ndarray) -> np.ndarray:
+def _frozen(array: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     copy = np.array(array, dtype="<f4", order="C", copy=True)
     copy.flags.writeable = False
     return copy

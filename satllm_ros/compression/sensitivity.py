@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,9 +29,9 @@ class Sensitivity:
         E[g²] of each element.
     """
 
-    metric: np.ndarray
-    prefix_metric: np.ndarray
-    squares: np.ndarray
+    metric: NDArray[np.float64]
+    prefix_metric: NDArray[np.float64]
+    squares: NDArray[np.float64]
 
 
 def sensitivities(
@@ -57,12 +58,12 @@ def sensitivities(
 
         blocks[cut - 1].register_forward_hook(hook)
 
-    blocks = list(model.blocks)
+    blocks = list(model.get_submodule("blocks").children())
     cuts = range(1, len(blocks))
     for cut in cuts:
         keep(cut)
     generator = torch.Generator().manual_seed(seed)
-    moments: dict[int, list[np.ndarray]] = {}
+    moments: dict[int, list[NDArray[np.float64]]] = {}
     images = 0
     for batch in batches:
         logits = model(batch.requires_grad_(True))
@@ -72,8 +73,9 @@ def sensitivities(
                 output.grad = None
             (logits * torch.randn(logits.shape, generator=generator)).sum().backward(retain_graph=last > 0)
             for cut in cuts:
-                gradient = outputs[cut].grad.double().numpy()
-                found = _moments(gradient, prefix_tokens)
+                gradient = outputs[cut].grad
+                assert gradient is not None
+                found = _moments(gradient.double().numpy(), prefix_tokens)
                 moments[cut] = [a + b for a, b in zip(moments[cut], found, strict=True)] if cut in moments else found
         images += len(batch)
     count = images * _PROJECTIONS
@@ -85,7 +87,7 @@ def sensitivities(
     }
 
 
-def _moments(gradient: np.ndarray, prefix_tokens: int) -> list[np.ndarray]:
+def _moments(gradient: NDArray[np.float64], prefix_tokens: int) -> list[NDArray[np.float64]]:
     groups = gradient[:, prefix_tokens:], gradient[:, :prefix_tokens]
     flat = [group.reshape(-1, gradient.shape[2]) for group in groups]
     return [*(group.T @ group for group in flat), np.square(gradient).sum(axis=0)]

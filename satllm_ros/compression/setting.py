@@ -75,7 +75,8 @@ class CodecSetting:
 
     codec: Codec
     keep_ratio: float = 1.0
-    bits: int | None = None
+    # None only until the codec's usual one takes its place.
+    bits: int = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         try:
@@ -125,7 +126,7 @@ class CodecSetting:
             raise CodecSettingError(f"codec setting {text!r} has too many parts; its form is {form}")
         try:
             keep_ratio = float(numbers.pop(0)) if offer.keeps and numbers else _USUAL_KEEP_RATIO
-            bits = int(numbers.pop(0)) if numbers else None
+            bits = int(numbers.pop(0)) if numbers else offer.usual_bits
         except ValueError:
             raise CodecSettingError(f"codec setting {text!r} cannot be read; its form is {form}") from None
         return cls(codec, keep_ratio if offer.keeps else 1.0, bits)

@@ -7,6 +7,7 @@ As printed, q carries the sign and the decoder applies the sign again, and a q o
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.errors import FrameError, FrameFault
 
@@ -21,7 +22,7 @@ def largest_magnitude(bits: int) -> int:
     return (1 << bits - 1) - 1
 
 
-def bounded(values: np.ndarray) -> tuple[np.ndarray, int]:
+def bounded(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     """Values between -1e38 and 1e38, infinities too, NaN as 0; and how many NaN and infinities there were."""
     finite = np.isfinite(values)
     lost = int(finite.size - np.count_nonzero(finite))
@@ -30,7 +31,7 @@ def bounded(values: np.ndarray) -> tuple[np.ndarray, int]:
     return np.clip(values, -LARGEST, LARGEST), lost
 
 
-def find_range(values: np.ndarray) -> tuple[np.float32, np.float32]:
+def find_range(values: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
     """Least and largest |x| of `bounded` values; (0, 0) if there are none."""
     if values.size == 0:
         return np.float32(0), np.float32(0)
@@ -38,7 +39,7 @@ def find_range(values: np.ndarray) -> tuple[np.float32, np.float32]:
     return magnitudes.min(), magnitudes.max()
 
 
-def quantize(values: np.ndarray, low: np.float32, high: np.float32, bits: int) -> np.ndarray:
+def quantize(values: NDArray[np.float32], low: np.float32, high: np.float32, bits: int) -> NDArray[np.uint8]:
     """Symbols (uint8) of `bounded` values with magnitudes in [low, high]; a range without width gives magnitude 0."""
     step = _step(low, high, bits)
     negative = np.signbit(values)
@@ -48,13 +49,14 @@ def quantize(values: np.ndarray, low: np.float32, high: np.float32, bits: int) -
         np.clip(magnitudes, 0, largest_magnitude(bits), out=magnitudes)
     else:
         magnitudes = np.zeros_like(magnitudes)
-    return magnitudes.astype(np.uint8) << 1 | negative
+    symbols: NDArray[np.uint8] = magnitudes.astype(np.uint8) << 1 | negative
+    return symbols
 
 
-def rebuild(symbols: np.ndarray, low: np.float32, high: np.float32, bits: int) -> np.ndarray:
+def rebuild(symbols: NDArray[np.uint8], low: np.float32, high: np.float32, bits: int) -> NDArray[np.float32]:
     """Values `±(low + magnitude * step)`, product and sum each rounded to float32."""
-    table = np.arange(largest_magnitude(bits) + 1, dtype=np.float32)
-    table = table * _step(low, high, bits) + low
+    magnitudes = np.arange(largest_magnitude(bits) + 1, dtype=np.float32)
+    table: NDArray[np.float32] = magnitudes * _step(low, high, bits) + low
     return np.stack([table, -table], axis=1).reshape(-1)[symbols]
 
 
@@ -79,7 +81,7 @@ def unpack_range(chunk: memoryview) -> tuple[np.float32, np.float32]:
     return np.float32(low), np.float32(high)
 
 
-def check_symbols(symbols: np.ndarray, bits: int) -> None:
+def check_symbols(symbols: NDArray[np.uint8], bits: int) -> None:
     """Refuse, with fault PAYLOAD, symbols that need more than `bits` bits."""
     if bits < 8 and symbols.size and int(symbols.max()) >> bits:
         raise FrameError(FrameFault.PAYLOAD, f"a chunk holds the symbol {int(symbols.max())}, of more than {bits} bits")

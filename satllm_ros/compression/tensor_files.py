@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -11,7 +12,7 @@ from satllm_ros.compression.errors import EncodeError
 _TENSOR = "activation"
 
 
-def read_tensor(path: Path, name: str | None = None) -> np.ndarray:
+def read_tensor(path: Path, name: str | None = None) -> NDArray[np.float32]:
     """Float32 (N, S, D) of a file; of a .safetensors file the tensor of that name, or its only one.
 
     Raises
@@ -44,7 +45,7 @@ def read_tensor(path: Path, name: str | None = None) -> np.ndarray:
     return np.ascontiguousarray(found, dtype=np.float32)
 
 
-def write_tensor(path: Path, activation: np.ndarray) -> None:
+def write_tensor(path: Path, activation: NDArray[np.float32]) -> None:
     """Write float32 (N, S, D); the name decides the format.
 
     Raises

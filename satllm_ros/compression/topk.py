@@ -7,6 +7,7 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression import signed_magnitude as paper
 from satllm_ros.compression.body import Body, room
@@ -22,7 +23,7 @@ RANDOM_SHARE = 0.1
 _BITMAP_BYTES = struct.Struct("<I")
 
 
-def encode_body(activation: np.ndarray, setting: CodecSetting, scales: CutScales) -> Body:
+def encode_body(activation: NDArray[np.float32], setting: CodecSetting, scales: CutScales) -> Body:
     """Code a (N, S, D) float32 activation; NaN counts as 0, infinities as 1e38.
 
     Of equal elements the earlier ones are taken. `randtopk` draws from a generator seeded by the image itself, so
@@ -44,8 +45,8 @@ def encode_body(activation: np.ndarray, setting: CodecSetting, scales: CutScales
 
 
 def decode_body(
-    header: FrameHeader, sections: Sections, scales: CutScales, out: np.ndarray | None = None
-) -> np.ndarray:
+    header: FrameHeader, sections: Sections, scales: CutScales, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Rebuild a (N, S, D) float32 activation, 0 where nothing was sent.
 
     Raises
@@ -66,7 +67,7 @@ def decode_body(
     return activation
 
 
-def _choose(values: np.ndarray, setting: CodecSetting) -> np.ndarray:
+def _choose(values: NDArray[np.float32], setting: CodecSetting) -> NDArray[np.bool_]:
     kept = setting.kept(values.size)
     order = np.argsort(-np.abs(values), kind="stable")
     chosen = np.zeros(values.size, bool)
@@ -80,7 +81,9 @@ def _choose(values: np.ndarray, setting: CodecSetting) -> np.ndarray:
     return chosen
 
 
-def _decode_chunk(chunk: memoryview, elements: int, setting: CodecSetting) -> tuple[np.ndarray, np.ndarray]:
+def _decode_chunk(
+    chunk: memoryview, elements: int, setting: CodecSetting
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     low, high = paper.unpack_range(chunk)
     start = paper.RANGE_BYTES + _BITMAP_BYTES.size
     if len(chunk) < start:
@@ -98,7 +101,7 @@ def _decode_chunk(chunk: memoryview, elements: int, setting: CodecSetting) -> tu
     return chosen, paper.rebuild(symbols, low, high, setting.bits)
 
 
-def decompress_symbols(section: memoryview, count: int, bits: int) -> np.ndarray:
+def decompress_symbols(section: memoryview, count: int, bits: int) -> NDArray[np.uint8]:
     """The symbols (uint8) of one chunk; no bytes at all if there are none.
 
     Raises

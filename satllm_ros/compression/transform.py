@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.cut_tables import LEVELS_PER_STEP, TOKEN_UNIT
 
@@ -17,21 +18,21 @@ _INT16 = 32767
 class ChannelTransform:
     """Channels to coefficients and back as the artefacts hold them; see `CutTables`."""
 
-    forward: np.ndarray
-    forward_scale: np.ndarray
-    inverse: np.ndarray
-    inverse_scale: np.ndarray
+    forward: NDArray[np.int16]
+    forward_scale: NDArray[np.float32]
+    inverse: NDArray[np.int16]
+    inverse_scale: NDArray[np.float32]
 
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> NDArray[np.float32]:
         """The forward matrix as float32 (D, K), in finest steps."""
         return self.forward.astype(np.float32) * self.forward_scale
 
-    def only(self, kept: np.ndarray) -> "ChannelTransform":
+    def only(self, kept: NDArray[np.bool_]) -> "ChannelTransform":
         """The transform with only some of its coefficients."""
         return ChannelTransform(self.forward[:, kept], self.forward_scale[kept], self.inverse[kept], self.inverse_scale)
 
 
-def channel_transform(metric: np.ndarray, covariance: np.ndarray) -> ChannelTransform:
+def channel_transform(metric: NDArray[np.float64], covariance: NDArray[np.float64]) -> ChannelTransform:
     """Karhunen-Loeve transform of values with this covariance, in this metric.
 
     With H the square root of the metric, the rows of U'H decorrelate the values, and an error of e in a coefficient
@@ -56,12 +57,14 @@ def channel_transform(metric: np.ndarray, covariance: np.ndarray) -> ChannelTran
     )
 
 
-def token_transform(covariance: np.ndarray) -> np.ndarray:
+def token_transform(covariance: NDArray[np.float64]) -> NDArray[np.int16]:
     """Karhunen-Loeve transform of tokens (T, T), int16 in units of 2^-14."""
     _, directions = np.linalg.eigh(covariance)
-    return np.rint(directions[:, ::-1].T * TOKEN_UNIT).astype(np.int16)
+    transform: NDArray[np.int16] = np.rint(directions[:, ::-1].T * TOKEN_UNIT).astype(np.int16)
+    return transform
 
 
-def quarter_octaves(std: np.ndarray) -> np.ndarray:
+def quarter_octaves(std: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Spread of coefficients, in finest steps, as uint8: `11 + 4 log2(std)`, at least 0."""
-    return np.clip(np.rint(11 + 4 * np.log2(np.maximum(std, 1e-9))), 0, 255).astype(np.uint8)
+    spread: NDArray[np.uint8] = np.clip(np.rint(11 + 4 * np.log2(np.maximum(std, 1e-9))), 0, 255).astype(np.uint8)
+    return spread

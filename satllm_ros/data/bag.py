@@ -362,8 +362,9 @@ def _opened(file: Path) -> Iterator[StorageFile | Loss]:
     """A storage file, whatever its name says it is; a Loss if nothing of it can be read."""
     with ExitStack() as stack:
         try:
-            storage: StorageFile | Loss = _open(file, stack)
-            stack.callback(storage.close)
+            opened = _open(file, stack)
+            stack.callback(opened.close)
+            storage: StorageFile | Loss = opened
         except StorageError as error:
             storage = Loss(f"{file.name} {error}", None, is_end=True)
         except FileNotFoundError:

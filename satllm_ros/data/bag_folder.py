@@ -73,8 +73,8 @@ def _as_it_is(file: Path) -> Path:
 
 def _continued(files: list[Path], present: list[Path]) -> list[Path]:
     """Files that go on with the numbers of those named: of a recorder that died after it had begun a new one."""
-    numbers = [_series(file) for file in files]
-    if not numbers or None in numbers or len({series for series, _ in numbers if series}) != 1:
+    numbers = [found for file in files if (found := _series(file))]
+    if not numbers or len(numbers) < len(files) or len({series for series, _ in numbers}) != 1:
         return []
     series, last = max(numbers, key=lambda pair: pair[1])
     return [file for file in present if (found := _series(file)) and found[0] == series and found[1] > last]

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
@@ -36,7 +36,7 @@ _QOS = Qos(
     False,
 )
 # Version 9 changed how QoS is written; every rosbag2 since Humble reads version 8.
-_BAG_VERSION = 8
+_BAG_VERSION: Final = 8
 
 
 @dataclass(frozen=True)

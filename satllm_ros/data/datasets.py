@@ -214,6 +214,7 @@ def class_shares(labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """How many of `count` images each class that occurs gives, in the order of labels; see `held_out`."""
     sizes = np.unique(labels, return_counts=True)[1]
     # Integers, so that equal remainders are equal: in floating point a tie could fall either way.
+    shares: NDArray[np.int64]
     shares, remainders = np.divmod(count * sizes, len(labels))
     shares[np.argsort(-remainders, kind="stable")[: count - shares.sum()]] += 1
     return shares

@@ -119,7 +119,8 @@ def _listing(folder: Path, *, recursive: bool) -> FolderListing:
     left_out: dict[str, list[str]] = {}
     seen: set[tuple[int, int]] = {_identity(folder)}
     # Folders themselves before links to them, so that a file's name is the one that it has without links.
-    waiting, linked = [""], []
+    waiting = [""]
+    linked: list[str] = []
     while waiting or linked:
         below = waiting.pop() if waiting else linked.pop(0)
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from satllm_ros.data import jpeg, jpeg2000, png, tiff
 from satllm_ros.data.exif import exif_orientation
@@ -128,7 +128,7 @@ def _read_with_pillow(data: bytes, formats: tuple[str, ...], rules: PixelRules) 
         raise
     # Pillow stumbles over damaged files in many ways; each means that this one cannot be read.
     except Exception as error:  # noqa: BLE001
-        reason = "is no image" if isinstance(error, Image.UnidentifiedImageError) else f"is damaged ({error})"
+        reason = "is no image" if isinstance(error, UnidentifiedImageError) else f"is damaged ({error})"
         raise ImageError(reason) from error
     layout = Layout(8, "unsigned", samples.shape[2], samples.shape[2] - (samples.shape[2] + 1) % 2)
     layout.check(rules)

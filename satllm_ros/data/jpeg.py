@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from satllm_ros.data.exif import exif_orientation
 from satllm_ros.data.image_errors import ImageError
@@ -97,4 +97,4 @@ def decode_jpeg(data: bytes, size: tuple[int, int] | None = None) -> NDArray[np.
 
 
 def _reason(error: Exception) -> str:
-    return "no JPEG" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+    return "no JPEG" if isinstance(error, UnidentifiedImageError) else str(error) or repr(error)

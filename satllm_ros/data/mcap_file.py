@@ -208,7 +208,7 @@ class McapFile:
         # Three lengths that agree, and one of three words: no picture looks like that.
         if not any(start[37 : 37 + len(word)] == word for word in _PACKED) or len(start) < HEAD.size + 40:
             return False
-        length = HEAD.unpack_from(start)[1]
+        length: int = HEAD.unpack_from(start)[1]
         try:
             head = mcap.chunk_head(start[HEAD.size :])
         except RecordError:
@@ -218,7 +218,7 @@ class McapFile:
     def _is_message(self, offset: int, start: bytes) -> bool:
         if len(start) < HEAD.size + 2:
             return False
-        length = HEAD.unpack_from(start)[1]
+        length: int = HEAD.unpack_from(start)[1]
         end = offset + HEAD.size + length
         if int.from_bytes(start[9:11], "little") not in self._channels or length < MESSAGE_HEAD.size:
             return False
@@ -280,7 +280,7 @@ class McapFile:
                 return counts if counts and mcap.is_plausible(*HEAD.unpack_from(start)) else None
             if len(start) < HEAD.size + 6:
                 break
-            length = HEAD.unpack_from(start)[1]
+            length: int = HEAD.unpack_from(start)[1]
             number, messages = mcap.message_index(start[HEAD.size :])
             if not 6 <= length <= self._data_end - position or messages * 16 != length - 6:
                 return None

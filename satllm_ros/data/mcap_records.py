@@ -137,8 +137,8 @@ def chunk_index(payload: bytes) -> ChunkIndex:
     offset, length, size = _unpack("<QQI", payload, 16)
     if 36 + size > len(payload):
         raise RecordError("a chunk index is longer than its record")
-    pairs = [_unpack("<HQ", payload, 36 + place) for place in range(0, size - size % 10, 10)]
-    return ChunkIndex(offset, length, dict(pairs))
+    pairs = (_unpack("<HQ", payload, 36 + place) for place in range(0, size - size % 10, 10))
+    return ChunkIndex(offset, length, {channel: position for channel, position in pairs})
 
 
 def statistics(payload: bytes) -> Statistics:
@@ -146,8 +146,8 @@ def statistics(payload: bytes) -> Statistics:
     # Messages; then schemas, channels, attachments, metadata and chunks, which nobody asks for here.
     (messages,) = _unpack("<Q", payload, 0)
     first_ns, last_ns, size = _unpack("<QQI", payload, 26)
-    pairs = [_unpack("<HQ", payload, 46 + place) for place in range(0, size - size % 10, 10)]
-    return Statistics(messages, first_ns, last_ns, dict(pairs))
+    pairs = (_unpack("<HQ", payload, 46 + place) for place in range(0, size - size % 10, 10))
+    return Statistics(messages, first_ns, last_ns, {channel: count for channel, count in pairs})
 
 
 def footer(tail: bytes) -> tuple[int, int] | None:
@@ -187,7 +187,8 @@ def unpacked(head: ChunkHead, stored: bytes) -> bytes:
             return stored
         # Neither gives more than it was told, whatever a frame claims: a small one can unpack to terabytes.
         if head.compression == "lz4":
-            return lz4.frame.LZ4FrameDecompressor().decompress(stored, max_length=head.uncompressed_bytes)
+            content: bytes = lz4.frame.LZ4FrameDecompressor().decompress(stored, max_length=head.uncompressed_bytes)
+            return content
         if head.compression == "zstd":
             return _zstd(stored, head.uncompressed_bytes)
     except (RuntimeError, EOFError, zstandard.ZstdError) as error:

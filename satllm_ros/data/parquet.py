@@ -78,10 +78,10 @@ def _is_of_type(name: str, found: Any) -> bool:
     if types.is_dictionary(found):
         found = found.value_type
     if name == "label":
-        return types.is_integer(found)
+        return bool(types.is_integer(found))
     if name == "image":
-        return types.is_binary(found) or types.is_large_binary(found)
-    return types.is_string(found) or types.is_large_string(found)
+        return bool(types.is_binary(found) or types.is_large_binary(found))
+    return bool(types.is_string(found) or types.is_large_string(found))
 
 
 def _read(path: Path, columns: list[str]) -> Any:

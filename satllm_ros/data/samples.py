@@ -107,7 +107,8 @@ def resized(image: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
     middle = np.ascontiguousarray(image[top : top + short, left : left + short])
     if short == side:
         return middle
-    return np.array(Image.fromarray(middle).resize((side, side), Image.BICUBIC))
+    # Ubuntu 22.04 has a Pillow without Image.Resampling; newer ones declare nothing else.
+    return np.array(Image.fromarray(middle).resize((side, side), Image.BICUBIC))  # type: ignore[attr-defined]
 
 
 def _scaled(values: NDArray[Any], scale: float) -> NDArray[np.uint8]:

@@ -144,18 +144,17 @@ class SqliteFile:
         if resumed is None:
             reason = f"nothing can be read after row {last} of {self.path.name} ({why})"
             return Loss(reason, None, is_end=True, is_cut=self._is_cut), None
-        counts: Counter[str] | None = Counter()
+        counts: Counter[str] = Counter()
+        is_counted = resumed - last <= _PROBED_ROWS
         # The one just before may be readable but for its data.
         for row in range(last + 1, min(resumed, last + 1 + _PROBED_ROWS)):
             topic = self._topic_of(row)
             if topic is None:
-                counts = None
+                is_counted = False
                 break
             counts[topic] += 1
-        if resumed - last > _PROBED_ROWS:
-            counts = None
         reason = f"rows {last + 1} to {resumed - 1} of {self.path.name} are damaged ({why})"
-        return Loss(reason, counts and {t: n for t, n in counts.items() if t}), resumed - 1
+        return Loss(reason, {t: n for t, n in counts.items() if t} if is_counted else None), resumed - 1
 
     def _topic_of(self, row: int) -> str | None:
         """Topic of one row; empty if there is no such row, None if that cannot be told."""

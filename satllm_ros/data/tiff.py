@@ -106,9 +106,9 @@ def _is_converted(page: Any) -> bool:
     if page.bitspersample > 8 or page.sampleformat not in _UNSIGNED_FORMS:
         return False
     if page.photometric == _SEPARATED:
-        return page.samplesperpixel == 4 and page.tags.valueof(_INK_SET, _CMYK) == _CMYK
+        return bool(page.samplesperpixel == 4 and page.tags.valueof(_INK_SET, _CMYK) == _CMYK)
     # The codec of JPEG gives RGB; other YCbCr would stay what it is.
-    return page.photometric == _PALETTE or (page.photometric == _YCBCR and page.compression == _JPEG)
+    return bool(page.photometric == _PALETTE or (page.photometric == _YCBCR and page.compression == _JPEG))
 
 
 def _extra_samples(page: Any) -> tuple[Any, ...]:
@@ -146,7 +146,8 @@ def _converted(page: Any, samples: NDArray[Any]) -> NDArray[Any]:
     if _is_converted(page) and page.photometric == _PALETTE:
         # 16 bits a colour, of which Pillow and viewers take the upper 8.
         table = (np.asarray(page.tags.valueof(_COLOUR_MAP)).reshape(3, -1).T >> 8).astype(np.uint8)
-        return table[samples[:, :, 0]]
+        rgb: NDArray[np.uint8] = table[samples[:, :, 0]]
+        return rgb
     if _is_converted(page) and page.photometric == _SEPARATED:
         return np.array(Image.fromarray(np.ascontiguousarray(samples), "CMYK").convert("RGB"))
     if page.photometric == _WHITE_IS_ZERO:

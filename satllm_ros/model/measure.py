@@ -31,7 +31,7 @@ def block_seconds(stage: Stage, tiles: int, repeats: int, within_s: float = math
     if tiles < 1 or repeats < 1:
         raise ModelError(f"cannot measure {repeats} runs of {tiles} tiles; both must be at least 1")
     x = torch.zeros(tiles, *stage.activation_shape, dtype=stage.dtype)
-    run_s = []
+    run_s: list[float] = []
     for _ in range(repeats + 1):
         if len(run_s) > 1 and sum(run_s) > within_s:
             break

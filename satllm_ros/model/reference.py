@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.model.spec import ModelSpec
 
@@ -19,11 +20,12 @@ class UnsplitModel:
         self._model = load_model(checkpoint)
         self._spec = spec
 
-    def __call__(self, images: np.ndarray) -> list[int]:
+    def __call__(self, images: NDArray[np.uint8]) -> list[int]:
         """Most probable class of each image, uint8 RGB (N, H, W, 3)."""
         import torch
 
         from satllm_ros.model.stage import normalise
 
         with torch.inference_mode():
-            return self._model(normalise(images, self._spec)).argmax(dim=1).tolist()
+            labels: list[int] = self._model(normalise(images, self._spec)).argmax(dim=1).tolist()
+            return labels

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from satllm_ros.model.checkpoint import verify, verify_geometry
@@ -69,6 +70,7 @@ class Stage(nn.Module):
         self._context_by_block = getattr(model, "rope_mixed", False)
         if context is not None and self._context_by_block:
             context = context[start:stop].clone()
+        self.context: Tensor | None
         self.register_buffer("context", context, persistent=False)
         self.blocks = model.blocks
         del model.blocks
@@ -165,7 +167,7 @@ def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") 
     return Stage(model, geometry, start, stop, context, channel_major, float_dtype(header))
 
 
-def normalise(images: np.ndarray, spec: ModelSpec) -> Tensor:
+def normalise(images: NDArray[np.uint8], spec: ModelSpec) -> Tensor:
     """Model input from images: (v / 255 - mean) / std per channel.
 
     Parameters

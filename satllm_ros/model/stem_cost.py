@@ -10,7 +10,7 @@ from satllm_ros.model.structure import build_meta
 @torch.no_grad()
 def stem_flops(spec: ModelSpec) -> int:
     """Floating point operations of the patch embedding for one tile, two per multiply-accumulate."""
-    model = build_meta(spec.architecture, spec.arguments)
+    patch_embed = build_meta(spec.architecture, spec.arguments).get_submodule("patch_embed")
     with FlopCounterMode(display=False) as counter:
-        model.patch_embed(torch.empty(1, 3, spec.image_height, spec.image_width, device="meta"))
-    return counter.get_total_flops()
+        patch_embed(torch.empty(1, 3, spec.image_height, spec.image_width, device="meta"))
+    return int(counter.get_total_flops())

@@ -46,12 +46,14 @@ class Structure:
 
 
 def _embed_vit(model: Any, images: Tensor) -> Tensor:
-    return model.norm_pre(model.patch_drop(model._pos_embed(model.patch_embed(images))))
+    embedded: Tensor = model.norm_pre(model.patch_drop(model._pos_embed(model.patch_embed(images))))
+    return embedded
 
 
 def _embed_eva(model: Any, images: Tensor) -> Tensor:
     x, _ = model._pos_embed(model.patch_embed(images))
-    return model.norm_pre(x)
+    embedded: Tensor = model.norm_pre(x)
+    return embedded
 
 
 def _embed_beit(model: Any, images: Tensor) -> Tensor:
@@ -59,7 +61,8 @@ def _embed_beit(model: Any, images: Tensor) -> Tensor:
     x = torch.cat((model.cls_token.expand(x.shape[0], -1, -1), x), dim=1)
     if model.pos_embed is not None:
         x = x + model.pos_embed
-    return model.pos_drop(x)
+    embedded: Tensor = model.pos_drop(x)
+    return embedded
 
 
 def _embed_relpos(model: Any, images: Tensor) -> Tensor:
@@ -72,8 +75,10 @@ def _rotary(model: Any, grid: tuple[int, int]) -> Tensor | None:
         return None
     # As timm does it: the module keeps a table of fixed size, any other is computed for the grid at hand.
     if model.dynamic_img_size or not hasattr(model.rope, "feat_shape"):
-        return model.rope.get_embed(shape=grid)
-    return model.rope.get_embed()
+        angles: Tensor | None = model.rope.get_embed(shape=grid)
+    else:
+        angles = model.rope.get_embed()
+    return angles
 
 
 def _shared_bias_beit(model: Any, grid: tuple[int, int]) -> Tensor | None:
@@ -105,7 +110,8 @@ def structure_of(model: nn.Module) -> Structure:
 
 def run_head(model: Any, x: Tensor) -> Tensor:
     """Logits (N, E) from the output of the last block (N, S, D)."""
-    return model.forward_head(model.norm(x))
+    logits: Tensor = model.forward_head(model.norm(x))
+    return logits
 
 
 def build(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -123,7 +129,7 @@ def build(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
         raise ModelError(f"model arguments {', '.join(reserved)} are not allowed; give those of the architecture only")
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
     try:
-        model = timm.create_model(architecture, pretrained=False, **given)
+        model: nn.Module = timm.create_model(architecture, pretrained=False, **given)
     except Exception as error:  # timm raises whatever a wrong argument leads to
         raise ModelError(f"timm cannot build {architecture!r} with arguments {dict(arguments)}: {error}") from error
     structure_of(model)

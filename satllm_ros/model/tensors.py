@@ -5,9 +5,10 @@ import mmap
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ def write_tensors(
             file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
             for name in names:
                 # As bytes: numpy has no bfloat16.
-                file.write(tensor_of(name).contiguous().view(-1).view(torch.uint8).numpy())
+                file.write(tensor_of(name).contiguous().view(-1).view(torch.uint8).numpy().data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -98,7 +99,7 @@ def write_tensors(
         partial.unlink(missing_ok=True)
 
 
-def _begins(file: BinaryIO) -> dict[str, int]:
+def _begins(file: BufferedReader) -> dict[str, int]:
     """Where each tensor begins in the file; the header is one that `read_header` has accepted."""
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     entries = json.loads(file.read(length))
@@ -106,11 +107,11 @@ def _begins(file: BinaryIO) -> dict[str, int]:
     return {name: _LENGTH_BYTES + length + entry["data_offsets"][0] for name, entry in entries.items()}
 
 
-def _read(file: BinaryIO, name: str, begin: int, layout: Layout) -> Tensor:
+def _read(file: BufferedReader, name: str, begin: int, layout: Layout) -> Tensor:
     # Into memory of its own, not by safetensors: what it maps counts as the process's, the whole file of it.
     tensor = _memory(layout)
     file.seek(begin)
-    if (found := file.readinto(tensor.view(-1).view(torch.uint8).numpy())) != layout.bytes:
+    if (found := file.readinto(tensor.view(-1).view(torch.uint8).numpy().data)) != layout.bytes:
         raise ModelError(f"tensor {name} ends after {found} bytes, expected {layout.bytes}")
     return tensor
 

@@ -57,8 +57,8 @@ class FlightNode(LifecycleNode):
             self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._on_set)
         after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
-        self._active_publishers: list[Publisher] = []
-        self._active_subscriptions: list[Subscription] = []
+        self._active_publishers: list[Publisher[Any]] = []
+        self._active_subscriptions: list[Subscription[Any]] = []
         self._waiting_for = ""
         self._complaint = ""
         self._cautions: list[Callable[[], list[str]]] = []
@@ -133,14 +133,14 @@ class FlightNode(LifecycleNode):
         """ROS time [s]."""
         return self.get_clock().now().nanoseconds * 1e-9
 
-    def publish_on(self, topic: Topic, node: str = "") -> Publisher:
+    def publish_on(self, topic: Topic, node: str = "") -> Publisher[Any]:
         made = qos.publisher(self, self.counters, topic, f"{self.root}/{topic.of(node)}")
         self._active_publishers.append(made)
         return made
 
     def listen_to(
         self, topic: Topic, callback: Callable[[Any], None], node: str = "", *, raw: bool = False
-    ) -> Subscription:
+    ) -> Subscription[Any]:
         made = qos.subscription(self, self.counters, topic, f"{self.root}/{topic.of(node)}", callback, raw=raw)
         self._active_subscriptions.append(made)
         return made
@@ -249,7 +249,7 @@ class FlightNode(LifecycleNode):
 
     # Parameters
 
-    def _on_set(self, parameters: list[RosParameter]) -> SetParametersResult:
+    def _on_set(self, parameters: list[RosParameter[Any]]) -> SetParametersResult:
         candidate = {name: self.value(name) for name in self._table}
         for parameter in parameters:
             if parameter.name in self._table:

@@ -38,7 +38,7 @@ class Camera:
         self._node = node
         self._on_image = on_image
         self._gaps = gaps
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, Subscription[Any]] = {}
         self._wanted = ""
         self._first_s = 0.0
         self.heard_images = 0

@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 
 from satllm_ros import msg as m
@@ -109,7 +110,7 @@ def stamp_in(cdr: bytes) -> int | None:
     """
     if len(cdr) < _CDR_HEADER_BYTES + 8:
         return None
-    order = "little" if cdr[1] & 1 else "big"
+    order: Literal["little", "big"] = "little" if cdr[1] & 1 else "big"
     seconds = int.from_bytes(cdr[4:8], order, signed=True)
     nanoseconds = int.from_bytes(cdr[8:12], order)
     stamp_ns = seconds * 1_000_000_000 + nanoseconds
@@ -139,7 +140,7 @@ def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _tiles(job: Job, spec: ModelSpec, manifest: Manifest) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+def _tiles(job: Job, spec: ModelSpec, manifest: Manifest) -> Iterator[tuple[tuple[int, int], NDArray[np.uint8]]]:
     wanted: Mapping[int, Collection[int]] = job.tiles_by_frame()
     what = SourceKind(job.kind, Path(job.path), job.image_topic)
     for frame in source_frames(what, manifest, PixelRules.from_json(job.pixels), wanted):

@@ -23,7 +23,7 @@ def given_parameters(node: Node) -> dict[str, Any]:
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
-def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]) -> None:
+def after_parameters_set(node: Node, callback: Callable[[list[Parameter[Any]]], None]) -> None:
     """Call back once parameters are in force.
 
     Humble has no post-set callbacks: there the callback runs from the node's next turn of the executor.
@@ -33,7 +33,7 @@ def after_parameters_set(node: Node, callback: Callable[[list[Parameter]], None]
         return
     from rcl_interfaces.msg import SetParametersResult
 
-    def on_set(parameters: list[Parameter]) -> SetParametersResult:
+    def on_set(parameters: list[Parameter[Any]]) -> SetParametersResult:
         def apply() -> None:
             node.destroy_timer(timer)
             callback([node.get_parameter(p.name) for p in parameters])

@@ -24,6 +24,7 @@ from satllm_ros.nodes.external import ExternalStage, ExternalStageError
 from satllm_ros.nodes.outlet import Outlet
 from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
 from satllm_ros.nodes.receipts import Receipts
+from satllm_ros.runtime.checksum import seal
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.external_blocks import ExternalBlocks
 from satllm_ros.runtime.hop import HopReceiver
@@ -171,7 +172,7 @@ class CompressionNode(FlightNode):
             return
         job = Job(envelope, cut, message.header, message, context=decision)
         job.times.received_s = time.monotonic()
-        if not self._pipeline.offer(job):
+        if self._pipeline is None or not self._pipeline.offer(job):
             self._refuse(envelope, Cause.FULL)
             return
         self._hop.take(envelope.batch)
@@ -181,6 +182,12 @@ class CompressionNode(FlightNode):
         )
 
     # Steps (worker threads)
+
+    @property
+    def _codecs(self) -> Artefacts:
+        """The artefacts, there from configuring on."""
+        assert self._artefacts is not None
+        return self._artefacts
 
     @property
     def _blocks(self) -> SubModels | ExternalBlocks:
@@ -206,7 +213,7 @@ class CompressionNode(FlightNode):
         else:
             convert.check_seal(job.envelope, job.cut, message.payload, message.crc32)
             expected = (job.envelope.tiles, self._spec.tokens, self._spec.width)
-            decoded = decode(memoryview(message.payload), self._artefacts, max_elements=int(np.prod(expected)))
+            decoded = decode(memoryview(message.payload), self._codecs, max_elements=int(np.prod(expected)))
             if decoded.activation.shape != expected or decoded.cut != job.cut:
                 raise convert.WireError(
                     Cause.MALFORMED,
@@ -229,9 +236,10 @@ class CompressionNode(FlightNode):
                 raise NotLoadedError("the stage is another one than when the batch came")
             job.content, job.times.compute_real_s = self._external.run(blocks, job, stage.stop, shape, self._abandon)
         else:
-            job.content, job.times.compute_real_s = self._blocks.run(
-                stage.start, stage.stop, job.content, self._abandon
-            )
+            submodels = self._blocks
+            if not isinstance(submodels, SubModels):
+                raise NotLoadedError("the stage is another one than when the batch came")
+            job.content, job.times.compute_real_s = submodels.run(stage.start, stage.stop, job.content, self._abandon)
         job.times.compute_stop_s = time.monotonic()
 
     def _encode(self, job: Job) -> None:
@@ -244,10 +252,11 @@ class CompressionNode(FlightNode):
             published_from_s = start_s
             wire_bytes = self._downlink.take(job.envelope, job.acquired, job.content, serve.plan.downlink)
         else:
-            frame = encode(job.content, setting, self._artefacts, serve.stage.stop)
+            frame = encode(job.content, setting, self._codecs, serve.stage.stop)
             published_from_s = time.monotonic()
             job.times.encode_s = published_from_s - start_s
             fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
+            assert self._activations is not None
             wire_bytes = self._activations.send(
                 self._message(job, frame, setting, next_hop), next_hop, job.envelope.batch
             )
@@ -265,8 +274,8 @@ class CompressionNode(FlightNode):
             shape=[int(n) for n in job.content.shape],
             dtype=m.CompressedActivation.DTYPE_FLOAT32,
             setting=convert.setting_to(setting),
-            artefact_id=self._artefacts.artefact_id,
-            crc32=convert.seal(job.envelope, cut, frame),
+            artefact_id=self._codecs.artefact_id,
+            crc32=seal(job.envelope, cut, frame),
             payload=convert.to_bytes(frame),
         )
         message.envelope.sender, message.envelope.destination = self._satellite, next_hop

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from numpy.typing import NDArray
 
 from satllm_ros import msg as m
 from satllm_ros.compression.setting import Codec, CodecSetting
@@ -140,9 +141,12 @@ def check_image_batch(message: m.ImageBatch, envelope: Envelope) -> None:
         )
 
 
-def activation_array(message: m.Activation, shape: tuple[int, ...]) -> np.ndarray:
+def activation_array(message: m.Activation, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values as float32; raises `WireError` unless they are of this shape and of a known type."""
-    kinds = {m.Activation.DTYPE_FLOAT32: np.dtype("<f4"), m.Activation.DTYPE_FLOAT16: np.dtype("<f2")}
+    kinds: dict[int, np.dtype[Any]] = {
+        m.Activation.DTYPE_FLOAT32: np.dtype("<f4"),
+        m.Activation.DTYPE_FLOAT16: np.dtype("<f2"),
+    }
     kind = kinds.get(message.dtype)
     if kind is None or tuple(message.shape) != shape or len(message.data) != kind.itemsize * math.prod(shape):
         raise WireError(
@@ -150,10 +154,11 @@ def activation_array(message: m.Activation, shape: tuple[int, ...]) -> np.ndarra
             f"activation of type {message.dtype}, shape {tuple(message.shape)}, {len(message.data)} bytes;"
             f" expected shape {shape} as float32 (0) or float16 (1)",
         )
-    return np.frombuffer(message.data, dtype=kind).reshape(shape).astype(np.float32)
+    values: NDArray[np.float32] = np.frombuffer(message.data, dtype=kind).reshape(shape).astype(np.float32)
+    return values
 
 
-def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray:
+def predictions_logits(message: m.Predictions, envelope: Envelope) -> NDArray[np.float32]:
     """Logits, float32 (tiles, classes); raises `WireError` if their number, one of them or a label is wrong.
 
     The checksum comes first: what is `MALFORMED` arrived as it was sent, and will arrive so again.
@@ -172,7 +177,7 @@ def predictions_logits(message: m.Predictions, envelope: Envelope) -> np.ndarray
     return logits
 
 
-def predictions_to(envelope: Envelope, header: Any, logits: np.ndarray) -> m.Predictions:
+def predictions_to(envelope: Envelope, header: Any, logits: NDArray[np.float32]) -> m.Predictions:
     """Message for logits, float32 (tiles, classes)."""
     flat = array("f")
     flat.frombytes(np.ascontiguousarray(logits, dtype=np.float32).tobytes())

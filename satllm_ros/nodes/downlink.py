@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
@@ -130,7 +131,7 @@ class DownlinkNode(FlightNode):
     def deactivate(self) -> None:
         with self._lock:
             outlet, self._outlet = self._outlet, None
-            self._protocol.on_contact(False, time.monotonic())
+            self._machine.on_contact(False, time.monotonic())
         if outlet is not None:
             outlet.close()
 
@@ -146,7 +147,7 @@ class DownlinkNode(FlightNode):
             if self._protocol is not None:
                 self._protocol.resend_s = self.value("resend_s")
 
-    def take(self, envelope: Envelope, header: Any, logits: np.ndarray, custodian: str) -> int:
+    def take(self, envelope: Envelope, header: Any, logits: NDArray[np.float32], custodian: str) -> int:
         """Take the last stage's logits, float32 (tiles, classes): store them here or send them to the custodian.
 
         Returns the length of the message for the custodian or the ground [byte]; 0 if it could not be stored, of
@@ -187,9 +188,9 @@ class DownlinkNode(FlightNode):
             if self._outlet is not None:
                 self._outlet.settle(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
-                self._carry_out(self._protocol.on_delivered(ack.batch, time.monotonic()))
+                self._carry_out(self._machine.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
-                self._carry_out(self._protocol.on_refused(ack.batch, ack.cause, time.monotonic()))
+                self._carry_out(self._machine.on_refused(ack.batch, ack.cause, time.monotonic()))
 
     def _on_query(self, message: m.CustodyQuery) -> None:
         if message.store != self._satellite:
@@ -199,7 +200,7 @@ class DownlinkNode(FlightNode):
             return
         self.counters.add("queries")
         with self._lock:
-            self._carry_out(self._protocol.on_query(convert.query_from(message).batches))
+            self._carry_out(self._machine.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
         is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
@@ -212,23 +213,40 @@ class DownlinkNode(FlightNode):
         if self.state != "active":
             return
         # The outbox has a reader whether or not the ground lives: that somebody listens is the least, and not enough.
-        self._contact.look(self.hello.contact(graph.GROUND), self._outlet.connected(graph.GROUND), time.monotonic())
+        self._contact.look(self.hello.contact(graph.GROUND), self._way.connected(graph.GROUND), time.monotonic())
         self._tell_contact()
         with self._lock:
-            self._carry_out(self._protocol.on_tick(time.monotonic()))
+            self._carry_out(self._machine.on_tick(time.monotonic()))
 
     def _tell_contact(self) -> None:
         now_s = time.monotonic()
         is_open = self._contact.is_open(now_s)
         with self._lock:
-            self._carry_out(self._protocol.on_contact(is_open, now_s))
+            self._carry_out(self._machine.on_contact(is_open, now_s))
+
+    # What is there from configuring, or activating, to the end of it
+
+    @property
+    def _machine(self) -> StoreProtocol[bytes]:
+        assert self._protocol is not None
+        return self._protocol
+
+    @property
+    def _disk(self) -> BatchStore:
+        assert self._store is not None
+        return self._store
+
+    @property
+    def _way(self) -> Outlet:
+        assert self._outlet is not None
+        return self._outlet
 
     # What follows; all with the lock held
 
     def _keep(self, message: m.Predictions, batch: BatchId) -> int:
         message.envelope.sender, message.envelope.destination = self._satellite, graph.GROUND
         payload = serialize_message(message)
-        return len(payload) if self._carry_out(self._protocol.on_predictions(batch, payload, time.monotonic())) else 0
+        return len(payload) if self._carry_out(self._machine.on_predictions(batch, payload, time.monotonic())) else 0
 
     def _carry_out(self, actions: Sequence[StoreAction[bytes]]) -> bool:
         """Whether all of it could be done."""
@@ -248,45 +266,45 @@ class DownlinkNode(FlightNode):
 
     def _write(self, batch: BatchId, payload: bytes) -> bool:
         try:
-            self._store.write(batch, payload)
+            self._disk.write(batch, payload)
         except sqlite3.Error as error:
             self._complain("store_failed", f"{batch} cannot be written: {error}")
-            self._carry_out(self._protocol.on_write_failed(batch))
+            self._carry_out(self._machine.on_write_failed(batch))
             return False
         self.counters.add("stored")
         self.get_logger().debug(f"predictions of {batch} are on disk")
-        self._carry_out(self._protocol.on_written(batch, ON_DISK, time.monotonic()))
+        self._carry_out(self._machine.on_written(batch, ON_DISK, time.monotonic()))
         return True
 
     def _mark_delivered(self, batch: BatchId) -> None:
         self.counters.add("delivered")
         try:
-            self._store.mark_delivered(batch)
+            self._disk.mark_delivered(batch)
         except sqlite3.Error as error:
             self._complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
 
     def _set_aside(self, batch: BatchId, cause: Cause) -> None:
         self._complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
         try:
-            self._store.set_aside(batch, cause)
+            self._disk.set_aside(batch, cause)
         except sqlite3.Error as error:
             # The next life sends it once more, and is refused once more.
             self._complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
 
     def _send(self, batch: BatchId) -> None:
         try:
-            payload = self._store.message(batch)
+            payload = self._disk.message(batch)
         except sqlite3.Error as error:
             # The disk may recover: it is tried again like a message that was lost.
             self._complain("read_failed", f"{batch} cannot be read: {error}")
             return
         if payload is None:
             self._complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
-            self._protocol.on_spoilt(batch)
+            self._machine.on_spoilt(batch)
             return
         self.counters.add("sent")
         self.get_logger().debug(f"predictions of {batch} go to the ground")
-        self._outlet.send_serialized(payload, graph.GROUND, batch)
+        self._way.send_serialized(payload, graph.GROUND, batch)
 
     def _complain(self, cause: str, sentence: str) -> None:
         self.counters.add(cause)

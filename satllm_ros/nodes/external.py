@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -40,7 +41,7 @@ class ExternalStage:
 
     def run(
         self, blocks: ExternalBlocks, job: Job, stop: int, shape: tuple[int, ...], abandon: threading.Event
-    ) -> tuple[np.ndarray, float]:
+    ) -> tuple[NDArray[np.float32], float]:
         """Output of blocks (job.cut, stop], float32 of the given shape, and the seconds it took.
 
         `blocks` learns how that went.
@@ -64,7 +65,7 @@ class ExternalStage:
 
     def _ask(
         self, blocks: ExternalBlocks, job: Job, stop: int, shape: tuple[int, ...], abandon: threading.Event
-    ) -> tuple[np.ndarray, float]:
+    ) -> tuple[NDArray[np.float32], float]:
         start_s = time.monotonic()
         self._request.publish(self._message(job, stop))
         while (left_s := start_s + self.timeout_s - time.monotonic()) > 0:

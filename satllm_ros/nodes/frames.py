@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage
 
@@ -74,7 +75,7 @@ class Frame:
     """One image: uint8 RGB (H, W, 3); `jpeg` is its own file where that may be sent as it is."""
 
     origin: Origin
-    rgb: np.ndarray
+    rgb: NDArray[np.uint8]
     jpeg: bytes | None = None
 
     @property
@@ -140,7 +141,7 @@ def bag_frames(
         )
         # A damaged record ends in rmw's own error, one of another type in any.
         try:
-            message = deserialize_message(recorded.cdr, message_class(recorded.type_name))
+            message: Any = deserialize_message(recorded.cdr, message_class(recorded.type_name))
             stamped = replace(origin, stamp_ns=stamp_of(message))
         except Exception as error:  # noqa: BLE001
             yield UnreadableFrame(origin, f"the record is no {recorded.type_name}: {error}")

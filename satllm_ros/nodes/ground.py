@@ -18,7 +18,7 @@ from satllm_ros.nodes.arrivals import accepted, stored_tiles
 from satllm_ros.nodes.base import FlightNode
 from satllm_ros.nodes.hello import HelloThread
 from satllm_ros.nodes.parameters import CHECKPOINT, SATELLITES, Parameter
-from satllm_ros.nodes.process import run
+from satllm_ros.nodes.process import Stop, run
 from satllm_ros.nodes.receipts import Receipts
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.runs import facts_of, join_run
@@ -89,11 +89,23 @@ class GroundNode(FlightNode):
             self.store.close()
             self.store = None
 
+    @property
+    def _machine(self) -> GroundProtocol[Arrival]:
+        """The protocol, there from configuring on."""
+        assert self._protocol is not None
+        return self._protocol
+
+    @property
+    def _disk(self) -> PredictionStore:
+        """The store, there from configuring to cleaning up."""
+        assert self.store is not None
+        return self.store
+
     def _on_ledger(self, message: m.Ledger) -> None:
-        self._carry_out(self._protocol.on_run(message.run_id))
-        if message.run_id not in (0, self._protocol.run_id):
+        self._carry_out(self._machine.on_run(message.run_id))
+        if message.run_id not in (0, self._machine.run_id):
             self.get_logger().warning(
-                f"sensing flies run {message.run_id:016x}, this ground keeps to run {self._protocol.run_id or 0:016x}"
+                f"sensing flies run {message.run_id:016x}, this ground keeps to run {self._machine.run_id or 0:016x}"
                 " and refuses all else: give it a folder of its own for another run",
                 throttle_duration_sec=10.0,
             )
@@ -103,8 +115,8 @@ class GroundNode(FlightNode):
         if envelope is None:
             return
         origin = Origin(envelope.run_id, envelope.model_id, message.classes)
-        self._carry_out(self._protocol.on_predictions(envelope.batch, origin, (message, envelope)))
-        if self._protocol.run_id is None and not self._said_unknown:
+        self._carry_out(self._machine.on_predictions(envelope.batch, origin, (message, envelope)))
+        if self._machine.run_id is None and not self._said_unknown:
             self._said_unknown = True
             self.get_logger().warning(
                 "predictions have come, and neither the run's folder, nor the store, nor sensing's ledger has said"
@@ -112,13 +124,13 @@ class GroundNode(FlightNode):
             )
 
     def _refuse_malformed(self, batch: BatchId) -> None:
-        self._carry_out(self._protocol.on_malformed(batch))
+        self._carry_out(self._machine.on_malformed(batch))
 
     def _carry_out(self, actions: Sequence[GroundAction[Arrival]]) -> None:
         for action in actions:
             if isinstance(action, Write):
                 if self._write(*action.payload):
-                    self._carry_out(self._protocol.on_written(action.batch))
+                    self._carry_out(self._machine.on_written(action.batch))
             elif isinstance(action, AdoptRun):
                 self._adopt(action.run_id)
             else:
@@ -131,7 +143,7 @@ class GroundNode(FlightNode):
 
     def _adopt(self, run_id: int) -> None:
         try:
-            self.store.adopt(run_id)
+            self._disk.adopt(run_id)
         except sqlite3.Error as error:
             # Kept to all the same; the next life of the ground asks anew.
             self.counters.add("store_failed")
@@ -141,7 +153,7 @@ class GroundNode(FlightNode):
 
     def _write(self, message: m.Predictions, envelope: Envelope) -> bool:
         try:
-            new = self.store.write(stored_tiles(message, envelope, self.now_s()))
+            new = self._disk.write(stored_tiles(message, envelope, self.now_s()))
         except sqlite3.Error as error:
             # Not acknowledged, so it comes again: a full disk may have room by then.
             self.counters.add("store_failed")
@@ -162,7 +174,7 @@ class GroundNode(FlightNode):
 
 
 def main() -> int:
-    def make_nodes(stop: object) -> list[GroundNode | RecorderNode]:
+    def make_nodes(stop: Stop) -> list[GroundNode | RecorderNode]:
         ground = GroundNode()
         recorder = RecorderNode(ground, stop)
         recorder.offset_of = ground.offset_of

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
@@ -27,7 +27,8 @@ from satllm_ros.runtime.link_pairs import Pair, all_pairs, kind_of, parsed
 from satllm_ros.runtime.link_queue import LinkRates
 
 STATE_PERIOD_S = 1.0
-Carried = tuple[bytes, m.BatchId, Publisher]
+# In quotes: before Kilted a publisher has no type of message.
+Carried: TypeAlias = "tuple[bytes, m.BatchId, Publisher[Any]]"
 
 
 def _rate(kind: str, what: str) -> Parameter:
@@ -168,17 +169,18 @@ class LinkNode(FlightNode):
             self._changed.notify()
         return changed
 
-    def _carry(self, outbox: Topic, sender: str, receivers: dict[str, Publisher]) -> None:
+    def _carry(self, outbox: Topic, sender: str, receivers: dict[str, Publisher[Any]]) -> None:
         callback = partial(self._on_outbox, message_class(outbox.type), sender, receivers)
         self.listen_to(outbox, callback, sender, raw=True)
 
-    def _on_outbox(self, type_: type, sender: str, receivers: dict[str, Publisher], serialized: bytes) -> None:
+    def _on_outbox(self, type_: type, sender: str, receivers: dict[str, Publisher[Any]], serialized: bytes) -> None:
         # Raw, so that it is passed on as it came; bytes that are no message end in rmw's own error, a RuntimeError.
         try:
-            envelope = deserialize_message(serialized, type_).envelope
+            heard: Any = deserialize_message(serialized, type_)
         except RuntimeError:
             self.counters.add("malformed")
             return
+        envelope = heard.envelope
         pair = (sender, envelope.destination)
         if envelope.destination not in receivers or pair not in self._links:
             self.counters.add("unknown_destination")

@@ -63,7 +63,7 @@ class Outlet:
         self._node, self._sender = node, sender
         if emulated:
             shared = node.publish_on(outbox, sender)
-            self._publishers: dict[str, Publisher] = {receiver: shared for receiver in receivers}
+            self._publishers: dict[str, Publisher[Any]] = {receiver: shared for receiver in receivers}
         else:
             self._publishers = {receiver: node.publish_on(inbox, receiver) for receiver in receivers}
         links: Mapping[str, LinkRates] = {} if emulated else parsed_controllers(controllers)

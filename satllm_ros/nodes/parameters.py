@@ -63,7 +63,7 @@ class Parameter:
         """
         wanted = type(self.default)
         # What a parameter file says by an empty list has no type, or any.
-        taken = [] if wanted is list and (value is None or len(_items(value)) == 0) else _as(wanted, value)
+        taken: Any = [] if wanted is list and (value is None or len(_items(value)) == 0) else _as(wanted, value)
         if taken is None:
             hint = f"; in quotes it is one: \"'{value}'\"" if wanted is str and value is not None else ""
             raise ValueError(f"parameter {self.name} is {_shown(value)}; allowed is {self._wanted}{hint}")
@@ -83,8 +83,8 @@ class Parameter:
             descriptor.additional_constraints = f"one of {self.allowed}"
         if self.low is not None:
             if isinstance(self.default, int):
-                high = 2**53 if self.high is None else int(self.high)
-                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=high)]
+                most = 2**53 if self.high is None else int(self.high)
+                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=most)]
             else:
                 high = 1e300 if self.high is None else self.high
                 descriptor.floating_point_range = [FloatingPointRange(from_value=float(self.low), to_value=float(high))]

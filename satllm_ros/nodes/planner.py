@@ -75,9 +75,7 @@ class PlannerNode(FlightNode):
         prior = facts_beforehand(self.value, self._spec, self._inputs.settings)
         self._observed = Observed(prior, self._inputs.devices)
         self._rates = LoadRates(self.value("load_rate_bps") / 8)
-        self._flight = FlightPlanner(
-            self._observed, self._rates, source=graph.SENSING, say=lambda text: self.get_logger().info(text)
-        )
+        self._flight = FlightPlanner(self._observed, self._rates, source=graph.SENSING, say=self._say)
         self._protocol = PlannerProtocol(
             self.get_fully_qualified_name(),
             satellites,
@@ -99,6 +97,9 @@ class PlannerNode(FlightNode):
         self._hello.signs()
         self._hello.set_ready(True)
 
+    def _say(self, sentence: str) -> None:
+        self.get_logger().info(sentence)
+
     def deactivate(self) -> None:
         self._hello.set_ready(False)
 
@@ -111,9 +112,15 @@ class PlannerNode(FlightNode):
             pinned = str(convert.setting_from(message.setting)) if message.setting_pinned else None
             if message.satellite != satellite:
                 raise NonsenseError(f"status of {message.satellite!r} on the topic of {satellite}")
-            speed = {"runs": (message.start, message.stop), "emulated": message.emulated}
-            budget = float(message.memory_budget_bytes)
-            self._observed.on_satellite(satellite, message.block_s, budget, pinned, now_s, **speed)
+            self._observed.on_satellite(
+                satellite,
+                message.block_s,
+                float(message.memory_budget_bytes),
+                pinned,
+                now_s,
+                runs=(message.start, message.stop),
+                emulated=message.emulated,
+            )
         except ValueError as error:
             self._count("malformed_status", error)
             return

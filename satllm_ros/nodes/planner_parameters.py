@@ -87,7 +87,9 @@ def facts_beforehand(value: Callable[[str], Any], spec: ModelSpec, settings: Seq
     ValueError
         If the rates of a single link make no sense.
     """
-    links = {kind: Link(value(f"{kind}_rate_bps"), value(f"{kind}_propagation_s")) for kind in KINDS}
+    upload, isl, s2g = (
+        Link(value(f"{kind}_rate_bps"), value(f"{kind}_propagation_s")) for kind in ("upload", "isl", "s2g")
+    )
     pairs = parsed(value(LINK_PAIRS.name), value("satellites"))
     stated = {pair: Link(rates.rate_bps, rates.propagation_s) for pair, rates in pairs.items()}
     return FlightFacts(
@@ -96,7 +98,7 @@ def facts_beforehand(value: Callable[[str], Any], spec: ModelSpec, settings: Seq
         batch_tiles=value("batch_tiles"),
         upload_tile_bytes=0.0,
         satellites=[],
-        links=LinkFacts(**links, stated=with_unnamed_ends(stated)),
+        links=LinkFacts(upload, isl, s2g, stated=with_unnamed_ends(stated)),
         settings=settings,
         accuracy_floor=value("accuracy_floor"),
         real_links=value("real_links"),

@@ -60,7 +60,7 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
     try:
         check_process(os.environ)
         set_up_environment()
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
         nodes = make_nodes(stop)
     # What rcl and the middleware refuse are RuntimeErrors.
     except (ValueError, OSError, RuntimeError) as error:

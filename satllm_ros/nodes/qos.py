@@ -34,13 +34,14 @@ def profile(qos: Qos) -> QoSProfile:
 
 
 @cache
-def message_class(type_name: str) -> type:
+def message_class(type_name: str) -> type[Any]:
     """Class of a message type written `package/msg/Type`."""
     package, _, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.msg"), name)
+    found: type[Any] = getattr(importlib.import_module(f"{package}.msg"), name)
+    return found
 
 
-def publisher(node: Node, counters: Counters, topic: Topic, name: str) -> Publisher:
+def publisher(node: Node, counters: Counters, topic: Topic, name: str) -> Publisher[Any]:
     """Publisher on `name` that logs and counts readers with incompatible quality of service."""
 
     def on_incompatible(event: Any) -> None:
@@ -69,7 +70,7 @@ def subscription(
     *,
     raw: bool = False,
     lost: Callable[[int], None] = lambda _: None,
-) -> Subscription:
+) -> Subscription[Any]:
     """Subscription on `name` that logs and counts incompatible writers and messages lost in the middleware.
 
     `lost` is told how many more were lost.

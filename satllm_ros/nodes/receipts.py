@@ -34,7 +34,7 @@ class Receipts:
 
     def _on_serialized(self, type_: type, callback: Callable[[Any], None], serialized: bytes) -> None:
         try:
-            message = deserialize_message(serialized, type_)
+            message: Any = deserialize_message(serialized, type_)
         # Bytes that are no message end in rmw's own error.
         except RuntimeError:
             self._node.counters.add("malformed")

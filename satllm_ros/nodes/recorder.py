@@ -19,10 +19,10 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes import diagnostic_keys, records
 from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.image_source import NEVER_SENT
 from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
 from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.process import Stop
-from satllm_ros.nodes.sensing import NEVER_SENT
 from satllm_ros.report.audit import audit_journal, audit_ledger
 from satllm_ros.report.clocks import have_one_wall_clock
 from satllm_ros.report.lives import Lives
@@ -445,7 +445,7 @@ class RecorderNode(FlightNode):
         if have_one_wall_clock(clock, self._run.clock) or self.get_parameter("use_sim_time").value:
             return 0.0, 0.0
         offset = self._run.clock_offsets.get(clock)
-        if offset is None or not math.isfinite(ledger.steady_s):
+        if offset is None or ledger is None or not math.isfinite(ledger.steady_s):
             return None
         theirs_s = convert.seconds(ledger.header.stamp) - ledger.steady_s
         ours_s = self.now_s() - time.monotonic()
@@ -506,6 +506,7 @@ class RecorderNode(FlightNode):
 
     def _follow_comparison(self) -> None:
         comparison = self._comparison
+        assert comparison is not None
         is_over = comparison.poll()
         progress = comparison.progress
         if progress is not None:
@@ -520,6 +521,7 @@ class RecorderNode(FlightNode):
     def _end_comparison(self) -> None:
         """Take what has been found; what is not over when this process ends is not waited for long."""
         comparison, self._comparison = self._comparison, None
+        assert comparison is not None
         # The unsplit model may take long, a few labels should not.
         if not comparison.wait(0.0 if comparison.job.tiles else TRUTH_S):
             comparison.stop()

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from satllm_ros import msg as m
 from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.sensing import DROP_CAUSES, NEVER_SENT
+from satllm_ros.nodes.image_source import NEVER_SENT
+from satllm_ros.nodes.sensing import DROP_CAUSES
 from satllm_ros.report.lives import Account
 from satllm_ros.report.record import (
     FrameRecord,

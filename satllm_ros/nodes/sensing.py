@@ -49,6 +49,7 @@ from satllm_ros.nodes.process import run
 from satllm_ros.nodes.runs import facts_of, join_run
 from satllm_ros.nodes.waits import Waits
 from satllm_ros.runtime import sensing_protocol as act
+from satllm_ros.runtime.checksum import seal
 from satllm_ros.runtime.custody import FINAL, CustodyLimits, State, Verdict
 from satllm_ros.runtime.custody_store import CustodyStore
 from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
@@ -439,8 +440,14 @@ class SensingNode(FlightNode):
         self._played = None
         self._source.end()
 
+    @property
+    def _way(self) -> Outlet:
+        """To the first stage, there while this node is active."""
+        assert self._outlet is not None
+        return self._outlet
+
     def _unconnected(self) -> list[str]:
-        return [name for name in self._satellites if not self._outlet.connected(name)]
+        return [name for name in self._satellites if not self._way.connected(name)]
 
     # What is done
 
@@ -565,10 +572,10 @@ class SensingNode(FlightNode):
             height=self._height,
             width=self._width,
             tile_bytes=[len(tile.data) for tile in tiles],
-            crc32=convert.seal(envelope, 0, data),
+            crc32=seal(envelope, 0, data),
             data=data,
         )
-        self._outlet.send(message, envelope.destination, envelope.batch)
+        self._way.send(message, envelope.destination, envelope.batch)
         self.counters.add("sent")
         self.get_logger().debug(
             f"{send.batch} of {len(tiles)} tiles goes to {envelope.destination} under plan {plan.epoch}"
@@ -581,7 +588,7 @@ class SensingNode(FlightNode):
 
     def _publish_ledger(self, *, closed: bool = False) -> None:
         self._ledger_dirty = False
-        if self._ledger is None:
+        if self._ledger is None or self._frames is None:
             return
         # Before it is said: what the next life takes up is in no count of this one's deliveries.
         self._forget_delivered()
@@ -661,7 +668,7 @@ class SensingNode(FlightNode):
             return DiagnosticStatus.WARN, waiting, values
         if protocol.obstacles:
             return DiagnosticStatus.WARN, f"waiting: {_sentence(protocol.obstacles)}", values
-        if protocol.draining:
+        if protocol.draining and protocol.proposal is not None:
             return DiagnosticStatus.OK, f"paused until nothing is in flight, for plan {protocol.proposal.epoch}", values
         return DiagnosticStatus.OK, "streaming", values
 

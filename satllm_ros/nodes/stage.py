@@ -78,7 +78,7 @@ class StageNode(FlightNode):
         self._external_name = graph.external_stage_of(self._satellite)
         # Lives of an external stage: the one in use, and one that has failed and must be started anew.
         self._stage_life = self._failed_stage_life = 0
-        self._orders: Publisher | None = None
+        self._orders: Publisher[Any] | None = None
         self.every(STATUS_PERIOD_S, self._onboard.tell)
         if self.value("external"):
             self.every(EXTERNAL_PERIOD_S, self._look_after_external)
@@ -151,7 +151,7 @@ class StageNode(FlightNode):
             self._onboard.take_budget(self.value("memory_budget_bytes"))
         if "block_s" in names and isinstance(submodels, SubModels):
             submodels.block_s = self._imposed_block_s()
-        elif "block_s" in names and submodels is not None:
+        elif "block_s" in names and isinstance(submodels, ExternalBlocks):
             submodels.real_block_s = self.value("block_s")
 
     # A stage written by someone else
@@ -252,7 +252,7 @@ class StageNode(FlightNode):
     def _publish_status(self) -> None:
         # Under the board's lock: all that is said is of one moment.
         onboard = self._onboard
-        protocol, submodels, newest = onboard.protocol, onboard.submodels, onboard.newest
+        protocol, submodels, newest, pinned = onboard.protocol, onboard.submodels, onboard.newest, onboard.pinned
         if protocol is None or submodels is None:
             return
         message = m.SatelliteStatus(
@@ -270,9 +270,9 @@ class StageNode(FlightNode):
         if newest is not None and stage is not None:
             message.start, message.stop = stage.start, stage.stop
             message.setting = convert.setting_to(onboard.setting_for(newest, stage))
-        elif onboard.is_pinned:
+        elif pinned is not None and onboard.is_pinned:
             # A satellite without blocks will use it for those of the next plan.
-            message.setting = convert.setting_to(onboard.pinned)
+            message.setting = convert.setting_to(pinned)
         message.header.stamp = self.get_clock().now().to_msg()
         self._status.publish(message)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.optimum import evaluate
@@ -50,7 +51,7 @@ def baselines(problem: Problem, objective: str = "exact") -> list[Baseline]:
     return [*found, _ground_only(problem, costs)]
 
 
-def _shares(weights: np.ndarray, layers: int) -> np.ndarray | None:
+def _shares(weights: NDArray[np.float64], layers: int) -> NDArray[np.intp] | None:
     """Cuts that give each at least one layer and come closest to the weights, None with too few layers."""
     count = len(weights)
     if layers < count:
@@ -60,10 +61,11 @@ def _shares(weights: np.ndarray, layers: int) -> np.ndarray | None:
     # From the front no satellite may be left out; from the back neither.
     cuts = np.maximum.accumulate(np.maximum(cuts - low, 0)) + low
     cuts = np.minimum(cuts, layers - count + low)
-    return np.concatenate([[0], cuts])
+    bounds: NDArray[np.intp] = np.concatenate([[0], cuts])
+    return bounds
 
 
-def _alone(k: int, count: int, layers: int) -> np.ndarray:
+def _alone(k: int, count: int, layers: int) -> NDArray[np.intp]:
     return np.array([0] * (k + 1) + [layers] * (count - k))
 
 
@@ -80,13 +82,15 @@ def _strongest(problem: Problem, costs: Costs) -> int | None:
     return min(allowed, key=lambda q: sizes[q], default=None)
 
 
-def _fixed(problem: Problem, costs: Costs, name: str, setting: int | None, cuts: np.ndarray | None) -> Baseline:
+def _fixed(problem: Problem, costs: Costs, name: str, setting: int | None, cuts: NDArray[np.intp] | None) -> Baseline:
     if cuts is None:
         return Baseline(name, None, "more satellites than blocks")
     return _best_of(problem, costs, name, setting, [cuts])
 
 
-def _best_of(problem: Problem, costs: Costs, name: str, setting: int | None, splits: list[np.ndarray]) -> Baseline:
+def _best_of(
+    problem: Problem, costs: Costs, name: str, setting: int | None, splits: list[NDArray[np.intp]]
+) -> Baseline:
     inner = [cuts for cuts in splits if setting is not None or not _coded(costs, cuts).any()]
     if not inner:
         return Baseline(name, None, "no setting meets the accuracy")
@@ -101,11 +105,11 @@ def _best_of(problem: Problem, costs: Costs, name: str, setting: int | None, spl
     return Baseline(name, solution_of(problem, costs, choice, 0.0, proven=False))
 
 
-def _coded(costs: Costs, cuts: np.ndarray) -> np.ndarray:
+def _coded(costs: Costs, cuts: NDArray[np.intp]) -> NDArray[np.bool_]:
     return (cuts[1:-1] > 0) & (cuts[1:-1] < costs.layers)
 
 
-def _fits(problem: Problem, costs: Costs, cuts: np.ndarray) -> bool:
+def _fits(problem: Problem, costs: Costs, cuts: NDArray[np.intp]) -> bool:
     rows = np.arange(costs.satellites)
     has_layers = cuts[1:] > cuts[:-1]
     return bool((~has_layers | (cuts[:-1] >= costs.first_start[rows, cuts[1:]])).all())

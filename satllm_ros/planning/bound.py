@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs
 from satllm_ros.planning.problem import Problem
@@ -31,10 +32,10 @@ def bottleneck_floor_s(problem: Problem, costs: Costs) -> float:
             gains = weights[:-1] - weights[1:]
             spread += float(np.where(gains > 0, gains * least, gains * most).sum() + weights[-1] * costs.ground_s)
         floors.append(spread)
-    return max(floors)
+    return float(max(floors))
 
 
-def _links(costs: Costs, extreme: Callable[[np.ndarray], float], neutral: float) -> np.ndarray:
+def _links(costs: Costs, extreme: Callable[[NDArray[np.float64]], float], neutral: float) -> NDArray[np.float64]:
     """(K-1,) least or largest time of each inter-satellite link over the cuts it could carry."""
     must = np.concatenate([[0], np.cumsum(~costs.relays)])
     times = np.where(costs.allowed, costs.link_s, neutral)

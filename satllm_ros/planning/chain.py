@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.bands import Bands, Reach
 from satllm_ros.planning.costs import Costs
@@ -21,12 +22,12 @@ class _Stage:
     the cap is the link itself and comp + link - link before, so load holds the one link and relief the other.
     """
 
-    saved_s: np.ndarray  # (L+1, S)
-    relief_s: np.ndarray  # (L+1, S), or (L+1, 1) if all settings are alike in it
-    load_s: np.ndarray  # (L+1, T), or (L+1, 1)
-    spent_s: np.ndarray  # (L+1, T)
-    link_s: np.ndarray  # (L+1, T), inf where the setting is not allowed
-    first: np.ndarray  # (L+1,) smallest start that memory allows
+    saved_s: NDArray[np.float64]  # (L+1, S)
+    relief_s: NDArray[np.float64]  # (L+1, S), or (L+1, 1) if all settings are alike in it
+    load_s: NDArray[np.float64]  # (L+1, T), or (L+1, 1)
+    spent_s: NDArray[np.float64]  # (L+1, T)
+    link_s: NDArray[np.float64]  # (L+1, T), inf where the setting is not allowed
+    first: NDArray[np.intp]  # (L+1,) smallest start that memory allows
     longest: int  # most layers that memory allows
     relay: bool
 
@@ -59,14 +60,14 @@ class Chain:
             pairs += width * (1 if groups == 1 else groups * min(width, stage.longest))
         return pairs * len(self.levels.within)
 
-    def shortest(self, caps_s: np.ndarray, bands: Bands) -> list[Path | None]:
+    def shortest(self, caps_s: NDArray[np.float64], bands: Bands) -> list[Path | None]:
         """For each cap the cuts (K+1,) and setting indices (K-1,) of the least sum of times.
 
         None where every way exceeds the cap. The bands must be those of the highest cap, or wider.
         """
         caps = np.asarray(caps_s, dtype=float) + self.rounding_s
         shape = (len(caps), len(self.levels.within), 1, self.stages[0].saved_s.shape[1])
-        cost = np.full(shape, np.inf)
+        cost: NDArray[np.float64] = np.full(shape, np.inf)
         cost[:, self.levels.start, 0, 0] = 0.0
         before = []
         for k, stage in enumerate(self.stages):
@@ -80,8 +81,8 @@ class Chain:
         return found
 
     def _advance(
-        self, stage: _Stage, cost: np.ndarray, low: int, band: tuple[int, int], caps: np.ndarray
-    ) -> np.ndarray:
+        self, stage: _Stage, cost: NDArray[np.float64], low: int, band: tuple[int, int], caps: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         high, stops = low + cost.shape[2] - 1, slice(band[0], band[1] + 1)
         starts = slice(low, high + 1)
         value = cost - stage.saved_s[starts]
@@ -113,7 +114,7 @@ class Chain:
         before = np.moveaxis(self.levels.before[self.levels.kind[band[0] : band[1] + 1]], 2, 0)[None]
         return np.where(before >= 0, np.take_along_axis(cost, np.maximum(before, 0), axis=1), np.inf)
 
-    def _walk_back(self, before: list[np.ndarray], bands: Bands, c: int, level: int, cap: float) -> Path:
+    def _walk_back(self, before: list[NDArray[np.float64]], bands: Bands, c: int, level: int, cap: float) -> Path:
         stop, setting = self.layers, 0
         cuts, settings = [stop], []
         for k in reversed(range(self.satellites)):
@@ -165,6 +166,6 @@ def _stage(costs: Costs, k: int) -> _Stage:
     )
 
 
-def _common(table: np.ndarray) -> np.ndarray:
+def _common(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """One column if all columns are equal."""
     return table[:, :1] if (table == table[:, :1]).all() else table

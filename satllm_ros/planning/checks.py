@@ -64,7 +64,7 @@ def number(field: str, value: Any, *, low: float = 0.0, high: float = LARGEST, p
 
 def integer(field: str, value: Any, *, low: int, high: int) -> int:
     """An integer in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise refuse(field, value, f"an integer from {low} to {high}")
     return int(value)
 

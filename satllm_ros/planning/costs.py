@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.checks import ProblemError
 from satllm_ros.planning.problem import Problem, Setting, ratios_at_cuts
@@ -49,16 +50,16 @@ class Costs:
     paper: bool
     batches: int
     settings: tuple[Setting, ...]
-    elapsed_s: np.ndarray
+    elapsed_s: NDArray[np.float64]
     upload_s: float
-    link_s: np.ndarray
+    link_s: NDArray[np.float64]
     ground_s: float
-    encode_s: np.ndarray
-    decode_s: np.ndarray
-    allowed: np.ndarray
-    first_start: np.ndarray
-    relays: np.ndarray
-    losses: np.ndarray
+    encode_s: NDArray[np.float64]
+    decode_s: NDArray[np.float64]
+    allowed: NDArray[np.bool_]
+    first_start: NDArray[np.intp]
+    relays: NDArray[np.bool_]
+    losses: NDArray[np.float64]
     loss_budget: float | None
     propagation_s: float
 
@@ -200,7 +201,7 @@ def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
     )
 
 
-def _first_starts(problem: Problem) -> np.ndarray:
+def _first_starts(problem: Problem) -> NDArray[np.intp]:
     held = memory_before(problem)
     rows = []
     for satellite in problem.satellites:
@@ -211,6 +212,6 @@ def _first_starts(problem: Problem) -> np.ndarray:
     return np.array(rows)
 
 
-def memory_before(problem: Problem) -> np.ndarray:
+def memory_before(problem: Problem) -> NDArray[np.float64]:
     """(L+1,) memory of layers 1..c; exact for whole bytes up to 2^53."""
     return np.concatenate([[0.0], np.cumsum(problem.model.layer_memory_bytes)])

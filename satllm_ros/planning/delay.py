@@ -4,7 +4,7 @@ The resources in series are: upload link, satellite 1, link 1, satellite 2, ...,
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 def exact_makespan(
@@ -48,7 +48,7 @@ def paper_makespan(compute_s: ArrayLike, link_s: ArrayLike, batches: int) -> flo
     return float(compute.sum() + link.sum() + (batches - 1) * effective_times(compute, link).max())
 
 
-def effective_times(compute_s: ArrayLike, link_s: ArrayLike) -> np.ndarray:
+def effective_times(compute_s: ArrayLike, link_s: ArrayLike) -> NDArray[np.float64]:
     """(K,) effective delay of each stage by Eq. 14, T_k = comp_k + comm_k - min(comp_k, comm_{k-1}) [s].
 
     Nothing overlaps in the first stage. Parameters are those of `exact_makespan`.
@@ -56,10 +56,11 @@ def effective_times(compute_s: ArrayLike, link_s: ArrayLike) -> np.ndarray:
     compute, link = np.asarray(compute_s, dtype=float), np.asarray(link_s, dtype=float)
     overlap = np.zeros_like(compute)
     overlap[1:] = np.minimum(compute[1:], link[:-1])
-    return compute + link - overlap
+    effective: NDArray[np.float64] = compute + link - overlap
+    return effective
 
 
-def resource_times(upload_s: float, compute_s: ArrayLike, link_s: ArrayLike) -> np.ndarray:
+def resource_times(upload_s: float, compute_s: ArrayLike, link_s: ArrayLike) -> NDArray[np.float64]:
     """(2K+1,) occupancy of each resource by one batch, in the order a batch meets them [s]."""
     compute = np.asarray(compute_s, dtype=float)
     times = np.empty(2 * len(compute) + 1)

@@ -1,9 +1,11 @@
 """Why a problem has no plan, and the nearest change that would give it one."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.checks import LARGEST
 from satllm_ros.planning.costs import memory_before, usable_settings
@@ -63,7 +65,7 @@ def _accuracy_reasons(problem: Problem, cuts: tuple[int, ...]) -> list[Reason]:
     return [Reason("accuracy", "compression.loss_budget", sentence, change)]
 
 
-def _decimal(accuracy: float, rounded: type[math.floor] | type[math.ceil]) -> str:
+def _decimal(accuracy: float, rounded: Callable[[float], int]) -> str:
     slack = 1e-3 if rounded is math.floor else -1e-3
     return f"{rounded(accuracy * 1e6 + slack) / 1e6:.6f}".rstrip("0").rstrip(".")
 
@@ -76,14 +78,14 @@ def _memory_reasons(problem: Problem) -> tuple[list[Reason], Problem]:
     spread as evenly as contiguous stages allow.
     """
     count, layers = len(problem.satellites), problem.model.layers
-    ahead = [np.full(layers + 1, np.inf)]
+    ahead: list[NDArray[np.float64]] = [np.full(layers + 1, np.inf)]
     ahead[0][0] = 0.0
     for k in range(count):
         ahead.append(np.maximum(ahead[-1][:, None], _lack(problem, k)).min(axis=0))
     spread = float(ahead[-1][-1])
     if spread == 0:
         return [], problem
-    behind = [np.full(layers + 1, np.inf)]
+    behind: list[NDArray[np.float64]] = [np.full(layers + 1, np.inf)]
     behind[0][-1] = 0.0
     for k in reversed(range(count)):
         behind.insert(0, np.maximum(behind[0][None, :], _lack(problem, k)).min(axis=1))
@@ -110,7 +112,7 @@ def _roomier(problem: Problem, bytes_more: float, only: int | None = None) -> Pr
     return replace(problem, satellites=satellites)
 
 
-def _lack(problem: Problem, k: int) -> np.ndarray:
+def _lack(problem: Problem, k: int) -> NDArray[np.float64]:
     """(L+1, L+1) bytes satellite k lacks for layers start+1..stop; inf where it may not have that stage."""
     satellite, held = problem.satellites[k], memory_before(problem)
     lack = held[None, :] - held[:, None] + satellite.memory_overhead_bytes - satellite.memory_bytes
@@ -120,7 +122,7 @@ def _lack(problem: Problem, k: int) -> np.ndarray:
     return lack
 
 
-def _least_spread(problem: Problem, ahead: list[np.ndarray]) -> list[tuple[float, int, int, int]]:
+def _least_spread(problem: Problem, ahead: list[NDArray[np.float64]]) -> list[tuple[float, int, int, int]]:
     """(lack, satellite, start, stop) of each stage of a split whose largest lack is least."""
     stop, stages = problem.model.layers, []
     for k in reversed(range(len(problem.satellites))):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs
 
@@ -35,7 +36,7 @@ class Levels:
     kind: np.ndarray
     before: np.ndarray
     start: int
-    within: np.ndarray
+    within: NDArray[np.bool_]
     exact: bool
 
     def earlier(self, cut: int, setting: int, level: int) -> int:
@@ -114,9 +115,9 @@ def _levels(losses: np.ndarray, kind: np.ndarray, sums: np.ndarray, limit: int, 
     return Levels(kind, np.where(sums[before] == earlier, before, -1), start, sums <= limit, exact)
 
 
-def _sums(losses: np.ndarray, cuts: int, limit: int, most: int) -> np.ndarray | None:
+def _sums(losses: NDArray[np.int64], cuts: int, limit: int, most: int) -> NDArray[np.int64] | None:
     """Sums of up to `cuts` losses that can still end within the limit, rising; None if there are too many."""
-    sums = np.zeros(1, dtype=np.int64)
+    sums: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
     gain = max(0, -int(losses.min()))
     for count in range(1, cuts + 1):
         more = (sums[:, None] + losses).ravel()

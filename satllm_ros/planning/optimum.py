@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.chain import Chain
 from satllm_ros.planning.costs import Costs
@@ -121,13 +122,13 @@ class _Search:
         return bottleneck_s * (1 - ROUNDING) - 2 * self._chain.rounding_s
 
     @staticmethod
-    def _caps(one: _Range, count: int) -> np.ndarray:
+    def _caps(one: _Range, count: int) -> NDArray[np.float64]:
         parts = np.arange(1, count + 1) / count
         # Over a wide range the sum of times changes most at its lower end.
         parts = parts**3 if one.high_s > 1.05 * one.low_s else parts
         return one.low_s + (one.high_s - one.low_s) * parts
 
-    def _explore(self, ranges: list[_Range], caps: list[np.ndarray]) -> list[_Range]:
+    def _explore(self, ranges: list[_Range], caps: list[NDArray[np.float64]]) -> list[_Range]:
         """Try caps (rising within each range) and return what is left of the ranges."""
         tried = np.concatenate(caps)
         bands = self._chain.bands(float(tried.max()))

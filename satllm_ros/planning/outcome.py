@@ -1,6 +1,7 @@
 """From a choice of cuts and settings to everything a plan says of itself."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs, memory_before
 from satllm_ros.planning.delay import effective_times, exact_makespan, paper_makespan, resource_times
@@ -69,7 +70,7 @@ def solution_of(problem: Problem, costs: Costs, choice: Choice, bound_s: float, 
     )
 
 
-def _slowest_stage(problem: Problem, compute: np.ndarray, link: np.ndarray) -> Bottleneck:
+def _slowest_stage(problem: Problem, compute: NDArray[np.float64], link: NDArray[np.float64]) -> Bottleneck:
     effective = effective_times(compute, link)
     slowest = int(effective.argmax())
     return Bottleneck(problem.satellites[slowest].name, float(effective[slowest]))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.optimum import evaluate
@@ -115,7 +116,8 @@ class _Astar:
         self.at_node: dict[tuple[int, int], float] = {}
 
     def run(self, max_steps: int) -> Search:
-        queue, steps = [_Label(0.0, next(self.order), (0,), ())], []
+        queue = [_Label(0.0, next(self.order), (0,), ())]
+        steps: list[Step] = []
         layers, count = self.costs.layers, self.costs.satellites
         while queue:
             label = heapq.heappop(queue)
@@ -169,7 +171,7 @@ class _Astar:
         g_s, theta_s = self._path(cuts, tried)
         return tuple(int(q) for q in tried[int(np.argmin(g_s + (self.costs.batches - 1) * theta_s))])
 
-    def _path(self, cuts: tuple[int, ...], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _path(self, cuts: tuple[int, ...], chosen: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """g (Eq. 21) and theta (Eq. 22) of a path under several choices of ratios (n, j)."""
         costs, stages = self.costs, len(cuts) - 1
         rows, bounds = np.arange(stages), np.array(cuts)

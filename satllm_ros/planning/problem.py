@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning import checks
 from satllm_ros.planning.checks import ProblemError, refuse

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class FlowLine:
         When the last batch arrived at the end [s].
     """
 
-    start_s: np.ndarray
-    finish_s: np.ndarray
-    leave_s: np.ndarray
+    start_s: NDArray[np.float64]
+    finish_s: NDArray[np.float64]
+    leave_s: NDArray[np.float64]
     makespan_s: float
 
 
@@ -57,7 +57,7 @@ def simulate(
     if times.ndim != 2 or 0 in times.shape or not np.all(np.isfinite(times)) or times.min() < 0:
         raise ValueError(f"times_s has shape {times.shape}; allowed: (batches, resources), finite and >= 0")
     resources = times.shape[1]
-    slots = [None] * (resources - 1) if queue_slots is None else list(queue_slots)
+    slots: list[int | None] = [None] * (resources - 1) if queue_slots is None else list(queue_slots)
     delays = np.zeros(resources) if propagation_s is None else np.asarray(propagation_s, dtype=float)
     if len(slots) != resources - 1 or any(s is not None and s < 0 for s in slots):
         raise ValueError(f"queue_slots is {slots}; allowed: {resources - 1} entries, each >= 0 or None")
@@ -67,7 +67,7 @@ def simulate(
 
 
 class _Line:
-    def __init__(self, times: np.ndarray, slots: list[int | None], delays: np.ndarray) -> None:
+    def __init__(self, times: NDArray[np.float64], slots: list[int | None], delays: NDArray[np.float64]) -> None:
         batches, resources = times.shape
         self.times, self.delays = times.tolist(), delays.tolist()
         # A batch may come when fewer than slots + 1 are waiting, in service or on their way.

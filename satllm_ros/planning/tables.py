@@ -43,12 +43,12 @@ def print_comparison(outcome: Solution | Infeasible, others: list[dict[str, Any]
         if not other["feasible"]:
             _add(table, other["name"], "-", "-", "-", other["reason"])
             continue
-        worth = isinstance(outcome, Solution) and outcome.delay_s > 0
+        ours_s = outcome.delay_s if isinstance(outcome, Solution) else 0.0
         _add(
             table,
             other["name"],
             f"{other['delay_s']:.4g}",
-            f"{other['delay_s'] / outcome.delay_s:.4g}" if worth else "-",
+            f"{other['delay_s'] / ours_s:.4g}" if ours_s > 0 else "-",
             " ".join(map(str, other["layers"])),
             other["bottleneck"],
         )

@@ -1,12 +1,15 @@
 """Smallest value within a window, for many windows at once."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 # So many values are handled together, to bound the memory.
 _CHUNK = 2_000_000
 
 
-def smallest_in_windows(values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def smallest_in_windows(
+    values: NDArray[np.float64], first: NDArray[np.intp], last: NDArray[np.intp]
+) -> NDArray[np.float64]:
     """The minimum of `values[c, v, first:last + 1]` for every window, inf for an empty one.
 
     Every window is covered by two overlapping ones whose length is a power of two (a sparse table), so the
@@ -48,8 +51,12 @@ def smallest_in_windows(values: np.ndarray, first: np.ndarray, last: np.ndarray)
 
 
 def least_above(
-    values: np.ndarray, keys: np.ndarray, thresholds: np.ndarray, first: np.ndarray, last: np.ndarray
-) -> np.ndarray:
+    values: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+) -> NDArray[np.float64]:
     """The least value in a window of rows whose key is not below a threshold, for many thresholds.
 
     Entries are taken in falling order of their keys, so that those above a threshold come first, and running
@@ -92,8 +99,12 @@ def least_above(
 
 
 def _least_above(
-    values: np.ndarray, keys: np.ndarray, thresholds: np.ndarray, first: np.ndarray, last: np.ndarray
-) -> np.ndarray:
+    values: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+) -> NDArray[np.float64]:
     caps, levels, rows, groups = values.shape
     order = np.argsort(-keys, axis=None, kind="stable")
     row = order // groups

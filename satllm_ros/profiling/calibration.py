@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.setting import CodecSetting
 
-Step = Callable[[np.ndarray], np.ndarray]
-Batches = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
+if TYPE_CHECKING:
+    from satllm_ros.model.stage import Stage
+
+Step = Callable[[NDArray[Any]], NDArray[Any]]
+Batches = Callable[[], Iterator[tuple[NDArray[Any], NDArray[Any]]]]
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,8 @@ def _curve(found: Mapping[str, Any], uncompressed: float) -> list[list[float]]:
 
     points = [(min(1.0, one["alike"]["ratio"]), one["alike"]["accuracy"]) for one in found.values()]
     ratios, accuracies = zip(*points, (1.0, uncompressed), strict=True)
-    return rising_fit(ratios, accuracies).tolist()
+    curve: list[list[float]] = rising_fit(ratios, accuracies).tolist()
+    return curve
 
 
 def random_cascades(
@@ -192,13 +198,18 @@ def _steps(checkpoint: Path, blocks: int) -> list[Step]:
     from satllm_ros.model.stage import load_stage
 
     stages = [load_stage(checkpoint, block - 1, block) for block in range(1, blocks + 1)]
-    return [lambda values, stage=stage: stage(torch.from_numpy(values)).numpy() for stage in stages]
+
+    def step(stage: Stage, values: NDArray[Any]) -> NDArray[Any]:
+        output: NDArray[np.float32] = stage(torch.from_numpy(values)).numpy()
+        return output
+
+    return [partial(step, stage) for stage in stages]
 
 
-def _batches(dataset: Any, chosen: np.ndarray, spec: Any, images: int = 32) -> Batches:
+def _batches(dataset: Any, chosen: NDArray[np.intp], spec: Any, images: int = 32) -> Batches:
     from satllm_ros.model.stage import normalise
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         for first in range(0, len(chosen), images):
             batch = chosen[first : first + images]
             yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def rising_fit(ratios: Sequence[float], accuracies: Sequence[float]) -> np.ndarray:
+def rising_fit(ratios: Sequence[float], accuracies: Sequence[float]) -> NDArray[np.float64]:
     """Accuracies that never fall as the ratio grows, of least square distance to the measured ones.
 
     Parameters

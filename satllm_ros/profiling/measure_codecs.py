@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,8 @@ def measure_codecs(
     found = {}
     for setting in settings:
         frame = encode(activation, setting, artefacts, cut)
-        encode_s = _median_s(lambda s=setting: encode(activation, s, artefacts, cut), repeats)
-        decode_s = _median_s(lambda f=frame: decode(f, artefacts, max_elements=activation.size), repeats)
+        encode_s = _median_s(partial(encode, activation, setting, artefacts, cut), repeats)
+        decode_s = _median_s(partial(decode, frame, artefacts, max_elements=activation.size), repeats)
         found[str(setting)] = CodecCost(
             encode_s / activation.nbytes, decode_s / activation.nbytes, len(frame) / activation.nbytes
         )

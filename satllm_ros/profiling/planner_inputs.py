@@ -82,7 +82,7 @@ def read_inputs(
     users: dict[str, list[str]] = {}
     for satellite, path in _pairs(profiles, satellites):
         users.setdefault(path, []).append(satellite)
-    devices = {}
+    devices: dict[str, DeviceTimes] = {}
     first_blocks = middle_blocks(spec.layer_bytes, -(-spec.blocks // len(satellites)), MEASURED_BYTES)
     for path, names in users.items():
         profile = load_profile(Path(path), model_id=spec.model_id)

@@ -25,10 +25,14 @@ OF_EARLIER_LIFE = ", of an earlier life of sensing"
 class AcquiredFrame(Protocol):
     """What an audit must know of an image: its identity, its tiles, and why it was dropped before it was sent."""
 
-    source_id: str
-    frame: int
-    tiles: int
-    cause: str
+    @property
+    def source_id(self) -> str: ...
+    @property
+    def frame(self) -> int: ...
+    @property
+    def tiles(self) -> int: ...
+    @property
+    def cause(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def life_ranks(run: RunRecord) -> dict[int, int]:
 
     With the sequence in a life, it orders batches without any clock.
     """
-    lives = dict.fromkeys(record.boot_id for record in (*run.stages, *run.transfers))
+    lives = dict.fromkeys([*(stage.boot_id for stage in run.stages), *(transfer.boot_id for transfer in run.transfers)])
     return {boot_id: rank for rank, boot_id in enumerate(lives)}
 
 

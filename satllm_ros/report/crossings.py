@@ -51,8 +51,7 @@ def _from_stages(run: RunRecord) -> Iterator[Crossing]:
         for satellite, receiver in zip(satellites, satellites[1:], strict=False):
             ways[plan.epoch, satellite] = (satellite, receiver)
         # Predictions cross once more where another satellite than the last one stores them.
-        way = (satellites[-1], plan.downlink, run.ground)
-        ways[plan.epoch, satellites[-1]] = tuple(dict.fromkeys(way))
+        ways[plan.epoch, satellites[-1]] = tuple(dict.fromkeys((satellites[-1], plan.downlink, run.ground)))
     for stage in run.stages:
         way = ways.get((stage.epoch, stage.satellite), ())
         setting = stage.setting if stage.fp32_bytes else ""

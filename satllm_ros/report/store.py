@@ -131,9 +131,12 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     return content
 
 
+_ALLOWED: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}
+
+
 def _build(kind: type[_Record], row: dict[str, Any], where: str) -> _Record:
     for name, hint in get_type_hints(kind).items():
-        allowed = {int: int, float: (int, float), str: str, bool: bool}.get(hint)
+        allowed = _ALLOWED.get(hint)
         if name in row and allowed and not isinstance(row[name], allowed):
             raise StoreError(f"{where}: field {name!r} is {row[name]!r}, expected {hint.__name__}")
     try:

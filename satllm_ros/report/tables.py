@@ -1,6 +1,7 @@
 """The report a run ends with, as text for people."""
 
 from pathlib import Path
+from typing import Literal
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -208,7 +209,7 @@ def _facts(rows: list[tuple[str, Text]]) -> Table:
     return table
 
 
-def _table(*columns: tuple[str, str]) -> Table:
+def _table(*columns: tuple[str, Literal["left", "right"]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="dim")
     for name, justify in columns:
         table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")

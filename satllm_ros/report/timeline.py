@@ -132,8 +132,8 @@ def _mark_shares(axes: Axes, drawn: list[Lane], end_s: float) -> None:
         text = f"{sum(bar.duration_s for bar in lane.bars) / end_s:.0%}"
         if lane.emulated:
             text += f"  (real {sum(bar.real_s for bar in lane.bars) / end_s:.0%})"
-        style = {"fontsize": 7.5, "color": MUTED if lane.is_link else INK, "va": "center"}
-        axes.text(1.008, row, text, transform=axes.get_yaxis_transform(), **style)
+        colour = MUTED if lane.is_link else INK
+        axes.text(1.008, row, text, transform=axes.get_yaxis_transform(), fontsize=7.5, color=colour, va="center")
 
 
 def _head(figure: Figure, run: RunRecord, drawn: list[Lane]) -> None:

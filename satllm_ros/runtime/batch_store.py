@@ -111,7 +111,8 @@ class BatchStore:
         ).fetchone()
         if found is None or found[0] is None or zlib.crc32(found[0]) != found[1]:
             return None
-        return found[0]
+        payload: bytes = found[0]
+        return payload
 
     def mark_delivered(self, batch: BatchId) -> None:
         """Note that the ground has a batch, and free its message; not synced, since losing it costs only a re-send."""
@@ -152,7 +153,7 @@ class BatchStore:
     def undelivered(self) -> int:
         """Batches that the ground has neither acknowledged nor refused for good."""
         found = self._database.execute("SELECT COUNT(*) FROM batches WHERE delivery IS NULL AND refusal IS NULL")
-        return found.fetchone()[0]
+        return int(found.fetchone()[0])
 
     def close(self) -> None:
         self._database.close()

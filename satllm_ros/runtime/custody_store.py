@@ -82,7 +82,8 @@ def _pack(tiles: Sequence[Tile]) -> bytes:
 
 
 def _unpack(source_id: str, blob: bytes, path: Path) -> list[Tile]:
-    tiles, place = [], 0
+    tiles: list[Tile] = []
+    place = 0
     while place < len(blob):
         try:
             frame, tile_index, acquired_ns, size = _TILE.unpack_from(blob, place)

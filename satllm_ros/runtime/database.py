@@ -119,7 +119,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _is_empty(database: sqlite3.Connection) -> bool:
-    return database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
+    return bool(database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,))
 
 
 def _check(database: sqlite3.Connection, path: Path, version: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.runtime.submodels import Blocks, OnDone
@@ -173,7 +174,7 @@ class ExternalBlocks:
             if self._faults >= FAULTS_IN_A_ROW:
                 self._fail(f"{self._faults} batches in a row went wrong, the last one: {sentence}")
 
-    def prepare_images(self, images: np.ndarray) -> np.ndarray:
+    def prepare_images(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """First stage's input, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
         mean, std = (np.asarray(values, dtype=np.float32) for values in (self.spec.mean, self.spec.std))
         scaled = (images.astype(np.float32) / np.float32(255.0) - mean) / std

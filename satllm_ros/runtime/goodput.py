@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Receipts that are looked at: enough for a median, few enough to forget a rate that was.
 SAMPLES = 24
@@ -122,14 +123,14 @@ class GoodputMeter:
         # No message is faster than a round trip.
         most_s = float(np.min(received_s - handed_s))
 
-        def tried(longest_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        def tried(longest_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
             """(TRIALS,) round trips, the time of a bit that goes best with each, what is left unexplained [s]."""
-            trips_s = np.linspace(0.0, longest_s, TRIALS)[:, None]
-            took_s = received_s - np.maximum(handed_s, before_s - trips_s) - trips_s
+            trips_s = np.linspace(0.0, longest_s, TRIALS, dtype=np.float64)
+            took_s = received_s - np.maximum(handed_s, before_s - trips_s[:, None]) - trips_s[:, None]
             s_per_bit = np.array([_weighted_median(row, size_bit) for row in took_s / size_bit])
             unexplained_s = np.sort(np.abs(took_s - s_per_bit[:, None] * size_bit), axis=1)
             explained = max(LEAST_SAMPLES - 1, int(EXPLAINED * len(size_bit)))
-            return trips_s[:, 0], s_per_bit, unexplained_s[:, :explained].mean(axis=1)
+            return trips_s, s_per_bit, unexplained_s[:, :explained].mean(axis=1)
 
         trips_s, s_per_bit, cost_s = tried(min(self._longest_trip_s, most_s))
         cost_s[~self._is_possible(s_per_bit, trips_s)] = np.inf
@@ -152,7 +153,7 @@ class GoodputMeter:
             self._longest_trip_s = min(self._longest_trip_s, max(0.0, least_s * (1 + TOLERANCE) - fast * bits))
         return Goodput(1.0 / float(s_per_bit[best]), float(trips_s[best]))
 
-    def _is_possible(self, s_per_bit: np.ndarray, trips_s: np.ndarray) -> np.ndarray:
+    def _is_possible(self, s_per_bit: NDArray[np.float64], trips_s: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(TRIALS,) whether the quickest message could be as quick as it was, at these rates and round trips."""
         if self._quickest is not None:
             bits, least_s = self._quickest
@@ -164,7 +165,7 @@ class GoodputMeter:
         return np.ones(len(trips_s), dtype=bool)
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """Median of values (N,), each counted as often as its weight says."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order])

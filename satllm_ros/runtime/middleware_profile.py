@@ -92,7 +92,7 @@ def routes_of(process: str, satellites: Sequence[str], link: Callable[[str, str]
         Gives rate and delay of a directed link, from sender and receiver.
     """
     if process == graph.SENSING:
-        inboxes = {name: (graph.IMAGES_INBOX,) for name in satellites}
+        inboxes: dict[str, tuple[Topic, ...]] = {name: (graph.IMAGES_INBOX,) for name in satellites}
     elif process in satellites:
         inboxes = {name: (graph.ACTIVATION_INBOX, graph.PREDICTIONS_INBOX) for name in satellites if name != process}
         inboxes[graph.GROUND] = (graph.PREDICTIONS_INBOX,)

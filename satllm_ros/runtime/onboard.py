@@ -89,7 +89,7 @@ class Onboard:
     def take_budget(self, budget_bytes: int) -> None:
         """The operator gives the sub-models more memory or less."""
         with self._lock:
-            if self.protocol is not None:
+            if self.protocol is not None and self.submodels is not None:
                 self.submodels.budget_bytes = budget_bytes
                 self._carry_out(self.protocol.on_budget(budget_bytes))
                 # The budget is part of the status, whether or not anything follows from it.
@@ -141,28 +141,30 @@ class Onboard:
         return newest.accuracy_floor if newest is not None else 0.0
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
+        submodels = self.submodels
+        assert submodels is not None
         for action in actions:
             if isinstance(action, Load):
-                self._load(action.blocks)
+                self._load(submodels, action.blocks)
             elif isinstance(action, Unload):
-                self.submodels.drop(*action.blocks)
+                submodels.drop(*action.blocks)
             else:
                 self._on_change()
 
-    def _load(self, blocks: Blocks) -> None:
+    def _load(self, submodels: SubModels | ExternalBlocks, blocks: Blocks) -> None:
         protocol = self.protocol
 
         def on_done(error: Exception | None) -> None:
             with self._lock:
                 # A load of a former life says nothing of this one.
-                if self.protocol is not protocol:
+                if protocol is None or self.protocol is not protocol:
                     return
                 if error is None:
                     self._carry_out(protocol.on_loaded(blocks))
                 else:
                     self._carry_out(protocol.on_load_failed(blocks, str(error) or repr(error)))
 
-        self.submodels.load(*blocks, on_done)
+        submodels.load(*blocks, on_done)
 
 
 def _nobody_listens() -> None:

@@ -95,7 +95,7 @@ def _ancestors() -> set[int]:
 def main(command: Sequence[str]) -> None:
     """Become a program that ends with the process named in the environment: `python -m satllm_ros.runtime.parent …`."""
     end_with_parent()
-    os.execvp(command[0], command)
+    os.execvp(command[0], list(command))
 
 
 def tell_parent(word: str) -> None:

@@ -105,7 +105,7 @@ class SensingProtocol(Generic[Payload]):
         self._ended_drains = 0
         self.custody: Custody[Payload] = Custody(boot_id, limits.custody)
 
-    def start(self, now_s: float) -> list[Action]:
+    def start(self, now_s: float) -> list[Action[Payload]]:
         """First actions of this life: what the last life announced died with it."""
         active = self._committer.active
         state = SwitchState(low_water=active.epoch if active is not None else NO_EPOCH)
@@ -114,7 +114,7 @@ class SensingProtocol(Generic[Payload]):
 
     # What is heard
 
-    def on_proposal(self, plan: Plan, now_s: float) -> list[Action]:
+    def on_proposal(self, plan: Plan, now_s: float) -> list[Action[Payload]]:
         """Take a proposal.
 
         Raises
@@ -126,13 +126,13 @@ class SensingProtocol(Generic[Payload]):
             raise PlanError(f"plan {plan.epoch} was withdrawn, or is older than withdrawn plan {self.switch.withdrawn}")
         before = self._committer.proposal
         committed = self._committer.on_proposal(plan)
-        actions: list[Action] = []
+        actions: list[Action[Payload]] = []
         if before is not None and plan_key(before) != plan_key(plan) and self._drain_since_s is not None:
             # Whoever unloaded for the old proposal must hear that it did so in vain.
             actions = self._end_drain()
         return [*actions, *self._commit(committed), *self._after(now_s)]
 
-    def on_report(self, report: Report, now_s: float) -> list[Action]:
+    def on_report(self, report: Report, now_s: float) -> list[Action[Payload]]:
         """A satellite has published what it makes of the newest plan; also a sign of life."""
         self._note(self.liveness.on_sign(report.satellite, report.boot_id), now_s)
         if self.liveness.is_former(report.satellite, report.boot_id):
@@ -141,7 +141,7 @@ class SensingProtocol(Generic[Payload]):
         committed = self._committer.on_status(report.satellite, report.readiness, *report.about)
         return [*self._commit(committed), *self._after(now_s)]
 
-    def on_hello(self, satellite: str, boot_id: int, now_s: float) -> list[Action]:
+    def on_hello(self, satellite: str, boot_id: int, now_s: float) -> list[Action[Payload]]:
         """A satellite that is ready, and whose work moves, has said hello."""
         change = self.liveness.on_sign(satellite, boot_id)
         if change is None:
@@ -149,23 +149,23 @@ class SensingProtocol(Generic[Payload]):
         self._note(change, now_s)
         return self._after(now_s)
 
-    def on_ack(self, ack: Ack, now_s: float) -> list[Action]:
+    def on_ack(self, ack: Ack, now_s: float) -> list[Action[Payload]]:
         """A satellite, a store or the ground says what became of a batch."""
         self.custody.on_ack(ack.batch, ack.verdict, ack.cause, now_s, ack.sender)
         return self._after(now_s)
 
-    def on_connections(self, unconnected: Collection[str], now_s: float) -> list[Action]:
+    def on_connections(self, unconnected: Collection[str], now_s: float) -> list[Action[Payload]]:
         """These satellites would not hear what sensing sends: nothing is sent to a first stage among them."""
         if self._unconnected == frozenset(unconnected):
             return []
         self._unconnected = frozenset(unconnected)
         return self._after(now_s)
 
-    def on_accepted(self, now_s: float) -> list[Action]:
+    def on_accepted(self, now_s: float) -> list[Action[Payload]]:
         """The source has put a new batch into `custody`."""
         return self._after(now_s)
 
-    def on_tick(self, now_s: float) -> list[Action]:
+    def on_tick(self, now_s: float) -> list[Action[Payload]]:
         """Time passes; at least once a period of hellos."""
         for change in self.liveness.on_tick(now_s):
             self._note(change, now_s)
@@ -175,7 +175,7 @@ class SensingProtocol(Generic[Payload]):
         self.custody.on_tick(now_s)
         asks = [Ask(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s
-        withdrawn: list[Action] = []
+        withdrawn: list[Action[Payload]] = []
         if drain is not None and now_s - drain > self._drain_s:
             withdrawn = self._withdraw()
         return [*asks, *withdrawn, *self._after(now_s)]
@@ -290,7 +290,7 @@ class SensingProtocol(Generic[Payload]):
         if change.after is Life.DEAD:
             self.custody.on_store_lost(change.satellite, now_s)
 
-    def _after(self, now_s: float) -> list[Action]:
+    def _after(self, now_s: float) -> list[Action[Payload]]:
         """Whatever has happened: go on with the drain, and send what may be sent."""
         actions = self._go_on_draining(now_s)
         plan = self._committer.active
@@ -303,10 +303,10 @@ class SensingProtocol(Generic[Payload]):
         low_water = self.custody.low_water(plan.epoch)
         if low_water > self.switch.low_water:
             # Told to all: satellites that the plan does not name see no batch that carries it.
-            actions += self._tell(low_water=low_water)
+            actions += self._tell(replace(self.switch, low_water=low_water))
         return actions
 
-    def _go_on_draining(self, now_s: float) -> list[Action]:
+    def _go_on_draining(self, now_s: float) -> list[Action[Payload]]:
         proposal = self._committer.proposal
         if proposal is None:
             return []
@@ -314,7 +314,7 @@ class SensingProtocol(Generic[Payload]):
             self._drain_since_s = now_s
         drained = self._drain_since_s is not None and self.custody.in_flight_batches == 0
         if drained and self.switch.drained != plan_key(proposal):
-            return self._tell(drained=plan_key(proposal))
+            return self._tell(replace(self.switch, drained=plan_key(proposal)))
         return []
 
     def _only_drain_is_missing(self, proposal: Plan) -> bool:
@@ -325,24 +325,23 @@ class SensingProtocol(Generic[Payload]):
             for report in reports
         )
 
-    def _commit(self, plan: Plan | None) -> list[Action]:
+    def _commit(self, plan: Plan | None) -> list[Action[Payload]]:
         if plan is None:
             return []
         self._drain_since_s = None
         return [Persist(plan), Announce(plan)]
 
-    def _withdraw(self) -> list[Action]:
+    def _withdraw(self) -> list[Action[Payload]]:
         proposal = self._committer.proposal
         self._committer.withdraw()
         return self._end_drain(proposal.epoch if proposal is not None else NO_EPOCH)
 
-    def _end_drain(self, withdrawn: Epoch = NO_EPOCH) -> list[Action]:
+    def _end_drain(self, withdrawn: Epoch = NO_EPOCH) -> list[Action[Payload]]:
         self._drain_since_s = None
         self._ended_drains += 1
-        return self._tell(drained=NO_PLAN, withdrawn=max(withdrawn, self.switch.withdrawn))
+        return self._tell(replace(self.switch, drained=NO_PLAN, withdrawn=max(withdrawn, self.switch.withdrawn)))
 
-    def _tell(self, **changes: object) -> list[Action]:
-        state = replace(self.switch, **changes)
+    def _tell(self, state: SwitchState) -> list[Action[Payload]]:
         if state == self.switch:
             return []
         self.switch = state

@@ -111,7 +111,7 @@ class PredictionStore:
     def count(self) -> int:
         """Tiles in the store."""
         with self._lock:
-            return self._database.execute("SELECT COUNT(*) FROM tiles").fetchone()[0]
+            return int(self._database.execute("SELECT COUNT(*) FROM tiles").fetchone()[0])
 
     def read(self, newest: int = -1) -> Iterator[StoredTile]:
         """Tiles in order of writing; only so many of the newest unless negative."""
@@ -119,9 +119,10 @@ class PredictionStore:
             rows = self._database.execute(
                 f"SELECT {_COLUMNS}, copies FROM tiles ORDER BY written_s DESC LIMIT ?", (newest,)
             ).fetchall()
-        for source_id, frame, index, label, model_id, incarnation, counter, plan_hash, *times, copies in reversed(rows):
-            epoch = Epoch(int(incarnation), int(counter))
-            yield StoredTile(TileKey(source_id, int(frame), index), label, *times, model_id, epoch, plan_hash, copies)
+        for source_id, frame, index, label, model_id, incarnation, counter, plan_hash, *rest in reversed(rows):
+            acquired_s, written_s, copies = rest
+            key, epoch = TileKey(source_id, int(frame), index), Epoch(int(incarnation), int(counter))
+            yield StoredTile(key, label, acquired_s, written_s, model_id, epoch, plan_hash, copies)
 
     def close(self) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.measured import MEASURED_BYTES, middle_blocks
@@ -136,13 +137,13 @@ class SubModels:
         """Smoothed seconds one tile really took in one block here; 0 under emulation before the first batch."""
         return self._real_block_s or 0.0
 
-    def prepare_images(self, images: np.ndarray) -> Any:
+    def prepare_images(self, images: NDArray[np.uint8]) -> Any:
         """First stage's input tensor, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
         from satllm_ros.model.stage import normalise
 
         return normalise(images, self.spec)
 
-    def run(self, start: int, stop: int, inputs: Any, abandon: threading.Event) -> tuple[np.ndarray, float]:
+    def run(self, start: int, stop: int, inputs: Any, abandon: threading.Event) -> tuple[NDArray[np.float32], float]:
         """Run blocks (start, stop]; returns the float32 output and the seconds inference itself took (`engine_s`).
 
         With emulation on, returns blocks x block_s x tiles after it was called, sooner only once `abandon` is set.
@@ -176,14 +177,15 @@ class SubModels:
             self._loaded.clear()
         self._free_dropped()
 
-    def _forward(self, blocks: Blocks, tensor: Any) -> np.ndarray:
+    def _forward(self, blocks: Blocks, tensor: Any) -> NDArray[np.float32]:
         with self._lock:
             stage = self._loaded.get(blocks)
             if stage is None:
                 raise NotLoadedError(f"blocks ({blocks[0]}, {blocks[1]}] are not in memory")
             self._running[blocks] += 1
         try:
-            return stage(tensor).numpy()
+            output: NDArray[np.float32] = stage(tensor).numpy()
+            return output
         finally:
             # Let go of before anybody is told: whoever waits wants its memory.
             del stage

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from satllm_ros.data import jpeg as jpeg_files
@@ -54,13 +55,14 @@ def grid(height: int, width: int, tile_height: int, tile_width: int) -> list[tup
     return [(r, c) for r in rows for c in columns]
 
 
-def cut_tiles(frame: np.ndarray, tile_height: int, tile_width: int) -> list[np.ndarray]:
+def cut_tiles(frame: NDArray[np.uint8], tile_height: int, tile_width: int) -> list[NDArray[np.uint8]]:
     """Tiles, uint8 (tile_height, tile_width, 3) each, of a frame, uint8 RGB (H, W, 3)."""
-    corners = grid(*frame.shape[:2], tile_height, tile_width)
+    height, width = frame.shape[:2]
+    corners = grid(height, width, tile_height, tile_width)
     return [np.ascontiguousarray(frame[r : r + tile_height, c : c + tile_width]) for r, c in corners]
 
 
-def encode_tile(tile: np.ndarray, *, jpeg: bool) -> bytes:
+def encode_tile(tile: NDArray[np.uint8], *, jpeg: bool) -> bytes:
     """Bytes of an RGB tile: a JPEG file of quality 95, or the pixels row by row."""
     if not jpeg:
         return tile.tobytes()
@@ -68,7 +70,7 @@ def encode_tile(tile: np.ndarray, *, jpeg: bool) -> bytes:
     return cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
-def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int, *, jpeg: bool) -> np.ndarray:
+def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int, *, jpeg: bool) -> NDArray[np.uint8]:
     """Images, uint8 RGB (N, height, width, 3), of a received batch.
 
     Raises
@@ -93,7 +95,7 @@ def decode_tiles(data: memoryview, sizes: Sequence[int], height: int, width: int
     return images
 
 
-def decode_jpeg(data: np.ndarray) -> np.ndarray:
+def decode_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB image, uint8 (H, W, 3), of the bytes of a JPEG file, as satellites decode it; raises `TileError` if none."""
     try:
         return jpeg_files.decode_jpeg(data.tobytes())

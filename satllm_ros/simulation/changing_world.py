@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
@@ -32,7 +33,7 @@ class World:
         How fast satellites load parameters.
     """
 
-    since_s: np.ndarray
+    since_s: NDArray[np.float64]
     facts: tuple[FlightFacts, ...]
     load_bytes_per_s: float
 
@@ -72,7 +73,7 @@ def random_world(rng: np.random.Generator) -> World:
     tiles = 16
     pace_s = block_s.mean() * tiles * blocks / count
 
-    def facts(figures: np.ndarray) -> FlightFacts:
+    def facts(figures: NDArray[np.float64]) -> FlightFacts:
         names = [f"sat{k + 1}" for k in range(count)]
         measured = {(names[k], names[k + 1]): Link(float(rate)) for k, rate in enumerate(figures[count:])}
         return FlightFacts(
@@ -93,7 +94,7 @@ def random_world(rng: np.random.Generator) -> World:
     )
 
 
-def _spells(rng: np.random.Generator, usual: np.ndarray) -> list[tuple[float, np.ndarray]]:
+def _spells(rng: np.random.Generator, usual: NDArray[np.float64]) -> list[tuple[float, NDArray[np.float64]]]:
     now_s, figures = 0.0, usual * np.exp(rng.normal(0, SPREAD, len(usual)))
     spells = [(0.0, figures)]
     while now_s < 6 * RUN_S:

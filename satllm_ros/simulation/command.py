@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.status import Status
 
+    from satllm_ros.simulation.exhaustive import Count
     from satllm_ros.simulation.run import Totals
 
 DEFAULT_SEEDS = 1000
@@ -168,9 +171,7 @@ def _exhaustive() -> int:
         start_s = time.monotonic()
         try:
             with console.status(name) as status:
-                count = Explorer(bounds).explore(
-                    lambda so_far, status=status, name=name: status.update(f"{name}: {so_far.states:,} states")
-                )
+                count = Explorer(bounds).explore(partial(_tell_states, status, name))
         except Violation as violation:
             print(violation)
             print(f"satllm: broken in: {name}", file=sys.stderr)
@@ -179,3 +180,7 @@ def _exhaustive() -> int:
         table.add_row(name, f"{count.states:,}", f"{count.steps:,}", f"{count.quiet:,}", f"{took_s:.0f}")
     Console().print(table)
     return 0
+
+
+def _tell_states(status: Status, name: str, so_far: Count) -> None:
+    status.update(f"{name}: {so_far.states:,} states")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from satllm_ros.runtime import delivery, planner_protocol
@@ -134,6 +135,9 @@ class Planner(Process):
             if isinstance(action, planner_protocol.PersistIncarnation):
                 self.disk["incarnation"] = action.incarnation
             else:
-                text = f"{self.name} proposes plan {action.plan.epoch} {chain(action.plan)}: {action.reason}"
-                host.tell(lambda text=text: text)
+                host.tell(partial(_proposal, self.name, action))
                 host.publish(self.name, "plan_proposed", Proposed(action.plan))
+
+
+def _proposal(name: str, action: planner_protocol.Propose) -> str:
+    return f"{name} proposes plan {action.plan.epoch} {chain(action.plan)}: {action.reason}"

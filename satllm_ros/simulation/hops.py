@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from satllm_ros.runtime.hop import HopLimits, HopReceiver, HopSender
 from satllm_ros.runtime.identity import BatchId
 from satllm_ros.simulation.messages import Batch, Predictions, Receipt
@@ -14,7 +16,9 @@ HEAD_BYTES, TILE_BYTES = 200, 1000
 class Hops:
     """Sends over hops and answers what comes over them; without `limits`, nobody says what arrived."""
 
-    def __init__(self, name: str, boot_id: int, limits: HopLimits | None, machine: type[HopSender] = HopSender) -> None:
+    def __init__(
+        self, name: str, boot_id: int, limits: HopLimits | None, machine: type[HopSender[Any]] = HopSender
+    ) -> None:
         self._name = name
         self._boot_id = boot_id
         self._limits = limits

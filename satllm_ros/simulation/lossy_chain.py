@@ -91,7 +91,8 @@ def fly(loss: float, *, batches: int, hop_limits: HopLimits | None, seed: int = 
         world.boot(process.name)
     if hop_limits is not None:
         _poll(world, [sensing, *satellites])
-    rows, first_s = ground.disk["rows"], []
+    rows = ground.disk["rows"]
+    first_s: list[float] = []
 
     def is_down() -> bool:
         if rows and not first_s:

@@ -40,12 +40,12 @@ class Mutation:
 # At the ends of the downlink
 
 
-class _HastyGround(GroundProtocol):
+class _HastyGround(GroundProtocol[Any]):
     def on_predictions(self, batch: BatchId, origin: Origin, payload: Any) -> list[Any]:
         return [*self.on_written(batch), Write(batch, payload)]
 
 
-class _HastyStore(StoreProtocol):
+class _HastyStore(StoreProtocol[Any]):
     def on_predictions(self, batch: BatchId, payload: Any, now_s: float) -> list[Any]:
         return [
             Acknowledge(Ack(batch, self._satellite, Verdict.STORED)),
@@ -53,7 +53,7 @@ class _HastyStore(StoreProtocol):
         ]
 
 
-class _SilentGround(GroundProtocol):
+class _SilentGround(GroundProtocol[Any]):
     def __init__(self, name: str, **known: Any) -> None:
         super().__init__(name, **known)
         self._known: set[BatchId] = set()
@@ -65,35 +65,35 @@ class _SilentGround(GroundProtocol):
         return super().on_written(batch)
 
 
-class _ForgetfulStore(StoreProtocol):
+class _ForgetfulStore(StoreProtocol[Any]):
     def __init__(self, satellite: str, *, restored: Iterable[Any] = (), **limits: Any) -> None:
         # What is on disk is taken for delivered.
         super().__init__(satellite, **limits)
         self._delivered = dict.fromkeys((found.batch.boot_id, found.batch.sequence) for found in restored)
 
 
-class _ModelBlindGround(GroundProtocol):
+class _ModelBlindGround(GroundProtocol[Any]):
     def on_predictions(self, batch: BatchId, origin: Origin, payload: Any) -> list[Any]:
         return super().on_predictions(batch, replace(origin, model_id=self._model_id), payload)
 
 
-class _RunBlindGround(GroundProtocol):
+class _RunBlindGround(GroundProtocol[Any]):
     def on_predictions(self, batch: BatchId, origin: Origin, payload: Any) -> list[Any]:
         return super().on_predictions(batch, replace(origin, run_id=self.run_id or 0), payload)
 
 
-class _MuteGround(GroundProtocol):
+class _MuteGround(GroundProtocol[Any]):
     def _refuse(self, batch: BatchId, cause: Cause) -> list[Any]:
         # As it was before refusals were answered.
         return []
 
 
-class _StubbornStore(StoreProtocol):
+class _StubbornStore(StoreProtocol[Any]):
     def on_refused(self, batch: BatchId, cause: Cause, now_s: float) -> list[Any]:
         return []
 
 
-class _RelapsingStore(StoreProtocol):
+class _RelapsingStore(StoreProtocol[Any]):
     def __init__(self, satellite: str, *, restored: Iterable[Any] = (), **limits: Any) -> None:
         # What was set aside is taken for undelivered by the next life.
         super().__init__(
@@ -153,13 +153,13 @@ class _RenamingSensing(Sensing):
         return tuple(tile._replace(key=tile.key._replace(source_id=source_id)) for tile in tiles)
 
 
-class _GlossingCustody(Custody):
+class _GlossingCustody(Custody[Any]):
     def _drop(self, sequence: int, held: Any, cause: str) -> None:
         self._tiles["delivered"] += held.tiles
         del self._held[sequence]
 
 
-class _GlossingSensing(SensingProtocol):
+class _GlossingSensing(SensingProtocol[Any]):
     def __init__(self, *arguments: Any, **known: Any) -> None:
         super().__init__(*arguments, **known)
         # What the ground refused is not counted as dropped.
@@ -173,7 +173,7 @@ class _HastyCommitter(PlanCommitter):
         return missing if len(missing) > 1 else frozenset()
 
 
-class _HastySensing(SensingProtocol):
+class _HastySensing(SensingProtocol[Any]):
     def __init__(self, *arguments: Any, **known: Any) -> None:
         super().__init__(*arguments, **known)
         committer = _HastyCommitter.__new__(_HastyCommitter)
@@ -181,7 +181,7 @@ class _HastySensing(SensingProtocol):
         self._committer = committer
 
 
-class _CarelessSensing(SensingProtocol):
+class _CarelessSensing(SensingProtocol[Any]):
     def on_ack(self, ack: Ack, now_s: float) -> list[Any]:
         if ack.verdict is Verdict.STORED:
             # Stored once is taken for delivered.
@@ -189,7 +189,7 @@ class _CarelessSensing(SensingProtocol):
         return super().on_ack(ack, now_s)
 
 
-class _DeafSensing(SensingProtocol):
+class _DeafSensing(SensingProtocol[Any]):
     def on_ack(self, ack: Ack, now_s: float) -> list[Any]:
         held = self.custody._held.get(ack.batch.sequence)
         if ack.cause is Cause.UNKNOWN_EPOCH and held is not None and held.state is State.IN_FLIGHT:
@@ -199,13 +199,13 @@ class _DeafSensing(SensingProtocol):
         return super().on_ack(ack, now_s)
 
 
-class _ImpatientSensing(SensingProtocol):
+class _ImpatientSensing(SensingProtocol[Any]):
     def _go_on_draining(self, now_s: float) -> list[Any]:
         # "Drained" is said as soon as the stream is paused.
         proposal = self._committer.proposal
         actions = super()._go_on_draining(now_s)
         if proposal is not None and self.draining:
-            actions += self._tell(drained=plan_key(proposal))
+            actions += self._tell(replace(self.switch, drained=plan_key(proposal)))
         return actions
 
 
@@ -217,19 +217,19 @@ class _UnwrittenSensing(Sensing):
             self.disk["plan"] = before
 
 
-class _TrustingCustody(Custody):
+class _TrustingCustody(Custody[Any]):
     def on_store_lost(self, store: str, now_s: float) -> None:
         # What a dead store holds stays where it is.
         return
 
 
-class _FaithfulCustody(Custody):
+class _FaithfulCustody(Custody[Any]):
     def on_way_lost(self, is_lost: Any, now_s: float) -> None:
         # What was under way to the dead is still on its way.
         return
 
 
-class _BlithesomeCustody(Custody):
+class _BlithesomeCustody(Custody[Any]):
     def on_ack(self, *arguments: Any, **named: Any) -> None:
         super().on_ack(*arguments, **named)
         # That later batches came sooner says nothing.
@@ -237,23 +237,23 @@ class _BlithesomeCustody(Custody):
             held.overtaken = 0
 
 
-class _PatientCustody(Custody):
+class _PatientCustody(Custody[Any]):
     def on_tick(self, now_s: float) -> None:
         # Silence is never a loss.
         self._last_progress_s = now_s
         super().on_tick(now_s)
 
 
-class _IncuriousCustody(Custody):
+class _IncuriousCustody(Custody[Any]):
     def queries(self, now_s: float) -> dict[str, list[BatchId]]:
         # Nobody is asked.
         return {}
 
 
-class _SlackSensing(SensingProtocol):
+class _SlackSensing(SensingProtocol[Any]):
     """Its custody does not notice something; slower ways round remain."""
 
-    keeper: type[Custody]
+    keeper: type[Custody[Any]]
 
     def __init__(self, *arguments: Any, **known: Any) -> None:
         super().__init__(*arguments, **known)
@@ -283,7 +283,7 @@ class _IncuriousSensing(_SlackSensing):
 # On the hops
 
 
-class _TirelessHop(HopSender):
+class _TirelessHop(HopSender[Any]):
     def tick(self, now_s: float) -> list[Any]:
         # However often: it never gives up.
         for copy in self._copies.values():
@@ -291,13 +291,13 @@ class _TirelessHop(HopSender):
         return super().tick(now_s)
 
 
-class _ForgetfulHop(HopSender):
+class _ForgetfulHop(HopSender[Any]):
     def receipt(self, receiver: str, batch: BatchId, wire_bytes: int, now_s: float) -> None:
         # The copy is kept although it has arrived.
         return
 
 
-class _HoardingHop(HopSender):
+class _HoardingHop(HopSender[Any]):
     def __init__(self, limits: HopLimits) -> None:
         # Without a bound on the copies.
         super().__init__(replace(limits, copies=10**6))
@@ -306,7 +306,7 @@ class _HoardingHop(HopSender):
 # In the satellites
 
 
-class _OnceOnlyStore(StoreProtocol):
+class _OnceOnlyStore(StoreProtocol[Any]):
     def on_tick(self, now_s: float) -> list[Any]:
         # What was lost on its way down is not sent again before the next contact.
         return self._send(now_s)
@@ -365,7 +365,7 @@ def _with(process: type[Process], machine: type, attribute: str = "machine") -> 
     return made
 
 
-def _sensing(machine: type[SensingProtocol]) -> Parts:
+def _sensing(machine: type[SensingProtocol[Any]]) -> Parts:
     return Parts(sensing=_with(Sensing, machine))
 
 
@@ -373,15 +373,15 @@ def _satellite(machine: type[SatelliteProtocol]) -> Parts:
     return Parts(satellite=_with(Satellite, machine))
 
 
-def _store(machine: type[StoreProtocol]) -> Parts:
+def _store(machine: type[StoreProtocol[Any]]) -> Parts:
     return Parts(satellite=_with(Satellite, machine, "store_machine"))
 
 
-def _ground(machine: type[GroundProtocol]) -> Parts:
+def _ground(machine: type[GroundProtocol[Any]]) -> Parts:
     return Parts(ground=_with(Ground, machine))
 
 
-def _hop(machine: type[HopSender]) -> Parts:
+def _hop(machine: type[HopSender[Any]]) -> Parts:
     return Parts(sensing=_with(Sensing, machine, "hop_machine"), satellite=_with(Satellite, machine, "hop_machine"))
 
 

@@ -98,7 +98,7 @@ class Oracle:
         if plan.epoch < self._highest:
             raise Violation(f"plan {plan.epoch} is announced as active after plan {self._highest}")
 
-    def told(self, protocol: SensingProtocol) -> None:
+    def told(self, protocol: SensingProtocol[Any]) -> None:
         """Sensing publishes the state of the switch."""
         if protocol.draining and protocol.switch.drained == plan_key(protocol.proposal):
             self.drains += 1
@@ -292,6 +292,7 @@ class Oracle:
 
     def check_end(self) -> None:
         """Once all is quiet: every image is on the ground once, or its loss is accounted for."""
+        assert self.sensing is not None and self.ground is not None
         sensing, rows = self.sensing, self.ground.disk["rows"]
         if len(set(rows.values())) != len(rows):
             twice = next(content for content, count in Counter(rows.values()).items() if count > 1)
@@ -302,21 +303,22 @@ class Oracle:
                 raise Violation(f"frame {min(unknown).frame} on the ground is none of the run's")
             missing = owed - rows.keys() - sensing.dropped.keys()
             excused = {tile.key for tile in self._refused_tiles()}
-            names = {key: f"frame {key.frame}" for key in missing - excused}
+            names = [f"frame {key.frame}" for key in missing - excused]
         else:
             down = set(rows.values())
             if unknown := down - sensing.acquired:
                 raise Violation(f"{min(unknown)} was never acquired")
             if both := down & sensing.overflowed:
                 raise Violation(f"{min(both)} was counted as dropped and delivered")
-            excused = {tile.content for tile in self._refused_tiles()} | sensing.overflowed | self.lost_with_sensing
-            names = {content: content for content in sensing.acquired - down - excused}
+            refused = {tile.content for tile in self._refused_tiles()}
+            names = list(sensing.acquired - down - refused - sensing.overflowed - self.lost_with_sensing)
         if names:
-            raise Violation(f"{len(names)} tiles are lost, among them {min(names.values())}")
+            raise Violation(f"{len(names)} tiles are lost, among them {min(names)}")
         self._check_books()
 
     def _check_books(self) -> None:
         """What this life of sensing says of its batches at the end, against the ground's own rows."""
+        assert self.sensing is not None and self.ground is not None
         sensing, rows = self.sensing, self.ground.disk["rows"]
         tally = sensing.protocol.custody.tally()
         ours = [t for (boot_id, _), tiles in self._sent.items() if boot_id == sensing.boot_id for t in tiles]
@@ -330,6 +332,7 @@ class Oracle:
             raise Violation(f"{tally.dropped} tiles were dropped: {causes}")
 
     def _frames_of_the_run(self) -> set[TileKey]:
+        assert self.sensing is not None
         manifest = self.sensing.disk["manifest"]
         return {TileKey(manifest.source_id, frame, 0) for frame in range(1, manifest.frames + 1)}
 

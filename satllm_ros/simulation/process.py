@@ -37,6 +37,8 @@ class Process:
     topics: tuple[str, ...] = ()
     # Attributes that make up a life.
     memory: tuple[str, ...] = ("protocol",)
+    # The machine of a life.
+    protocol: Any
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -64,6 +66,14 @@ class Process:
 
     def tick(self, host: Host) -> None:
         """A second has passed."""
+
+    def hello(self, host: Host, satellite: str, boot_id: int) -> None:
+        """A satellite has said hello, to one that hears status."""
+        raise NotImplementedError
+
+    def wipe(self) -> None:
+        """The disk is lost."""
+        raise NotImplementedError
 
 
 def chain(plan: Plan) -> str:

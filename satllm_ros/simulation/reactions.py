@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from satllm_ros.compression.setting import Codec, CodecSetting
@@ -52,6 +53,11 @@ Reaction = tuple[int, tuple[int, ...], int, int, tuple[int, ...]]
 
 def _mask(wanted: Callable[[tuple[int, str, int]], bool]) -> int:
     return sum(1 << bit for bit, hearing in enumerate(HEARINGS) if wanted(hearing))
+
+
+def _is_at(end: int, place: int, hearing: tuple[int, str, int]) -> bool:
+    """Whether the speaker (end 0) or the hearer (end 2) is this one."""
+    return hearing[end] == place
 
 
 PROPOSED_TO = _mask(lambda hearing: hearing[1] == "plan_proposed")
@@ -175,8 +181,8 @@ class Reactions:
         self._known_deaths: dict[int, int] = {}
         self._spoken: dict[tuple[int, str], int] = {}
         self._finished: dict[tuple[int, int], bool] = {}
-        self.spoken = [_mask(lambda hearing, p=place: hearing[0] == p) for place in range(len(NAMES))]
-        self.heard = [_mask(lambda hearing, p=place: hearing[2] == p) for place in range(len(NAMES))]
+        self.spoken = [_mask(partial(_is_at, 0, place)) for place in range(len(NAMES))]
+        self.heard = [_mask(partial(_is_at, 2, place)) for place in range(len(NAMES))]
         self.killing = [self._event(place, "killed", None) for place in range(len(NAMES))]
         self.proposing = self._event(PLANNER, "proposes", PLANS[1])
         self._proposals = [
@@ -267,6 +273,7 @@ class Reactions:
         known = self._finished.get(key)
         if known is None:
             sensing, ground = self._thaw(states[3]), self._thaw(states[4])
+            assert isinstance(sensing, Sensing)
             known = self._finished[key] = sensing.finished
             rows = len(ground.disk["rows"])
             if known and rows != self._tiles:
@@ -346,7 +353,8 @@ class Reactions:
         return number
 
     def _thaw(self, state: int) -> Process:
-        return pickle.loads(self._frozen[state])
+        process: Process = pickle.loads(self._frozen[state])
+        return process
 
 
 def _age(process: Process, host: _Host) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.costs import Costs, tabulate
 from satllm_ros.planning.drift import drift
@@ -48,19 +49,19 @@ class Paces:
         self.splits = np.array([(0, *cuts, blocks) for cuts in inner])
         self._of = {tuple(split): i for i, split in enumerate(self.splits.tolist())}
         self._world = world
-        self._known: dict[int, np.ndarray] = {}
+        self._known: dict[int, NDArray[np.float64]] = {}
 
     def index(self, cuts: tuple[int, ...]) -> int:
         return self._of[cuts]
 
-    def in_spell(self, spell: int) -> np.ndarray:
+    def in_spell(self, spell: int) -> NDArray[np.float64]:
         """(S,) pace of each split [s]."""
         if spell not in self._known:
             self._known[spell] = _paces(tabulate(flight_problem(self._world.facts[spell])), self.splits)
         return self._known[spell]
 
 
-def _paces(costs: Costs, splits: np.ndarray) -> np.ndarray:
+def _paces(costs: Costs, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     count, best = costs.satellites, np.full(len(splits), np.inf)
     rows = np.arange(count)
     elapsed = costs.elapsed_s[rows, splits[:, 1:]] - costs.elapsed_s[rows, splits[:, :-1]]
@@ -71,7 +72,8 @@ def _paces(costs: Costs, splits: np.ndarray) -> np.ndarray:
         compute[:, 1:] += costs.decode_s[inner, chosen]
         link = costs.link_s[rows[:-1], inner, chosen]
         best = np.minimum(best, np.maximum(compute.max(axis=1), link.max(axis=1)))
-    return np.maximum(best, max(costs.upload_s, costs.ground_s))
+    paces: NDArray[np.float64] = np.maximum(best, max(costs.upload_s, costs.ground_s))
+    return paces
 
 
 def clairvoyant(world: World, paces: Paces) -> float:
@@ -98,13 +100,14 @@ def clairvoyant(world: World, paces: Paces) -> float:
     raise AssertionError("the last spell has no end")
 
 
-def _move_costs(world: World, splits: np.ndarray) -> np.ndarray:
+def _move_costs(world: World, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     """(S, S) seconds a move takes, by `planning.move`'s rule with loads alone; drains only add to it."""
     facts = world.facts[0]
     load_s = facts.spec.layer_bytes[0] / world.load_bytes_per_s
     lengths = np.diff(splits, axis=1) * load_s
     same = (splits[:, None, :-1] == splits[None, :, :-1]) & (splits[:, None, 1:] == splits[None, :, 1:])
-    return np.where(same, 0.0, lengths[None, :, :]).max(axis=2)
+    cost_s: NDArray[np.float64] = np.where(same, 0.0, lengths[None, :, :]).max(axis=2)
+    return cost_s
 
 
 def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = "weigh") -> Run:

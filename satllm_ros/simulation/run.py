@@ -139,10 +139,10 @@ class _Run:
             hop_limits=scenario.hop_limits,
         )
         self.sensing.begin(RUN_ID, MODEL_ID)
-        wrong = scenario.wrong_ground_s is not None
+        wrong_s = scenario.wrong_ground_s
         self.ground = parts.ground(
             scenario.satellites,
-            model_id="given by mistake" if wrong else MODEL_ID,
+            model_id="given by mistake" if wrong_s is not None else MODEL_ID,
             known_run=None if scenario.ground_apart else RUN_ID,
             hop_limits=scenario.hop_limits,
         )
@@ -170,8 +170,8 @@ class _Run:
         oracle.satellites = {satellite.name: satellite for satellite in self._satellites}
         for fault in scenario.faults:
             world.at(fault.time_s, self._happen, fault)
-        if wrong and scenario.wrong_ground_s <= scenario.faults_end_s:
-            world.at(scenario.wrong_ground_s, self._right_the_ground)
+        if wrong_s is not None and wrong_s <= scenario.faults_end_s:
+            world.at(wrong_s, self._right_the_ground)
         if scenario.sequel_s is not None:
             world.at(scenario.sequel_s, self._begin_sequel, scenario.sequel)
         world.at(scenario.faults_end_s, self._stop_faults)
@@ -227,6 +227,7 @@ class _Run:
             self._world.act(SENSING, lambda: self.sensing.expose(self._world, image, last=last))
             self._exposed = self.sensing.source_ended = last
         if not self._exposed:
+            assert self._scenario.live_period_s is not None
             self._world.at(self._world.now_s + self._scenario.live_period_s, self._expose, frame if last else frame + 1)
 
     # Faults
@@ -235,11 +236,13 @@ class _Run:
         world, name = self._world, fault.names[0]
         back_s = None if fault.lasts_s is None else world.now_s + fault.lasts_s
         if fault.kind == "folder":
+            assert self.sensing.folder is not None
             file = self.sensing.folder.change(name, self._draw)
             world.tell(lambda: f"{file} of the folder: {name}")
         elif fault.kind == "replan":
             self._splitters[name].variant += 1
             process = world.processes[name]
+            assert isinstance(process, Planner)
             if world.is_up(name) and not world.is_stopped(name):
                 world.act(name, lambda: process.replan(world))
         elif fault.kind in ("outage", "contact", "lease", "one way"):
@@ -297,7 +300,8 @@ class _Run:
         self.sensing.begin(run_id, model_id)
         self.ground.wipe()
         self.ground.known_run = None if self._scenario.ground_apart else run_id
-        for process in (self.ground, *self._satellites, *self._splitters.values()):
+        others: list[Ground | Satellite | Splitter] = [self.ground, *self._satellites, *self._splitters.values()]
+        for process in others:
             process.model_id = model_id
         for planner in self._planners:
             planner.disk.clear()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from satllm_ros.runtime import sensing_protocol
 from satllm_ros.runtime.hop import HopLimits, HopSender
 from satllm_ros.runtime.identity import Envelope, TileKey
-from satllm_ros.runtime.plan import PlanError
+from satllm_ros.runtime.plan import Plan, PlanError
 from satllm_ros.runtime.sensing_protocol import SensingLimits, SensingProtocol
 from satllm_ros.runtime.signals import Ack, Report
 from satllm_ros.runtime.source_buffer import FrameQueue, SourceBuffer
@@ -166,7 +167,8 @@ class Sensing(Process):
             try:
                 actions = self.protocol.on_proposal(message.plan, now_s)
             except PlanError as error:
-                host.tell(lambda error=error: f"sensing refuses: {error}")
+                reason = str(error)
+                host.tell(lambda: f"sensing refuses: {reason}")
                 return
         self._carry_out(host, actions)
         self._pump(host)
@@ -211,6 +213,7 @@ class Sensing(Process):
             while self.buffer.wants_more and (waiting := self.queue.pop()) is not None:
                 self.buffer.push([waiting[0]], host.now_s)
             return
+        assert self.folder is not None
         while self.buffer.wants_more and self._next < len(self._listing):
             name, place = self._listing[self._next], self._next
             self._next += 1
@@ -248,11 +251,11 @@ class Sensing(Process):
                 host.watcher.committed(action.plan)
             elif isinstance(action, sensing_protocol.Announce):
                 host.watcher.announced(action.plan)
-                host.tell(lambda plan=action.plan: f"sensing announces plan {plan.epoch} {chain(plan)}")
+                host.tell(partial(_announcement, action.plan))
                 host.publish(self.name, "plan_active", Active(action.plan))
             elif isinstance(action, sensing_protocol.Tell):
                 host.watcher.told(self.protocol)
-                host.tell(lambda state=action.state: f"{describe(state)}")
+                host.tell(partial(describe, action.state))
                 host.publish(self.name, "switch_state", action.state)
             else:
                 host.send(self.name, action.query.store, action.query)
@@ -275,3 +278,7 @@ class Sensing(Process):
             ),
             tuple(tile.content for tile in tiles),
         )
+
+
+def _announcement(plan: Plan) -> str:
+    return f"sensing announces plan {plan.epoch} {chain(plan)}"

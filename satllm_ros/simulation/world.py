@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from satllm_ros.runtime.delivery import BatchKey, batch_key
@@ -351,7 +352,7 @@ class World:
         for answer in self._presence[receiver].on_hello(hello, self.now_s):
             if isinstance(answer, Sign) and "status" in self.processes[receiver].topics:
                 process = self.processes[receiver]
-                self.act(receiver, lambda process=process, sign=answer: process.hello(self, sign.name, sign.boot_id))
+                self.act(receiver, partial(process.hello, self, answer.name, answer.boot_id))
 
     # Links
 
@@ -393,7 +394,8 @@ class World:
         if life.up and not life.stopped:
             self._contacts[satellite].on_link(up, self.now_s)
             process = self.processes[satellite]
-            self.act(satellite, lambda: process.contact(self))
+            assert isinstance(process, Satellite)
+            self.act(satellite, partial(process.contact, self))
         if not up:
             self.at(self.now_s + TICK_S, self.say_link, satellite, up)
 

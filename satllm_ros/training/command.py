@@ -86,7 +86,7 @@ def run_train(args: argparse.Namespace) -> int:
         # Opened here, so that a wrong path is named before the data set is read.
         init = file_id(args.init)
         spec = read_spec(args.init) if args.architecture is None else None
-        start = Start(args.init, spec, args.artefacts and load_artefacts(args.artefacts, model_id=init))
+        start = Start(args.init, spec, load_artefacts(args.artefacts, model_id=init) if args.artefacts else None)
         if spec is not None:
             architecture, arguments = spec.architecture, spec.arguments
             # Trained further on other images, it may be told otherwise.
@@ -101,7 +101,7 @@ def run_train(args: argparse.Namespace) -> int:
         limit=args.limit,
         init=init,
         compress=args.compress,
-        artefacts=start and start.artefacts and start.artefacts.artefact_id,
+        artefacts=start.artefacts.artefact_id if start is not None and start.artefacts is not None else None,
         trained=args.trained,
         noise=args.noise,
         pixels=rules.to_json(),

@@ -47,7 +47,7 @@ def train_epoch(
     generator = np.random.default_rng([recipe.seed, epoch])
     torch.manual_seed(int(generator.integers(2**63)))
     device = next(model.parameters()).device
-    classes = model.num_classes
+    classes = int(model.num_classes)  # type: ignore[arg-type]
     order = torch.from_numpy(generator.permutation(len(split.images)))
     batches = [batch for batch in order.split(recipe.batch_size) if len(batch) >= ranks.world]
     if not ranks.is_first:
@@ -68,7 +68,7 @@ def train_epoch(
             if codec is None:
                 logits = model(images)
             else:
-                draw = draw_cuts(len(images), len(model.blocks), generator)
+                draw = draw_cuts(len(images), len(list(model.get_submodule("blocks").children())), generator)
                 logits = run_cascade(model, images, codec, draw, annealing, generator)
         loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
         if codec is not None:
@@ -107,7 +107,7 @@ def held_out_accuracy(model: nn.Module, split: TrainingSplit, batch_size: int, c
         if codec is None:
             logits = model(inputs)
         else:
-            draw = draw_cuts(len(images), len(model.blocks), generator)
+            draw = draw_cuts(len(images), len(list(model.get_submodule("blocks").children())), generator)
             logits = run_cascade(model, inputs, codec, draw, still, generator)
         correct += int((logits.argmax(dim=1).cpu() == labels).sum())
     return correct / len(split.held_out_labels)

@@ -10,6 +10,7 @@ from satllm_ros.data.pixel_arguments import add_pixel_arguments
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from satllm_ros.data.datasets import Dataset
@@ -72,7 +73,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     else:
         dataset = load_dataset(args.data, args.split)
     dataset = dataset.with_pixels(rules)
-    chosen = np.arange(len(dataset))
+    chosen: NDArray[np.int64] = np.arange(len(dataset))
     if args.limit is not None:
         if not 1 <= args.limit <= len(dataset):
             raise ValueError(f"--limit {args.limit} is not allowed; 1 to {len(dataset)} are, of split {args.split!r}")
@@ -81,7 +82,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     return run(args, dataset, chosen, Console())
 
 
-def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", console: "Console") -> int:
+def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "NDArray[np.int64]", console: "Console") -> int:
     from rich.progress import Progress
 
     from satllm_ros.training.evaluate import evaluate
@@ -97,7 +98,7 @@ def _plain(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", c
     return 0
 
 
-def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "np.ndarray", console: "Console") -> int:
+def _coded(args: argparse.Namespace, dataset: "Dataset", chosen: "NDArray[np.int64]", console: "Console") -> int:
     from rich.progress import Progress
 
     from satllm_ros.compression.artefacts import load_artefacts

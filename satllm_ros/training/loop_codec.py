@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from satllm_ros.compression.artefacts import Artefacts
@@ -102,7 +103,7 @@ class LearnedMasks(LoopCodec):
     def penalty(self) -> Tensor:
         return sparsity_loss(self.logits, _SPARSITY_WEIGHT)
 
-    def orders(self) -> dict[int, np.ndarray]:
+    def orders(self) -> dict[int, NDArray[np.uint32]]:
         """By cut, all elements of the patch tokens, uint32 (T * D,), the highest logit first."""
         logits = self.logits.detach().cpu().numpy().reshape(len(self.logits), -1)
         return {cut: np.argsort(-row, kind="stable").astype(np.uint32) for cut, row in enumerate(logits, start=1)}

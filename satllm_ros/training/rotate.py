@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from timm.layers import LayerScale
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from satllm_ros.training.recipe import TrainingError
 
 
-def principal_axes(covariances: Sequence[np.ndarray], metrics: Sequence[np.ndarray]) -> np.ndarray:
+def principal_axes(
+    covariances: Sequence[NDArray[np.float64]], metrics: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
     """Orthogonal matrix (D, D) whose first rows are the directions that matter most, over all cuts.
 
     They are the eigenvectors of the mean over cuts of (G C + C G) / tr(G C), G being the metric in which the
@@ -37,11 +40,12 @@ def principal_axes(covariances: Sequence[np.ndarray], metrics: Sequence[np.ndarr
     axes[-1] = constant
     # A reflection that takes the last axis, to which (1, .., 1) has gone, back to (1, .., 1).
     mirror = np.eye(width)[-1] - constant
-    return axes - 2 * np.outer(mirror, mirror @ axes) / (mirror @ mirror)
+    mirrored: NDArray[np.float64] = axes - 2 * np.outer(mirror, mirror @ axes) / (mirror @ mirror)
+    return mirrored
 
 
 @torch.no_grad()
-def rotate(model: nn.Module, axes: np.ndarray) -> None:
+def rotate(model: nn.Module, axes: NDArray[np.float64]) -> None:
     """Turn the residual stream of a plain vision transformer, in place: the same answers from x @ axes.T.
 
     What writes to the stream is turned, less its mean over channels, which no block reads; what reads from it is

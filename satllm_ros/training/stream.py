@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from satllm_ros.compression.channel_statistics import ChannelStatistics
@@ -28,15 +29,16 @@ class CutStream:
         Of all tokens.
     """
 
-    mean: np.ndarray
-    std: np.ndarray
-    largest: np.ndarray
-    covariance: np.ndarray
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    largest: NDArray[np.float64]
+    covariance: NDArray[np.float64]
     sensitivity: Sensitivity
 
-    def weights(self, prefix_tokens: int) -> np.ndarray:
+    def weights(self, prefix_tokens: int) -> NDArray[np.float64]:
         """How much each element matters, (T, D): the sensitivity's squares times its variance."""
-        return self.sensitivity.squares[prefix_tokens:] * np.square(self.std)
+        weights: NDArray[np.float64] = self.sensitivity.squares[prefix_tokens:] * np.square(self.std)
+        return weights
 
 
 def observe_stream(checkpoint: Path, batches: Callable[[], Iterable[Tensor]], *, seed: int) -> dict[int, CutStream]:

@@ -6,13 +6,17 @@
 import ctypes
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from corruption import MAX_ELEMENTS, corrupt_and_decode, honest_frames
 
 from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.coefficient_tables import CoefficientTables
+from satllm_ros.compression.cut_tables import CutTables
 from satllm_ros.compression.entropy import decompress
 from satllm_ros.compression.errors import FrameError, FrameFault
+from satllm_ros.compression.scales import CutScales
 
 # The enumeration of codec.h, in its order.
 FAULTS = [
@@ -60,8 +64,7 @@ class Frame(ctypes.Structure):
     _fields_ += [(name, ctypes.c_uint32) for name in ("images", "tokens", "width", "replaced")]
 
 
-@Inflate
-def inflate_in_python(context, out, out_bytes, given, given_bytes):
+def _inflate(context: int | None, out: int, out_bytes: int, given: int, given_bytes: int) -> int:
     try:
         content = decompress(memoryview(ctypes.string_at(given, given_bytes)), out_bytes)
     except FrameError:
@@ -70,10 +73,13 @@ def inflate_in_python(context, out, out_bytes, given, given_bytes):
     return 0
 
 
+inflate_in_python = Inflate(_inflate)
+
+
 class CDecoder:
     """Decodes with a compiled library; `inflate` is a C function pointer, by default Python's zstd."""
 
-    def __init__(self, library: Path, inflate=inflate_in_python, context: int | None = None) -> None:
+    def __init__(self, library: Path, inflate: Any = inflate_in_python, context: int | None = None) -> None:
         self._library = ctypes.CDLL(str(library))
         self._library.satllm_scratch_bytes.restype = ctypes.c_size_t
         self._inflate, self._context = inflate, ctypes.c_void_p(context)
@@ -125,7 +131,7 @@ def _at(array: np.ndarray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def _point(structure: ctypes.Structure, owner: object) -> None:
+def _point(structure: ctypes.Structure, owner: CutScales | CutTables | CoefficientTables) -> None:
     names = {name for name, _ in structure._fields_}
     for name, array in owner.arrays().items():
         if name in names:
@@ -133,7 +139,7 @@ def _point(structure: ctypes.Structure, owner: object) -> None:
 
 
 def main() -> None:
-    from conftest import make_full_artefacts
+    from made_models import make_full_artefacts
 
     sizes = [(1, 8, 9), (0, 5, 4), (3, 16, 25)]
     models = [make_full_artefacts(prefix_tokens=p, width=d, patches=t) for p, d, t in sizes]

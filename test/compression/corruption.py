@@ -206,14 +206,14 @@ def _decode_measured(wire: bytes, model: Artefacts) -> np.ndarray | FrameFault:
 
 
 def main() -> None:
-    import conftest
+    from made_models import make_full_artefacts
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     sizes = [(1, 8, 9), (0, 5, 4), (3, 16, 25)]
-    models = [conftest.make_full_artefacts(prefix_tokens=p, width=d, patches=t) for p, d, t in sizes]
+    models = [make_full_artefacts(prefix_tokens=p, width=d, patches=t) for p, d, t in sizes]
     outcomes = corrupt_and_decode(args.frames, honest_frames(models), seed=args.seed)
     for resealed, counted in outcomes.items():
         print(f"{sum(counted.values())} frames {'sealed anew' if resealed else 'as corrupted'}")

@@ -1,8 +1,10 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from made_models import ArtefactsMaker
 from safetensors.numpy import load_file, save_file
 
 from satllm_ros.compression.artefacts import Artefacts, load_artefacts, save_artefacts
@@ -13,13 +15,13 @@ from satllm_ros.compression.setting import CodecSetting
 
 
 @pytest.fixture
-def saved(tmp_path, artefacts):
+def saved(tmp_path: Path, artefacts: Artefacts) -> Path:
     path = tmp_path / "codec.safetensors"
     save_artefacts(path, artefacts)
     return path
 
 
-def rewrite(path, change):
+def rewrite(path: Path, change: Callable[..., object]) -> None:
     """Change the tensors and metadata of a file in place."""
     from safetensors import safe_open
 
@@ -30,7 +32,7 @@ def rewrite(path, change):
     save_file(tensors, path, metadata)
 
 
-def test_artefacts_survive_their_file(saved, artefacts):
+def test_artefacts_survive_their_file(saved: Path, artefacts: Artefacts) -> None:
     loaded = load_artefacts(saved, model_id=artefacts.model_id)
     assert loaded.artefact_id == artefacts.artefact_id
     assert (loaded.model_id, loaded.prefix_tokens, loaded.width) == (artefacts.model_id, 1, 8)
@@ -40,7 +42,9 @@ def test_artefacts_survive_their_file(saved, artefacts):
             np.testing.assert_array_equal(loaded.scales[cut].arrays()[name], array)
 
 
-def test_the_id_depends_on_everything_but_the_order_of_cuts(artefacts, artefacts_maker):
+def test_the_id_depends_on_everything_but_the_order_of_cuts(
+    artefacts: Artefacts, artefacts_maker: ArtefactsMaker
+) -> None:
     swapped = Artefacts(artefacts.model_id, 1, 8, {cut: artefacts.scales[cut] for cut in (3, 2)})
     assert swapped.artefact_id == artefacts.artefact_id
     fewer = Artefacts(artefacts.model_id, 1, 8, {2: artefacts.scales[2]})
@@ -51,7 +55,9 @@ def test_the_id_depends_on_everything_but_the_order_of_cuts(artefacts, artefacts
     assert len(ids) == 5
 
 
-def test_tables_survive_their_file_and_are_part_of_the_id(tmp_path, full_artefacts, full_artefacts_maker):
+def test_tables_survive_their_file_and_are_part_of_the_id(
+    tmp_path: Path, full_artefacts: Artefacts, full_artefacts_maker: ArtefactsMaker
+) -> None:
     path = tmp_path / "full.safetensors"
     save_artefacts(path, full_artefacts)
     loaded = load_artefacts(path)
@@ -79,7 +85,9 @@ def test_tables_survive_their_file_and_are_part_of_the_id(tmp_path, full_artefac
         (lambda t: t.update({"cut2.std": t["cut2.std"][:-1]}), "std of cut 2 has shape"),
     ],
 )
-def test_unusable_tables_are_refused(tmp_path, full_artefacts, change, sentence):
+def test_unusable_tables_are_refused(
+    tmp_path: Path, full_artefacts: Artefacts, change: Callable[..., object], sentence: str
+) -> None:
     path = tmp_path / "full.safetensors"
     save_artefacts(path, full_artefacts)
     rewrite(path, lambda tensors, metadata: change(tensors))
@@ -126,13 +134,13 @@ def test_artefacts_without_cuts_serve_raw(tmp_path):
     assert load_artefacts(path).scales == {}
 
 
-def test_a_changed_value_is_found(saved):
+def test_a_changed_value_is_found(saved: Path) -> None:
     rewrite(saved, lambda tensors, metadata: tensors["cut2.step"].__setitem__(3, 0.25))
     with pytest.raises(ArtefactError, match="their content is"):
         load_artefacts(saved)
 
 
-def test_artefacts_of_another_model_are_refused_with_both_names(saved):
+def test_artefacts_of_another_model_are_refused_with_both_names(saved: Path) -> None:
     with pytest.raises(ArtefactError, match="of model 0123456789abcdef, needed are those of ffffffffffffffff"):
         load_artefacts(saved, model_id="f" * 16)
 
@@ -150,20 +158,20 @@ def test_artefacts_of_another_model_are_refused_with_both_names(saved):
         (lambda t, m: t.update(weight=np.zeros(1, np.float32)), "'weight'"),
     ],
 )
-def test_files_that_are_not_ours_are_refused(saved, change, sentence):
+def test_files_that_are_not_ours_are_refused(saved: Path, change: Callable[..., object], sentence: str) -> None:
     rewrite(saved, change)
     with pytest.raises(ArtefactError, match=sentence):
         load_artefacts(saved)
 
 
-def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "noise"
     path.write_bytes(b"\xff" * 100)
     with pytest.raises(ArtefactError, match="not a safetensors file"):
         load_artefacts(path)
 
 
-def test_a_missing_file_is_an_os_error(tmp_path):
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         load_artefacts(tmp_path / "absent")
 
@@ -181,7 +189,7 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         ("prefix_mean", -1e7, "2\\^20 steps"),
     ],
 )
-def test_unusable_scales_are_refused(artefacts, name, value, sentence):
+def test_unusable_scales_are_refused(artefacts: Artefacts, name: str, value: float, sentence: str) -> None:
     arrays = {key: array.copy() for key, array in artefacts.scales[2].arrays().items()}
     arrays[name].flat[0] = value
     with pytest.raises(ArtefactError, match=sentence):
@@ -192,17 +200,19 @@ def test_unusable_scales_are_refused(artefacts, name, value, sentence):
     ("model_id", "prefix_tokens", "width", "cut"),
     [("xyz", 1, 8, 2), ("0" * 16, -1, 8, 2), ("0" * 16, 1, 0, 2), ("0" * 16, 1, 8, 0)],
 )
-def test_unusable_sizes_are_refused(artefacts, model_id, prefix_tokens, width, cut):
+def test_unusable_sizes_are_refused(
+    artefacts: Artefacts, model_id: str, prefix_tokens: int, width: int, cut: int
+) -> None:
     with pytest.raises(ArtefactError):
         Artefacts(model_id, prefix_tokens, width, {cut: artefacts.scales[2]})
 
 
-def test_scales_cannot_be_changed_under_their_id(artefacts):
+def test_scales_cannot_be_changed_under_their_id(artefacts: Artefacts) -> None:
     with pytest.raises(ValueError, match="read-only"):
         artefacts.scales[2].step[0] = 1
 
 
-def test_what_artefacts_cannot_code_is_said_beforehand(artefacts, full_artefacts):
+def test_what_artefacts_cannot_code_is_said_beforehand(artefacts: Artefacts, full_artefacts: Artefacts) -> None:
     empty = Artefacts("0" * 16, 1, 8, {})
     for name in ("raw", "fp16"):
         empty.check_can_code(CodecSetting.parse(name))
@@ -216,7 +226,7 @@ def test_what_artefacts_cannot_code_is_said_beforehand(artefacts, full_artefacts
             artefacts.check_can_code(CodecSetting.parse(name))
 
 
-def test_a_cut_that_was_not_calibrated_cannot_be_coded(full_artefacts):
+def test_a_cut_that_was_not_calibrated_cannot_be_coded(full_artefacts: Artefacts) -> None:
     full_artefacts.check_can_code(CodecSetting.parse("klt"), 2)
     full_artefacts.check_can_code(CodecSetting.parse("raw"), 77)
     for name, missing in (("klt", "tables"), ("mask", "tables"), ("int8", "scales"), ("topk", "scales")):

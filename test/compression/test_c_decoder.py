@@ -5,13 +5,17 @@ import ctypes.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from c_decoder import CDecoder, Inflate
 from corruption import SETTINGS, corrupt_and_decode, honest_frames
+from made_models import ArtefactsMaker, SamplesMaker
 
+from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.setting import CodecSetting
 
@@ -28,7 +32,13 @@ size_t ZSTD_decompressDCtx(ZSTD_DCtx *dctx, void *dst, size_t dstCapacity, const
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("sizes", [(1, 8, 9), (0, 5, 4), (3, 16, 25)])
-def test_it_gives_the_same_bits(name, sizes, library, full_artefacts_maker, samples_maker):
+def test_it_gives_the_same_bits(
+    name: str,
+    sizes: dict[str, Any],
+    library: Path,
+    full_artefacts_maker: ArtefactsMaker,
+    samples_maker: SamplesMaker,
+) -> None:
     kind = dict(zip(("prefix_tokens", "width", "patches"), sizes, strict=True))
     artefacts = full_artefacts_maker(**kind)
     frame = encode(samples_maker(**kind, images=5, seed=9), CodecSetting.parse(name), artefacts, 2)
@@ -37,12 +47,12 @@ def test_it_gives_the_same_bits(name, sizes, library, full_artefacts_maker, samp
     assert found.shape == expected.shape and found.tobytes() == expected.tobytes()
 
 
-def test_it_refuses_what_python_refuses_for_the_same_cause(library, full_artefacts_maker):
+def test_it_refuses_what_python_refuses_for_the_same_cause(library: Path, full_artefacts_maker: ArtefactsMaker) -> None:
     models = [full_artefacts_maker(), full_artefacts_maker(prefix_tokens=3, width=16, patches=25)]
     corrupt_and_decode(3000, honest_frames(models), seed=2, second=CDecoder(library))
 
 
-def test_sanitizers_find_nothing(library_builder):
+def test_sanitizers_find_nothing(library_builder: Callable[..., Path]) -> None:
     sanitized = library_builder("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = {
@@ -59,7 +69,9 @@ def test_sanitizers_find_nothing(library_builder):
     assert (finished.returncode, finished.stdout.strip()) == (0, "agreed"), finished.stderr[-3000:]
 
 
-def test_it_works_with_libzstd_itself(tmp_path, library, full_artefacts, samples_maker):
+def test_it_works_with_libzstd_itself(
+    tmp_path: Path, library: Path, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     name = ctypes.util.find_library("zstd")
     if name is None:
         pytest.skip("no libzstd on this machine")
@@ -85,7 +97,7 @@ def test_it_works_with_libzstd_itself(tmp_path, library, full_artefacts, samples
     zstd.ZSTD_freeDCtx(ctypes.c_void_p(context))
 
 
-def test_too_little_scratch_is_refused(library, full_artefacts):
+def test_too_little_scratch_is_refused(library: Path, full_artefacts: Artefacts) -> None:
     decoder = CDecoder(library)
     held = decoder._hold(full_artefacts)
     enough = decoder._library.satllm_scratch_bytes(ctypes.byref(held), ctypes.c_size_t(100))
@@ -96,7 +108,7 @@ def test_too_little_scratch_is_refused(library, full_artefacts):
     assert fault == 16
 
 
-def test_half_floats_of_all_bits_are_read_right(library, full_artefacts):
+def test_half_floats_of_all_bits_are_read_right(library: Path, full_artefacts: Artefacts) -> None:
     """Through the means: every finite binary16 pattern, as numpy reads it."""
     compiled = ctypes.CDLL(str(library))
     compiled.satllm_half.restype = ctypes.c_float

@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from satllm_ros.compression.setting import CodecSetting
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path) -> Path:
     generator = np.random.default_rng(0)
     for name in ("AnnualCrop", "Forest"):
         folder = tmp_path / "data" / "train" / name
@@ -36,7 +37,9 @@ def run(*words: object) -> int:
     return args.run(args)
 
 
-def test_it_writes_scales_of_every_cut_for_that_checkpoint(data, tmp_path, capsys):
+def test_it_writes_scales_of_every_cut_for_that_checkpoint(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "codec.safetensors"
     words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 3, "--measure-images", 1)
     assert run(*words, "--out", out) == 0
@@ -51,7 +54,7 @@ def test_it_writes_scales_of_every_cut_for_that_checkpoint(data, tmp_path, capsy
         assert 0.2 < ratio < 5
 
 
-def test_what_each_setting_costs_is_measured_and_kept(data, tmp_path):
+def test_what_each_setting_costs_is_measured_and_kept(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "codec.safetensors"
     words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 2, "--measure-images", 2)
     assert run(*words, "--out", out) == 0
@@ -73,19 +76,19 @@ def test_losses_of_single_cuts_are_measured_if_asked_for(data, tmp_path):
     assert {one.loss for one in int8.by_cut.values()} <= {-1.0, -0.5, 0.0, 0.5, 1.0}
 
 
-def test_a_setting_that_was_not_measured_is_refused_by_name():
+def test_a_setting_that_was_not_measured_is_refused_by_name() -> None:
     bare = Artefacts("0" * 16, 1, 4, {})
     with pytest.raises(ArtefactError, match="no measurement of setting int8; measured: none"):
         bare.measured(CodecSetting.parse("int8"))
 
 
-def test_more_images_than_there_are_is_refused(data, tmp_path):
+def test_more_images_than_there_are_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--images 4 and --measure-images 1 must .* the 4 images of split 'train'"):
         words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 4, "--measure-images", 1)
         run(*words, "--out", tmp_path / "x")
 
 
-def test_the_codecs_need_neither_torch_nor_ros():
+def test_the_codecs_need_neither_torch_nor_ros() -> None:
     modules = "codec, artefacts, calibrate, command, setting"
     program = f"import sys; from satllm_ros.compression import {modules}; "
     program += "print([m for m in ('torch', 'timm', 'rclpy', 'matplotlib') if m in sys.modules])"

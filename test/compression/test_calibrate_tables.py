@@ -2,20 +2,23 @@
 
 import numpy as np
 import pytest
+from made_models import ArtefactsMaker, SamplesMaker
+from numpy.typing import NDArray
 
+from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.cut_tables import LEVELS_PER_STEP, TOKEN_UNIT
 from satllm_ros.compression.transform import FINEST_STEP, channel_transform, token_transform
 
 
 @pytest.fixture(scope="module")
-def moments():
+def moments() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     generator = np.random.default_rng(0)
     gradients = generator.normal(0, 0.1, (50, 12)) * 2.0 ** -np.arange(12)
     values = generator.normal(0, 1, (4000, 12)) @ generator.normal(0, 1, (12, 12))
     return gradients.T @ gradients / 50, values
 
 
-def test_a_transform_decorrelates_and_comes_back(moments):
+def test_a_transform_decorrelates_and_comes_back(moments: tuple[NDArray[np.float64], NDArray[np.float64]]) -> None:
     metric, values = moments
     made = channel_transform(metric, values.T @ values / len(values))
     coefficients = values @ made.matrix()
@@ -27,7 +30,9 @@ def test_a_transform_decorrelates_and_comes_back(moments):
     np.testing.assert_allclose(coefficients @ inverse, values, atol=5e-3 * np.abs(values).max())
 
 
-def test_an_error_of_a_coefficient_is_one_of_the_logits(moments):
+def test_an_error_of_a_coefficient_is_one_of_the_logits(
+    moments: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> None:
     metric, values = moments
     made = channel_transform(metric, values.T @ values / len(values))
     inverse = made.inverse * made.inverse_scale.astype(np.float64) * LEVELS_PER_STEP * TOKEN_UNIT
@@ -37,7 +42,7 @@ def test_an_error_of_a_coefficient_is_one_of_the_logits(moments):
         assert moved @ mixed @ moved == pytest.approx(FINEST_STEP**2, rel=0.02)
 
 
-def test_token_transforms_are_orthonormal_and_compact():
+def test_token_transforms_are_orthonormal_and_compact() -> None:
     generator = np.random.default_rng(1)
     tokens = np.cumsum(generator.normal(0, 1, (16, 3000)), axis=0)
     transform = token_transform(tokens @ tokens.T) / TOKEN_UNIT
@@ -46,7 +51,7 @@ def test_token_transforms_are_orthonormal_and_compact():
     assert energy[0] > 0.8 * energy.sum()
 
 
-def test_elements_that_matter_most_come_first(full_artefacts, samples_maker):
+def test_elements_that_matter_most_come_first(full_artefacts: Artefacts, samples_maker: SamplesMaker) -> None:
     order = full_artefacts.tables[2].mask_order
     activation = samples_maker(images=400, seed=11)[:, 1:].reshape(400, -1)
     variance = activation.var(axis=0)
@@ -54,5 +59,5 @@ def test_elements_that_matter_most_come_first(full_artefacts, samples_maker):
     assert variance[order[:20]].mean() > 2 * variance[order[-20:]].mean()
 
 
-def test_equal_samples_give_equal_artefacts(full_artefacts, full_artefacts_maker):
+def test_equal_samples_give_equal_artefacts(full_artefacts: Artefacts, full_artefacts_maker: ArtefactsMaker) -> None:
     assert full_artefacts_maker().artefact_id == full_artefacts.artefact_id

@@ -1,11 +1,15 @@
 """What goes into a frame comes out of it, to within half a step."""
 
 import threading
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_models import ArtefactsMaker
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
@@ -18,8 +22,11 @@ INT8 = CodecSetting(Codec.INT8)
 LARGE = 10**7
 
 
+Case: TypeAlias = tuple[Artefacts, NDArray[np.float32]]
+
+
 @st.composite
-def coded(draw):
+def coded(draw: st.DrawFn) -> Case:
     """Scales and an activation that they cover and, here and there, do not."""
     images, prefix_tokens, patches = draw(st.integers(1, 4)), draw(st.integers(0, 3)), draw(st.integers(1, 9))
     width, seed = draw(st.integers(1, 17)), draw(st.integers(0, 2**32 - 1))
@@ -50,7 +57,7 @@ def full(artefacts: Artefacts, name: str, patches: int) -> np.ndarray:
 
 @settings(deadline=None)
 @given(coded())
-def test_values_come_back_within_half_a_step(case):
+def test_values_come_back_within_half_a_step(case: Case) -> None:
     artefacts, activation = case
     decoded = decode(encode(activation, INT8, artefacts, 3), artefacts, max_elements=LARGE)
     assert (decoded.cut, decoded.setting, decoded.replaced) == (3, INT8, 0)
@@ -65,7 +72,7 @@ def test_values_come_back_within_half_a_step(case):
 
 @settings(deadline=None)
 @given(coded())
-def test_coding_what_was_decoded_changes_nothing(case):
+def test_coding_what_was_decoded_changes_nothing(case: Case) -> None:
     artefacts, activation = case
     frame = encode(activation, INT8, artefacts, 3)
     again = encode(decode(frame, artefacts, max_elements=LARGE).activation, INT8, artefacts, 3)
@@ -74,13 +81,13 @@ def test_coding_what_was_decoded_changes_nothing(case):
 
 @settings(deadline=None)
 @given(coded())
-def test_raw_is_exact(case):
+def test_raw_is_exact(case: Case) -> None:
     artefacts, activation = case
     decoded = decode(encode(activation, RAW, artefacts, 3), artefacts, max_elements=LARGE)
     assert decoded.activation.tobytes() == activation.tobytes()
 
 
-def test_an_image_is_coded_the_same_alone_and_in_a_batch(artefacts):
+def test_an_image_is_coded_the_same_alone_and_in_a_batch(artefacts: Artefacts) -> None:
     activation = np.random.default_rng(0).normal(0, 4, (5, 7, 8)).astype(np.float32)
     together = decode(encode(activation, INT8, artefacts, 2), artefacts, max_elements=LARGE).activation
     for image in range(5):
@@ -89,13 +96,13 @@ def test_an_image_is_coded_the_same_alone_and_in_a_batch(artefacts):
 
 
 @pytest.mark.parametrize("wrap", [bytes, memoryview, lambda b: np.frombuffer(b, np.uint8)])
-def test_frames_are_read_from_any_buffer(artefacts, wrap):
+def test_frames_are_read_from_any_buffer(artefacts: Artefacts, wrap: Callable[[bytes], Any]) -> None:
     activation = np.zeros((1, 3, 8), np.float32)
     frame = encode(activation, INT8, artefacts, 2)
     assert decode(wrap(frame), artefacts, max_elements=LARGE).activation.shape == (1, 3, 8)
 
 
-def test_strided_activations_are_coded_like_contiguous_ones(artefacts):
+def test_strided_activations_are_coded_like_contiguous_ones(artefacts: Artefacts) -> None:
     stored = np.random.default_rng(0).normal(0, 4, (8, 7, 5)).astype(np.float32)
     for setting in (RAW, INT8):
         assert encode(stored.T, setting, artefacts, 2) == encode(stored.T.copy(), setting, artefacts, 2)
@@ -103,7 +110,7 @@ def test_strided_activations_are_coded_like_contiguous_ones(artefacts):
 
 # A NaN that reaches the cast to integers becomes whatever the processor likes; numpy warns of it.
 @pytest.mark.filterwarnings("error")
-def test_nan_and_infinity_become_mean_and_limits_and_are_counted(artefacts):
+def test_nan_and_infinity_become_mean_and_limits_and_are_counted(artefacts: Artefacts) -> None:
     scales = artefacts.scales[2]
     activation = np.tile(scales.mean, (2, 4, 1)).astype(np.float32)
     activation[:, 0] = scales.prefix_mean[0]
@@ -118,7 +125,7 @@ def test_nan_and_infinity_become_mean_and_limits_and_are_counted(artefacts):
     np.testing.assert_array_equal(decoded.activation, expected)
 
 
-def test_raw_replaces_nan_and_infinity_by_zero_and_the_largest_number(artefacts):
+def test_raw_replaces_nan_and_infinity_by_zero_and_the_largest_number(artefacts: Artefacts) -> None:
     activation = np.ones((1, 3, 8), np.float32)
     activation[0, 0, 0], activation[0, 1, 1], activation[0, 2, 2] = np.nan, np.inf, -np.inf
     decoded = decode(encode(activation, RAW, artefacts, 2), artefacts, max_elements=LARGE)
@@ -127,7 +134,7 @@ def test_raw_replaces_nan_and_infinity_by_zero_and_the_largest_number(artefacts)
     assert [decoded.activation[0, i, i] for i in range(3)] == [0, largest, -largest]
 
 
-def test_a_huge_outlier_harms_no_other_value(artefacts):
+def test_a_huge_outlier_harms_no_other_value(artefacts: Artefacts) -> None:
     activation = np.random.default_rng(0).normal(0, 4, (2, 7, 8)).astype(np.float32)
     activation[1, 4, 3] = artefacts.scales[2].mean[3]
     clean = decode(encode(activation, INT8, artefacts, 2), artefacts, max_elements=LARGE).activation
@@ -138,7 +145,7 @@ def test_a_huge_outlier_harms_no_other_value(artefacts):
     assert decoded.replaced == 0
 
 
-def test_a_batch_of_ten_takes_less_than_a_fifth_of_its_float32_bytes(artefacts_maker):
+def test_a_batch_of_ten_takes_less_than_a_fifth_of_its_float32_bytes(artefacts_maker: ArtefactsMaker) -> None:
     artefacts = artefacts_maker(width=192)
     scales = artefacts.scales[3]
     normal = np.random.default_rng(0).standard_normal((10, 65, 192))
@@ -148,7 +155,7 @@ def test_a_batch_of_ten_takes_less_than_a_fifth_of_its_float32_bytes(artefacts_m
     assert len(frame) < 4 * activation.size / 5
 
 
-def test_threads_do_not_disturb_each_other(artefacts_maker):
+def test_threads_do_not_disturb_each_other(artefacts_maker: ArtefactsMaker) -> None:
     artefacts = artefacts_maker(width=768)
     activations = [np.random.default_rng(i).normal(0, 4, (2, 65, 768)).astype(np.float32) for i in range(8)]
     expected = [encode(a, INT8, artefacts, 2) for a in activations]
@@ -178,12 +185,12 @@ def test_threads_do_not_disturb_each_other(artefacts_maker):
         np.zeros((0, 3, 8), np.float32),
     ],
 )
-def test_unfit_activations_are_refused_with_their_shape(artefacts, activation):
+def test_unfit_activations_are_refused_with_their_shape(artefacts: Artefacts, activation: NDArray[Any]) -> None:
     with pytest.raises(EncodeError, match=str(activation.shape[-1])):
         encode(activation, INT8, artefacts, 2)
 
 
-def test_a_cut_without_scales_is_refused_by_int8_and_coded_by_raw(artefacts):
+def test_a_cut_without_scales_is_refused_by_int8_and_coded_by_raw(artefacts: Artefacts) -> None:
     activation = np.ones((1, 3, 8), np.float32)
     with pytest.raises(ArtefactError, match="no scales for cut 5; calibrated cuts: 2, 3"):
         encode(activation, INT8, artefacts, 5)
@@ -191,6 +198,6 @@ def test_a_cut_without_scales_is_refused_by_int8_and_coded_by_raw(artefacts):
 
 
 @pytest.mark.parametrize("cut", [0, -1, 65536])
-def test_a_cut_that_the_header_cannot_hold_is_refused(artefacts, cut):
+def test_a_cut_that_the_header_cannot_hold_is_refused(artefacts: Artefacts, cut: int) -> None:
     with pytest.raises(EncodeError, match=f"cut {cut} is out of range"):
         encode(np.ones((1, 3, 8), np.float32), RAW, artefacts, cut)

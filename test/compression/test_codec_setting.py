@@ -7,23 +7,23 @@ from satllm_ros.compression.setting import Codec, CodecSetting, CodecSettingErro
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-def test_a_setting_survives_its_text(codec):
+def test_a_setting_survives_its_text(codec: Codec) -> None:
     setting = CodecSetting(codec)
     assert CodecSetting.parse(str(setting)) == setting
 
 
-def test_the_numbers_on_the_wire_never_change():
+def test_the_numbers_on_the_wire_never_change() -> None:
     assert {codec.name: codec.value for codec in Codec} == dict(
         RAW=0, INT8=1, FP16=2, TOPK=3, RANDTOPK=4, MASK=5, MASK_DYNAMIC=6, KLT=7
     )
 
 
-def test_raw_has_one_spelling():
+def test_raw_has_one_spelling() -> None:
     assert CodecSetting(Codec.RAW) == CodecSetting(Codec.RAW, 1.0, 32) == CodecSetting(Codec.RAW, 1.0, 8)
     assert CodecSetting(Codec.RAW).bits == 32
 
 
-def test_a_plain_number_becomes_its_codec():
+def test_a_plain_number_becomes_its_codec() -> None:
     assert CodecSetting(1).codec is Codec.INT8
 
 
@@ -47,12 +47,12 @@ def test_a_plain_number_becomes_its_codec():
         (Codec.KLT, 1.0, 64),
     ],
 )
-def test_what_no_codec_offers_is_refused(codec, keep_ratio, bits):
+def test_what_no_codec_offers_is_refused(codec: Codec, keep_ratio: float, bits: int | None) -> None:
     with pytest.raises(CodecSettingError):
         CodecSetting(codec, keep_ratio, bits)
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones():
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(CodecSettingError, match="'int9' is unknown; allowed are raw, int8"):
         CodecSetting.parse("int9")
 
@@ -67,18 +67,18 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
         (" INT8", "int8"),
     ],
 )
-def test_what_is_left_out_is_the_usual_value(text, full):
+def test_what_is_left_out_is_the_usual_value(text: str, full: str) -> None:
     assert str(CodecSetting.parse(text)) == full
     assert CodecSetting.parse(full) == CodecSetting.parse(text)
 
 
 @pytest.mark.parametrize("text", ["mask:a", "mask:0.2:x", "mask:0.2:8:1", "raw:8", "klt:1.5", "klt:1:2", "mask:", ""])
-def test_a_text_of_another_form_is_refused_in_one_sentence(text):
+def test_a_text_of_another_form_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(CodecSettingError, match="codec setting"):
         CodecSetting.parse(text)
 
 
-def test_a_keep_ratio_is_what_a_frame_can_carry():
+def test_a_keep_ratio_is_what_a_frame_can_carry() -> None:
     setting = CodecSetting(Codec.MASK, 0.2)
     assert setting.keep_ratio == struct.unpack("<f", struct.pack("<f", 0.2))[0]
     assert [setting.kept(n) for n in (2, 3, 12288)] == [0, 1, 2458]

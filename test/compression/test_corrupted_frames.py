@@ -3,6 +3,7 @@
 from collections import Counter
 
 from corruption import corrupt_and_decode, honest_frames
+from made_models import ArtefactsMaker
 
 from satllm_ros.compression.errors import FrameFault
 from satllm_ros.compression.setting import Codec
@@ -10,7 +11,9 @@ from satllm_ros.compression.setting import Codec
 FRAMES = 20_000
 
 
-def test_corrupted_frames_are_rejected_by_cause_or_harmless(path_of_code, full_artefacts_maker):
+def test_corrupted_frames_are_rejected_by_cause_or_harmless(
+    path_of_code: str, full_artefacts_maker: ArtefactsMaker
+) -> None:
     models = [
         full_artefacts_maker(),
         full_artefacts_maker(prefix_tokens=0, width=5, patches=4),
@@ -21,7 +24,7 @@ def test_corrupted_frames_are_rejected_by_cause_or_harmless(path_of_code, full_a
     assert sum(sum(counted.values()) for counted in outcomes.values()) == FRAMES // 2
     # The corruption must be worth the name: without a new seal only an unchanged frame passes, and with one every
     # check behind the CRC-32 is met.
-    faults = {resealed: Counter() for resealed in outcomes}
+    faults: dict[bool, Counter[FrameFault | None]] = {resealed: Counter() for resealed in outcomes}
     for resealed, counted in outcomes.items():
         for (_, fault), number in counted.items():
             faults[resealed][fault] += number

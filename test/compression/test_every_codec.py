@@ -1,10 +1,16 @@
 """What holds for every codec, with numpy's loops and with the compiled ones."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from made_models import ArtefactsMaker, SamplesMaker
+from numpy.typing import NDArray
 
 from satllm_ros.compression import native
-from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.codec import Decoded, decode, encode
 from satllm_ros.compression.errors import EncodeError
 from satllm_ros.compression.setting import Codec, CodecSetting
 
@@ -13,7 +19,7 @@ SETTINGS += ["mask:1:7", "mask_dynamic:0.2:8", "mask_dynamic:0.5:6", "klt:0", "k
 LARGE = 10**7
 
 
-def there_and_back(activation, name, artefacts):
+def there_and_back(activation: NDArray[np.float32], name: str, artefacts: Artefacts) -> Decoded:
     setting = CodecSetting.parse(name)
     decoded = decode(encode(activation, setting, artefacts, 2), artefacts, max_elements=LARGE)
     assert decoded.setting == setting and decoded.cut == 2
@@ -22,15 +28,20 @@ def there_and_back(activation, name, artefacts):
     return decoded
 
 
-def test_every_codec_is_tried():
+def test_every_codec_is_tried() -> None:
     assert {CodecSetting.parse(name).codec for name in SETTINGS} == set(Codec)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("sizes", [(1, 8, 9), (0, 5, 4), (3, 16, 25)])
 def test_both_paths_of_code_give_the_same_frames_and_tensors(
-    name, sizes, library, monkeypatch, full_artefacts_maker, samples_maker
-):
+    name: str,
+    sizes: dict[str, Any],
+    library: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_artefacts_maker: ArtefactsMaker,
+    samples_maker: SamplesMaker,
+) -> None:
     kind = dict(zip(("prefix_tokens", "width", "patches"), sizes, strict=True))
     artefacts = full_artefacts_maker(**kind)
     activation = samples_maker(**kind, images=6, seed=9)
@@ -44,7 +55,9 @@ def test_both_paths_of_code_give_the_same_frames_and_tensors(
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_an_image_is_coded_the_same_alone_and_among_others(name, path_of_code, full_artefacts, samples_maker):
+def test_an_image_is_coded_the_same_alone_and_among_others(
+    name: str, path_of_code: str, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     activation = samples_maker(images=5, seed=3)
     if name.startswith("mask_dynamic"):
         # Its range is the batch's: only with equal extremes are equal frames to be expected.
@@ -56,7 +69,9 @@ def test_an_image_is_coded_the_same_alone_and_among_others(name, path_of_code, f
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_strided_activations_are_coded_like_contiguous_ones(name, path_of_code, full_artefacts, samples_maker):
+def test_strided_activations_are_coded_like_contiguous_ones(
+    name: str, path_of_code: str, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     stored = np.ascontiguousarray(samples_maker(images=3).transpose(1, 0, 2))
     frames = [encode(a, CodecSetting.parse(name), full_artefacts, 2) for a in (stored.transpose(1, 0, 2),)]
     frames.append(encode(stored.transpose(1, 0, 2).copy(), CodecSetting.parse(name), full_artefacts, 2))
@@ -67,7 +82,9 @@ def test_strided_activations_are_coded_like_contiguous_ones(name, path_of_code, 
 # A NaN that reaches a cast to integers becomes whatever the processor likes; numpy warns of it.
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", SETTINGS)
-def test_nan_and_infinity_are_replaced_and_counted(name, path_of_code, full_artefacts, samples_maker):
+def test_nan_and_infinity_are_replaced_and_counted(
+    name: str, path_of_code: str, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     activation = samples_maker(images=2)
     assert there_and_back(activation, name, full_artefacts).replaced == 0
     # The whole token, so that something of it is sent whatever is masked.
@@ -81,7 +98,13 @@ def test_nan_and_infinity_are_replaced_and_counted(name, path_of_code, full_arte
 # The range of `mask_dynamic` is the batch's, as printed: see the next test.
 @pytest.mark.parametrize("name", [name for name in SETTINGS if not name.startswith("mask_dynamic")])
 @pytest.mark.parametrize("outlier", [1e6, 3e38, -3e38])
-def test_a_huge_outlier_harms_no_other_image(name, outlier, path_of_code, full_artefacts, samples_maker):
+def test_a_huge_outlier_harms_no_other_image(
+    name: str,
+    outlier: float,
+    path_of_code: str,
+    full_artefacts: Artefacts,
+    samples_maker: SamplesMaker,
+) -> None:
     activation = samples_maker(images=3)
     clean = there_and_back(activation, name, full_artefacts).activation
     activation[1, 4, 3] = outlier
@@ -90,7 +113,9 @@ def test_a_huge_outlier_harms_no_other_image(name, outlier, path_of_code, full_a
     assert dirty.replaced == 0
 
 
-def test_one_outlier_costs_a_dynamic_range_the_whole_batch(path_of_code, full_artefacts, samples_maker):
+def test_one_outlier_costs_a_dynamic_range_the_whole_batch(
+    path_of_code: str, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     activation = samples_maker(images=3)
     order = full_artefacts.tables[2].mask_order
     sent = np.unravel_index(order[:3], (9, 8))
@@ -102,7 +127,9 @@ def test_one_outlier_costs_a_dynamic_range_the_whole_batch(path_of_code, full_ar
 
 
 @pytest.mark.parametrize("name", ["topk:0.001:8", "randtopk:0.001:8", "mask:0.001:8", "mask_dynamic:0.001:8"])
-def test_an_empty_mask_sends_nothing_and_leaves_the_fill(name, path_of_code, full_artefacts, samples_maker):
+def test_an_empty_mask_sends_nothing_and_leaves_the_fill(
+    name: str, path_of_code: str, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     activation = samples_maker(images=2)
     assert CodecSetting.parse(name).kept(72) == 0
     decoded = there_and_back(activation, name, full_artefacts).activation[:, 1:]
@@ -113,13 +140,17 @@ def test_an_empty_mask_sends_nothing_and_leaves_the_fill(name, path_of_code, ful
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["topk:0.5:8", "mask_dynamic:0.5:8"])
 @pytest.mark.parametrize("value", [0.0, -2.5, 1e-44])
-def test_a_range_of_zero_width_keeps_its_one_magnitude(name, value, path_of_code, full_artefacts):
+def test_a_range_of_zero_width_keeps_its_one_magnitude(
+    name: str, value: float, path_of_code: str, full_artefacts: Artefacts
+) -> None:
     activation = np.full((2, 10, 8), value, np.float32)
     decoded = there_and_back(activation, name, full_artefacts).activation[:, 1:]
     assert np.count_nonzero(decoded == np.float32(value)) >= 2 * 36
 
 
-def test_a_channel_without_spread_becomes_its_mean(path_of_code, full_artefacts_maker, samples_maker):
+def test_a_channel_without_spread_becomes_its_mean(
+    path_of_code: str, full_artefacts_maker: ArtefactsMaker, samples_maker: SamplesMaker
+) -> None:
     from dataclasses import replace
 
     full = full_artefacts_maker()
@@ -134,12 +165,14 @@ def test_a_channel_without_spread_becomes_its_mean(path_of_code, full_artefacts_
 
 @pytest.mark.parametrize("name", ["mask", "mask_dynamic", "klt"])
 @pytest.mark.parametrize("tokens", [9, 11])
-def test_another_number_of_tokens_than_the_tables_is_refused(name, tokens, full_artefacts):
+def test_another_number_of_tokens_than_the_tables_is_refused(name: str, tokens: int, full_artefacts: Artefacts) -> None:
     with pytest.raises(EncodeError, match=f"{tokens} tokens; tables of cut 2 are for 10"):
         encode(np.zeros((1, tokens, 8), np.float32), CodecSetting.parse(name), full_artefacts, 2)
 
 
-def test_a_finer_setting_errs_less_and_takes_more(path_of_code, full_artefacts, samples_maker):
+def test_a_finer_setting_errs_less_and_takes_more(
+    path_of_code: str, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     activation = samples_maker(images=20, seed=5)
     for ladder in (["klt:24", "klt:16", "klt:8", "klt:2"], ["mask:0.1:8", "mask:0.4:8", "mask:1:8"]):
         frames = [encode(activation, CodecSetting.parse(name), full_artefacts, 2) for name in ladder]
@@ -150,7 +183,7 @@ def test_a_finer_setting_errs_less_and_takes_more(path_of_code, full_artefacts, 
         assert sorted(errors, reverse=True) == errors
 
 
-def test_masks_are_nested(full_artefacts, samples_maker):
+def test_masks_are_nested(full_artefacts: Artefacts, samples_maker: SamplesMaker) -> None:
     activation = samples_maker(images=1)
     mean = full_artefacts.tables[2].token_mean.astype(np.float32)
     moved = activation + 3

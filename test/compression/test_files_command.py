@@ -1,28 +1,34 @@
 """`satllm compress`, `decompress` and `inspect`."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from made_models import SamplesMaker
 from safetensors.numpy import load_file, save_file
 
 from satllm_ros.cli import main
-from satllm_ros.compression.artefacts import save_artefacts
+from satllm_ros.compression.artefacts import Artefacts, save_artefacts
 from satllm_ros.compression.codec import decode
 
 
 @pytest.fixture
-def folder(tmp_path, full_artefacts, samples_maker):
+def folder(tmp_path: Path, full_artefacts: Artefacts, samples_maker: SamplesMaker) -> Path:
     save_artefacts(tmp_path / "codec.safetensors", full_artefacts)
     np.save(tmp_path / "in.npy", samples_maker(images=4))
     save_file({"a": samples_maker(images=4), "b": np.zeros((2, 2))}, tmp_path / "in.safetensors")
     return tmp_path
 
 
-def run(folder, command, *words):
+def run(folder: Path, command: str, *words: object) -> int:
     return main([command, *map(str, words), "--artefacts", str(folder / "codec.safetensors")])
 
 
 @pytest.mark.parametrize("setting", ["raw", "int8", "topk:0.3:8", "mask:0.3:8", "mask_dynamic:0.3:8", "klt:8"])
-def test_a_tensor_goes_into_a_file_and_back(folder, setting, full_artefacts, capsys):
+def test_a_tensor_goes_into_a_file_and_back(
+    folder: Path, setting: str, full_artefacts: Artefacts, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(folder, "compress", folder / "in.npy", folder / "frame", "--cut", 2, "--setting", setting) == 0
     for name in ("out.npy", "out.safetensors"):
         assert run(folder, "decompress", folder / "frame", folder / name) == 0
@@ -37,7 +43,7 @@ def test_a_tensor_goes_into_a_file_and_back(folder, setting, full_artefacts, cap
     assert ("Eq. 7 estimates" in printed) == (setting != "raw")
 
 
-def test_bytes_an_image_are_kept(folder):
+def test_bytes_an_image_are_kept(folder: Path) -> None:
     words = ("--cut", 2, "--bytes-per-image", 40, "--name", "a")
     assert run(folder, "compress", folder / "in.safetensors", folder / "frame", *words) == 0
     assert (folder / "frame").stat().st_size <= 160
@@ -55,13 +61,15 @@ def test_bytes_an_image_are_kept(folder):
         ("in.npy", ("--bytes-per-image", "1"), "is the least for this activation"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_sentence(folder, tensor, words, sentence, capsys):
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    folder: Path, tensor: Any, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(folder, "compress", folder / tensor, folder / "frame", "--cut", 2, *words) == 2
     assert sentence in capsys.readouterr().err
     assert not (folder / "frame").exists()
 
 
-def test_a_damaged_frame_is_refused(folder, capsys):
+def test_a_damaged_frame_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder, "compress", folder / "in.npy", folder / "frame", "--cut", 2, "--setting", "klt:8")
     damaged = bytearray((folder / "frame").read_bytes())
     damaged[70] ^= 1

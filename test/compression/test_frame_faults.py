@@ -3,11 +3,15 @@
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import zstandard
+from made_models import ArtefactsMaker
 
+from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.errors import FrameError, FrameFault
 from satllm_ros.compression.frame import HEADER_BYTES
@@ -24,7 +28,7 @@ def reseal(frame: bytearray) -> bytes:
     return bytes(frame)
 
 
-def forged(frame: bytes, offset: int, layout: str, *values) -> bytes:
+def forged(frame: bytes, offset: int, layout: str, *values: object) -> bytes:
     """The frame with one field overwritten, resealed."""
     changed = bytearray(frame)
     struct.pack_into("<" + layout, changed, offset, *values)
@@ -39,7 +43,7 @@ def with_sections(frame: bytes, prefix: bytes, chunks: list[bytes]) -> bytes:
     return reseal(changed)
 
 
-def fault_of(frame: bytes, artefacts, max_elements: int = LARGE) -> FrameFault:
+def fault_of(frame: bytes, artefacts: Artefacts, max_elements: int = LARGE) -> FrameFault:
     with pytest.raises(FrameError) as caught:
         decode(frame, artefacts, max_elements=max_elements)
     assert str(caught.value)
@@ -47,13 +51,13 @@ def fault_of(frame: bytes, artefacts, max_elements: int = LARGE) -> FrameFault:
 
 
 @pytest.fixture(scope="module")
-def int8_frame(artefacts) -> bytes:
+def int8_frame(artefacts: Artefacts) -> bytes:
     activation = np.random.default_rng(0).normal(0, 3, (2, 5, 8)).astype(np.float32)
     return encode(activation, CodecSetting(Codec.INT8), artefacts, 2)
 
 
 @pytest.fixture(scope="module")
-def raw_frame(artefacts) -> bytes:
+def raw_frame(artefacts: Artefacts) -> bytes:
     return encode(np.ones((2, 5, 8), np.float32), CodecSetting(Codec.RAW), artefacts, 2)
 
 
@@ -90,11 +94,13 @@ FORGED_FIELDS = [
 
 
 @pytest.mark.parametrize(("offset", "layout", "values", "fault"), FORGED_FIELDS)
-def test_a_forged_field_is_named(artefacts, int8_frame, offset, layout, values, fault):
+def test_a_forged_field_is_named(
+    artefacts: Artefacts, int8_frame: bytes, offset: int, layout: str, values: tuple[object, ...], fault: FrameFault
+) -> None:
     assert fault_of(forged(int8_frame, offset, layout, *values), artefacts) is fault
 
 
-def test_a_damaged_byte_anywhere_is_found(artefacts, int8_frame):
+def test_a_damaged_byte_anywhere_is_found(artefacts: Artefacts, int8_frame: bytes) -> None:
     for position in range(len(int8_frame)):
         damaged = bytearray(int8_frame)
         damaged[position] ^= 0x10
@@ -104,23 +110,27 @@ def test_a_damaged_byte_anywhere_is_found(artefacts, int8_frame):
 
 
 @pytest.mark.parametrize("change", [lambda f: b"", lambda f: f[:55], lambda f: f[:-1], lambda f: f + b"\0"])
-def test_a_frame_of_another_length_is_found(artefacts, int8_frame, change):
+def test_a_frame_of_another_length_is_found(
+    artefacts: Artefacts, int8_frame: bytes, change: Callable[[bytes], bytes]
+) -> None:
     assert fault_of(change(int8_frame), artefacts) is FrameFault.LENGTH
 
 
-def test_the_limit_of_elements_is_inclusive(artefacts, int8_frame):
+def test_the_limit_of_elements_is_inclusive(artefacts: Artefacts, int8_frame: bytes) -> None:
     assert decode(int8_frame, artefacts, max_elements=80).activation.size == 80
     assert fault_of(int8_frame, artefacts, max_elements=79) is FrameFault.TOO_LARGE
 
 
-def test_frames_of_other_artefacts_are_refused_with_both_ids(artefacts, artefacts_maker, int8_frame):
+def test_frames_of_other_artefacts_are_refused_with_both_ids(
+    artefacts: Artefacts, artefacts_maker: ArtefactsMaker, int8_frame: bytes
+) -> None:
     other = artefacts_maker(seed=1)
     with pytest.raises(FrameError, match=f"{artefacts.artefact_id}.*{other.artefact_id}") as caught:
         decode(int8_frame, other, max_elements=LARGE)
     assert caught.value.fault is FrameFault.ARTEFACT
 
 
-def zstd(content: bytes, **options) -> bytes:
+def zstd(content: bytes, **options: Any) -> bytes:
     return zstandard.ZstdCompressor(level=1, **options).compress(content)
 
 
@@ -160,7 +170,7 @@ BAD_CHUNKS = {
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)
-def test_sections_that_lie_are_refused_in_little_memory(artefacts, int8_frame, name):
+def test_sections_that_lie_are_refused_in_little_memory(artefacts: Artefacts, int8_frame: bytes, name: str) -> None:
     prefix = int8_frame[CHUNKS_START : CHUNKS_START + struct.unpack_from("<I", int8_frame, 48)[0]]
     good = zstd(bytes(32))
     assert decode(with_sections(int8_frame, prefix, [good, good]), artefacts, max_elements=LARGE)
@@ -176,13 +186,15 @@ def test_sections_that_lie_are_refused_in_little_memory(artefacts, int8_frame, n
         tracemalloc.stop()
 
 
-def test_a_window_within_bounds_is_read(artefacts, int8_frame):
+def test_a_window_within_bounds_is_read(artefacts: Artefacts, int8_frame: bytes) -> None:
     chunk = windowed_zstd(bytes(32), 20)
     frame = with_sections(int8_frame, zstd(bytes(32)), [chunk, chunk])
     assert decode(frame, artefacts, max_elements=LARGE).activation.shape == (2, 5, 8)
 
 
-def test_a_prefix_section_where_there_are_no_prefix_tokens_is_refused(artefacts_maker):
+def test_a_prefix_section_where_there_are_no_prefix_tokens_is_refused(
+    artefacts_maker: ArtefactsMaker,
+) -> None:
     artefacts = artefacts_maker(prefix_tokens=0)
     frame = encode(np.ones((2, 4, 8), np.float32), CodecSetting(Codec.INT8), artefacts, 2)
     good = zstd(bytes(32))
@@ -190,7 +202,7 @@ def test_a_prefix_section_where_there_are_no_prefix_tokens_is_refused(artefacts_
     assert fault_of(with_sections(frame, zstd(b""), [good, good]), artefacts) is FrameFault.PAYLOAD
 
 
-def test_raw_sections_of_a_wrong_size_are_refused(artefacts, raw_frame):
+def test_raw_sections_of_a_wrong_size_are_refused(artefacts: Artefacts, raw_frame: bytes) -> None:
     prefix, chunk = bytes(64), bytes(128)
     assert decode(with_sections(raw_frame, prefix, [chunk, chunk]), artefacts, max_elements=LARGE)
     assert fault_of(with_sections(raw_frame, prefix, [chunk[:-4], chunk]), artefacts) is FrameFault.PAYLOAD
@@ -199,24 +211,26 @@ def test_raw_sections_of_a_wrong_size_are_refused(artefacts, raw_frame):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("offset", [CHUNKS_START, CHUNKS_START + 64 + 128])
-def test_raw_values_that_are_not_finite_are_refused(artefacts, raw_frame, value, offset):
+def test_raw_values_that_are_not_finite_are_refused(
+    artefacts: Artefacts, raw_frame: bytes, value: float, offset: int
+) -> None:
     assert fault_of(forged(raw_frame, offset, "f", value), artefacts) is FrameFault.NOT_FINITE
 
 
-def test_any_symbol_stands_for_something_finite(artefacts, int8_frame):
+def test_any_symbol_stands_for_something_finite(artefacts: Artefacts, int8_frame: bytes) -> None:
     symbols = zstd(b"\x80" * 32)
     frame = with_sections(int8_frame, zstd(bytes(16) + b"\x80" * 16), [symbols, symbols])
     assert np.isfinite(decode(frame, artefacts, max_elements=LARGE).activation).all()
 
 
-def test_every_fault_is_met_in_this_file():
+def test_every_fault_is_met_in_this_file() -> None:
     met = {fault for *_, fault in FORGED_FIELDS}
     met |= {FrameFault.CHECKSUM, FrameFault.LENGTH, FrameFault.PAYLOAD, FrameFault.NOT_FINITE}
     assert met == set(FrameFault)
 
 
 @pytest.mark.parametrize("shape", [(2**31, 2, 8), (1, 2**31, 8), (10**5, 2, 8), (1, 10**5, 8)])
-def test_a_forged_shape_costs_no_memory(artefacts, int8_frame, shape):
+def test_a_forged_shape_costs_no_memory(artefacts: Artefacts, int8_frame: bytes, shape: tuple[int, ...]) -> None:
     frame = forged(int8_frame, 12, "III", *shape)
     tracemalloc.start()
     try:

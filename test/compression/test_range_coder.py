@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from satllm_ros.compression import native, rans
 from satllm_ros.compression.digit_counts import DigitCounts
@@ -13,7 +14,7 @@ from satllm_ros.compression.rans import CLASSES, DIGITS, LARGEST_DIGIT, TABLE_CL
 TABLES = SymbolTables(DigitCounts().frequencies())
 
 
-def draw(generator, streams, count):
+def draw(generator: np.random.Generator, streams: int, count: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Symbols of all classes, Laplacian as the tables believe, some at the very limit."""
     classes = np.sort(generator.integers(0, CLASSES, count)).astype(np.uint8)
     limit = TABLES.limit_of(classes)
@@ -25,7 +26,7 @@ def draw(generator, streams, count):
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1), streams=st.integers(1, 5), count=st.integers(0, 300))
-def test_symbols_come_back(path_of_code, seed, streams, count):
+def test_symbols_come_back(path_of_code: str, seed: int, streams: int, count: int) -> None:
     symbols, classes = draw(np.random.default_rng(seed), streams, count)
     coded = native.encode(symbols, classes, TABLES)
     assert coded == rans.encode(symbols, classes, TABLES)
@@ -33,7 +34,7 @@ def test_symbols_come_back(path_of_code, seed, streams, count):
     np.testing.assert_array_equal(found, symbols)
 
 
-def test_a_stream_is_within_a_few_bytes_of_its_bound(path_of_code):
+def test_a_stream_is_within_a_few_bytes_of_its_bound(path_of_code: str) -> None:
     symbols, classes = draw(np.random.default_rng(0), 1, 20_000)
     table, low_bits = rans.table_of(classes)
     digits = symbols + ((1 << low_bits) >> 1) >> low_bits
@@ -42,7 +43,7 @@ def test_a_stream_is_within_a_few_bytes_of_its_bound(path_of_code):
     assert bits.sum() / 8 <= size <= 1.0005 * bits.sum() / 8 + 4
 
 
-def test_streams_that_do_not_end_right_are_refused(path_of_code):
+def test_streams_that_do_not_end_right_are_refused(path_of_code: str) -> None:
     symbols, classes = draw(np.random.default_rng(1), 1, 500)
     stream = native.encode(symbols, classes, TABLES)[0]
     bad = [b"", stream[:3], stream[:-1], stream[:-2], stream + b"\0\0", stream[:4], b"\1" + stream[1:]]
@@ -54,12 +55,12 @@ def test_streams_that_do_not_end_right_are_refused(path_of_code):
         native.decode([memoryview(stream)], classes[:-1], TABLES)
 
 
-def test_no_symbols_are_a_state_and_nothing_else(path_of_code):
+def test_no_symbols_are_a_state_and_nothing_else(path_of_code: str) -> None:
     coded = native.encode(np.empty((2, 0), np.int32), np.empty(0, np.uint8), TABLES)
     assert coded == [b"\0\0\1\0", b"\0\0\1\0"]
 
 
-def test_a_class_that_never_changes_costs_nothing(path_of_code):
+def test_a_class_that_never_changes_costs_nothing(path_of_code: str) -> None:
     frequencies = np.array(TABLES.frequencies)
     frequencies[0] = 0
     frequencies[0, LARGEST_DIGIT] = 1 << 14
@@ -70,7 +71,7 @@ def test_a_class_that_never_changes_costs_nothing(path_of_code):
     assert not native.decode([memoryview(coded[0])], classes, tables).any()
 
 
-def test_tables_with_a_gap_or_of_one_side_are_refused():
+def test_tables_with_a_gap_or_of_one_side_are_refused() -> None:
     for changed in (LARGEST_DIGIT + 1, LARGEST_DIGIT - int(TABLES.limits[11])):
         frequencies = np.array(TABLES.frequencies, np.int64)
         frequencies[11, LARGEST_DIGIT] += frequencies[11, changed]
@@ -79,7 +80,7 @@ def test_tables_with_a_gap_or_of_one_side_are_refused():
             SymbolTables(frequencies)
 
 
-def test_counted_tables_follow_what_was_counted():
+def test_counted_tables_follow_what_was_counted() -> None:
     generator = np.random.default_rng(2)
     values = generator.laplace(0, 2, (100, 50))
     digits = np.copysign(np.floor(np.abs(values) + 0.33), values).astype(np.int32)

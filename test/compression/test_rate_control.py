@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from made_models import SamplesMaker
 
 from satllm_ros.compression.codec import decode
 from satllm_ros.compression.errors import ArtefactError, EncodeError
@@ -13,7 +14,7 @@ from satllm_ros.planning.offered import offered_settings
 
 
 @pytest.fixture
-def measured(full_artefacts):
+def measured(full_artefacts: Artefacts) -> Artefacts:
     found = {
         "raw": Measurement(0.9, 1.001),
         "int8": Measurement(0.9, 0.16, 1e-9, 2e-9),
@@ -25,27 +26,29 @@ def measured(full_artefacts):
 
 
 @pytest.mark.parametrize(("loss", "chosen"), [(0.0, "int8"), (0.004, "int8"), (0.005, "klt:12"), (0.01, "klt:16")])
-def test_the_smallest_setting_within_a_loss_is_chosen(measured, loss, chosen):
+def test_the_smallest_setting_within_a_loss_is_chosen(measured: Artefacts, loss: float, chosen: str) -> None:
     assert str(within_accuracy(measured, loss)) == chosen
 
 
-def test_a_loss_without_a_reference_is_refused(full_artefacts):
+def test_a_loss_without_a_reference_is_refused(full_artefacts: Artefacts) -> None:
     with pytest.raises(ArtefactError, match="no measurement of setting raw"):
         within_accuracy(full_artefacts, 0.1)
 
 
 @pytest.mark.parametrize(("most", "chosen"), [(10.0, "klt:16"), (45.0, "klt:12"), (160.0, "int8"), (2000.0, "int8")])
-def test_the_most_accurate_setting_within_bytes_is_chosen(measured, most, chosen):
+def test_the_most_accurate_setting_within_bytes_is_chosen(measured: Artefacts, most: float, chosen: str) -> None:
     assert str(within_bytes(measured, most, 1000)) == chosen
 
 
-def test_a_budget_below_every_setting_names_the_smallest(measured):
+def test_a_budget_below_every_setting_names_the_smallest(measured: Artefacts) -> None:
     with pytest.raises(EncodeError, match="at most 9 bytes an image; the smallest, klt:16, takes 10"):
         within_bytes(measured, 9, 1000)
 
 
 @pytest.mark.parametrize("bytes_per_image", [26, 30, 40, 60, 1000])
-def test_frames_keep_to_their_bytes_and_use_them(bytes_per_image, full_artefacts, samples_maker):
+def test_frames_keep_to_their_bytes_and_use_them(
+    bytes_per_image: float, full_artefacts: Artefacts, samples_maker: SamplesMaker
+) -> None:
     activation = samples_maker(images=8, seed=4)
     frame, setting = encode_within(activation, full_artefacts, 2, bytes_per_image=bytes_per_image)
     assert len(frame) <= 8 * bytes_per_image
@@ -58,7 +61,7 @@ def test_frames_keep_to_their_bytes_and_use_them(bytes_per_image, full_artefacts
         assert len(encode(activation, finer, full_artefacts, 2)) > 8 * bytes_per_image
 
 
-def test_a_budget_below_an_empty_frame_is_refused(full_artefacts, samples_maker):
+def test_a_budget_below_an_empty_frame_is_refused(full_artefacts: Artefacts, samples_maker: SamplesMaker) -> None:
     with pytest.raises(EncodeError, match="asked for are 9"):
         encode_within(samples_maker(images=4), full_artefacts, 2, bytes_per_image=9)
 

@@ -22,7 +22,7 @@ def artefacts_of(name: str) -> Artefacts:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_frozen_frame_decodes_to_the_same_bits(name):
+def test_a_frozen_frame_decodes_to_the_same_bits(name: str) -> None:
     frame = (VECTORS / f"{name}.frame").read_bytes()
     decoded = decode(frame, artefacts_of(name), max_elements=10**6)
     expected = np.load(VECTORS / f"{name}.decoded.npy")
@@ -31,13 +31,13 @@ def test_a_frozen_frame_decodes_to_the_same_bits(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_c_decoder_gives_them_too(name, library):
+def test_the_c_decoder_gives_them_too(name: str, library: Path) -> None:
     found = CDecoder(library)((VECTORS / f"{name}.frame").read_bytes(), artefacts_of(name))
     assert found.tobytes() == np.load(VECTORS / f"{name}.decoded.npy").tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_input_is_still_coded_to_the_same_symbols(name):
+def test_its_input_is_still_coded_to_the_same_symbols(name: str) -> None:
     artefacts = artefacts_of(name)
     frozen = decode((VECTORS / f"{name}.frame").read_bytes(), artefacts, max_elements=10**6)
     frame = encode(np.load(VECTORS / f"{name}.input.npy"), frozen.setting, artefacts, frozen.cut)
@@ -46,7 +46,7 @@ def test_its_input_is_still_coded_to_the_same_symbols(name):
     assert again.replaced == frozen.replaced
 
 
-def test_there_is_a_vector_for_every_codec_and_for_replaced_values():
+def test_there_is_a_vector_for_every_codec_and_for_replaced_values() -> None:
     decoded = [
         decode((VECTORS / f"{name}.frame").read_bytes(), artefacts_of(name), max_elements=10**6) for name in NAMES
     ]
@@ -54,18 +54,18 @@ def test_there_is_a_vector_for_every_codec_and_for_replaced_values():
     assert max(d.replaced for d in decoded) == 11
 
 
-def test_ids_of_frozen_artefacts_never_change():
+def test_ids_of_frozen_artefacts_never_change() -> None:
     assert artefacts_of("one_prefix").artefact_id == "412d46b1e0d44c7a"
     assert artefacts_of("no_prefix").artefact_id == "47d3ffb9448bb267"
     assert artefacts_of("tables").artefact_id == "39b362b3458bb88a"
 
 
-def test_the_document_shows_the_frozen_frames():
+def test_the_document_shows_the_frozen_frames() -> None:
     rows = re.findall(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)$", DOCUMENT.read_text(), re.MULTILINE)
     names = ["one_prefix.int8.small", "tables.klt.small"]
     assert bytes.fromhex("".join(rows)) == b"".join((VECTORS / f"{name}.frame").read_bytes() for name in names)
 
 
-def test_the_document_names_every_fault():
+def test_the_document_names_every_fault() -> None:
     named = set(re.findall(r"^\| \d+ \| .* \| `(\w+)` \|$", DOCUMENT.read_text(), re.MULTILINE))
     assert named == {fault.value for fault in FrameFault}

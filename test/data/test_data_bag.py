@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 
 @pytest.fixture
-def frames(encode_image) -> list[LabelledFrame]:
+def frames(encode_image: Callable[..., bytes]) -> list[LabelledFrame]:
     return [
         LabelledFrame(encode_image(i, format="PNG" if i == 3 else "JPEG"), i % 3, f"class {i % 3}", f"{i}.jpg")
         for i in range(7)

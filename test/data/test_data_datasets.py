@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_an_unreadable_image_is_named(class_folders: Path) -> None:
         dataset.stack(np.arange(len(dataset)))
 
 
-def test_an_image_of_another_size_is_named(class_folders: Path, encode_image) -> None:
+def test_an_image_of_another_size_is_named(class_folders: Path, encode_image: Callable[..., bytes]) -> None:
     (class_folders / "test" / "Lake" / "Lake_2.jpg").write_bytes(encode_image(size=9))
     dataset = load_dataset(class_folders, "test")
     with pytest.raises(DatasetError, match="Lake_2.jpg is 9x9, .*Field_0.jpg is 8x8"):

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.data import folder as module
 from satllm_ros.data.folder import IMAGE_EXTENSIONS, FolderError, list_folder
 from satllm_ros.data.natural_order import natural_key
 
@@ -87,12 +86,12 @@ def test_a_folder_that_cannot_be_read_costs_that_folder(tmp_path: Path, monkeypa
     lay_down(tmp_path, "a/1.jpg", "b/2.jpg")
     scan = os.scandir
 
-    def refuse(path: Path):  # noqa: ANN202
+    def refuse(path: Path) -> object:
         if Path(path).name == "a":
             raise PermissionError(13, "Permission denied")
         return scan(path)
 
-    monkeypatch.setattr(module.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     listing = list_folder(tmp_path, recursive=True)
     assert listing.files == ("b/2.jpg",) and listing.left_out == {"folder that cannot be read": ("a",)}
     with pytest.raises(PermissionError):

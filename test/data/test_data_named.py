@@ -1,6 +1,7 @@
 """Public data sets by name."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from satllm_ros.data.datasets import DatasetError, load_dataset, split_names
 
 
 @pytest.fixture
-def published(tmp_path: Path, encode_image) -> Path:
+def published(tmp_path: Path, encode_image: Callable[..., bytes]) -> Path:
     """A folder with EuroSAT_RGB in it: three classes of 9 images, numbered 1 to 9 and beyond 9."""
     for label, name in enumerate(("Forest", "Highway", "River")):
         folder = tmp_path / "data" / "EuroSAT_RGB" / name

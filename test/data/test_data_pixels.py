@@ -41,7 +41,7 @@ def test_resizing_is_recorded_with_how_it_is_done() -> None:
 )
 def test_what_is_not_allowed_is_named(field: str, value: object) -> None:
     with pytest.raises(PixelRulesError, match=f"^{field} is .* needed$"):
-        PixelRules(**{field: value})  # type: ignore[arg-type]
+        PixelRules(**{field: value})
 
 
 @given(

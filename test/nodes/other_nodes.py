@@ -14,6 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -202,7 +203,7 @@ class Others:
             self.until(lambda: node in self.diagnostics, f"diagnostics of {node}")
 
     def set_parameter(self, name: str, value: float) -> None:
-        client = self.node.create_client(SetParameters, "/sat1/downlink/set_parameters")
+        client: Client[Any, Any] = self.node.create_client(SetParameters, "/sat1/downlink/set_parameters")
         self.until(client.service_is_ready, "the parameter service")
         wanted = ParameterMessage(name=name, value=Parameter(name, value=value).get_parameter_value())
         future = client.call_async(SetParameters.Request(parameters=[wanted]))

@@ -8,12 +8,14 @@ import pytest
 from builtin_interfaces.msg import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
 from satllm_ros import msg as m
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.runtime.checksum import seal
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.plan import Plan, PlanError, Stage
@@ -168,7 +170,7 @@ def test_envelope_with_other_than_one_index_a_frame_is_refused(frames: tuple, in
 def test_seal_notices_a_change_of_anything_that_matters(
     made: Envelope, cut: int, payload: bytes, data: st.DataObject
 ) -> None:
-    crc32 = convert.seal(made, cut, payload)
+    crc32 = seal(made, cut, payload)
     convert.check_seal(made, cut, payload, crc32)
     convert.check_seal(replace(made, sender="x", destination="y"), cut, payload, crc32)
     changed = data.draw(
@@ -259,7 +261,7 @@ def test_logits_that_are_not_finite_are_refused(value: float) -> None:
     kind=st.sampled_from([np.float32, np.float16]), shape=st.tuples(*[st.integers(1, 5)] * 3), seed=st.integers(0, 9)
 )
 def test_raw_activations_are_read_as_float32(kind: type, shape: tuple[int, ...], seed: int) -> None:
-    values = np.random.default_rng(seed).normal(size=shape).astype(kind)
+    values: NDArray[np.floating[Any]] = np.random.default_rng(seed).normal(size=shape).astype(kind)
     message = m.Activation(dtype=int(kind is np.float16), shape=list(shape), data=convert.to_bytes(values))
     read = convert.activation_array(over_the_wire(message), shape)
     assert read.dtype == np.float32

@@ -1,7 +1,9 @@
 """A stage written by someone else: asked on activation/in, heard on activation/out."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -64,8 +66,11 @@ class TheirStage(Node):
         )
 
 
+Stages: TypeAlias = tuple[ExternalStage, FlightNode, TheirStage]
+
+
 @pytest.fixture
-def stages(context: rclpy.Context):
+def stages(context: rclpy.Context) -> Iterator[Stages]:
     ours = FlightNode("ours", namespace="sat2", depth_below_root=1, context=context)
     theirs = TheirStage(context)
     executor = SingleThreadedExecutor(context=context)
@@ -97,7 +102,7 @@ def blocks_of_somebody_else() -> ExternalBlocks:
     return ExternalBlocks(read_spec(checkpoint_path("demo")), 0.5, 7, lambda order: None)
 
 
-def test_it_is_told_what_to_run_and_its_values_come_back(stages):
+def test_it_is_told_what_to_run_and_its_values_come_back(stages: Stages) -> None:
     external, _, theirs = stages
     output, seconds = run(external, job())
     np.testing.assert_array_equal(output, 2 * job().content)
@@ -108,10 +113,10 @@ def test_it_is_told_what_to_run_and_its_values_come_back(stages):
     assert request.header.frame_id == "camera"
 
 
-def test_half_precision_answers_are_widened(stages):
+def test_half_precision_answers_are_widened(stages: Stages) -> None:
     external, _, theirs = stages
 
-    def halved(request):
+    def halved(request: m.Activation) -> list[m.Activation]:
         reply = TheirStage.doubled(request)
         reply.dtype = m.Activation.DTYPE_FLOAT16
         reply.data = convert.to_bytes(np.full(24, 0.5, dtype=np.float16))
@@ -123,10 +128,10 @@ def test_half_precision_answers_are_widened(stages):
     np.testing.assert_array_equal(output, np.full(SHAPE, 0.5, dtype=np.float32))
 
 
-def test_answers_to_other_batches_are_counted_and_passed_over(stages):
+def test_answers_to_other_batches_are_counted_and_passed_over(stages: Stages) -> None:
     external, ours, theirs = stages
 
-    def late_first(request):
+    def late_first(request: m.Activation) -> list[m.Activation]:
         late = TheirStage.doubled(request)
         late.envelope = convert.envelope_to(job(sequence=99).envelope)
         return [late, TheirStage.doubled(request)]
@@ -137,7 +142,7 @@ def test_answers_to_other_batches_are_counted_and_passed_over(stages):
     assert ours.counters["late_activation"] == 1
 
 
-def test_an_answer_of_another_shape_is_refused(stages):
+def test_an_answer_of_another_shape_is_refused(stages: Stages) -> None:
     external, _, _ = stages
     blocks = blocks_of_somebody_else()
     with pytest.raises(ExternalStageError, match=r"expected shape \(2, 10\)"):
@@ -149,10 +154,10 @@ def test_an_answer_of_another_shape_is_refused(stages):
     assert "3 batches in a row went wrong" in blocks.trouble
 
 
-def test_values_that_are_not_finite_are_refused(stages):
+def test_values_that_are_not_finite_are_refused(stages: Stages) -> None:
     external, _, theirs = stages
 
-    def broken(request):
+    def broken(request: m.Activation) -> list[m.Activation]:
         reply = TheirStage.doubled(request)
         reply.data = convert.to_bytes(np.full(24, np.nan, dtype=np.float32))
         return [reply]
@@ -162,14 +167,14 @@ def test_values_that_are_not_finite_are_refused(stages):
         run(external, job())
 
 
-def test_its_speed_is_measured(stages):
+def test_its_speed_is_measured(stages: Stages) -> None:
     external, _, _ = stages
     blocks = blocks_of_somebody_else()
     _, seconds = run(external, job(), blocks=blocks)
     assert blocks.real_block_s == seconds / (2 * 2)
 
 
-def test_nothing_is_waited_for_from_a_stage_that_cannot_be_used_any_more(stages):
+def test_nothing_is_waited_for_from_a_stage_that_cannot_be_used_any_more(stages: Stages) -> None:
     external, _, theirs = stages
     blocks = blocks_of_somebody_else()
     theirs.answer = lambda request: blocks.close() or []
@@ -177,7 +182,7 @@ def test_nothing_is_waited_for_from_a_stage_that_cannot_be_used_any_more(stages)
         run(external, job(), blocks=blocks)
 
 
-def test_silence_ends_with_a_sentence(stages):
+def test_silence_ends_with_a_sentence(stages: Stages) -> None:
     external, _, theirs = stages
     theirs.answer = lambda request: []
     external.timeout_s = 0.3

@@ -1,7 +1,7 @@
 """The outlet of a node on real links: batches are handed over as the link takes them, and a wrong rate is told."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import rclpy
@@ -45,7 +45,7 @@ class Ends:
         self.diagnostics: list[DiagnosticStatus] = []
         self.spin_until(lambda: self.outlet.connected("sat1") and self.link_state.get_subscription_count() > 0)
 
-    def spin_until(self, condition) -> bool:  # noqa: ANN001
+    def spin_until(self, condition: Callable[[], object]) -> bool:
         for _ in range(SPINS):
             if condition():
                 return True

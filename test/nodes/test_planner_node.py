@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.client import Client
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from scripted_satellites import ROOT, Satellite, Script, Stand
@@ -154,7 +155,7 @@ def test_without_a_feasible_split_it_says_why_and_plans_when_memory_returns(
     stand.until(lambda: "memory is too small" in stand.script.told("planner"), "the reason")
     assert stand.script.level("planner") == DiagnosticStatus.ERROR
     assert not stand.script.proposals
-    client = stand.script.create_client(Trigger, f"{ROOT}/replan")
+    client: Client[Any, Any] = stand.script.create_client(Trigger, f"{ROOT}/replan")
     answer = client.call_async(Trigger.Request())
     stand.until(answer.done, "the answer")
     assert not answer.result().success and "memory is too small" in answer.result().message
@@ -171,7 +172,7 @@ def test_the_next_life_starts_above_the_last_one(stand: Stand, make: Callable[..
     stand.add(make())
     stand.until(lambda: stand.script.told("planner", "active") == "1.1", "the plan in force heard")
     stand.until(lambda: "stay with plan 1.1" in stand.script.told("planner", "decision"), "a first look")
-    client = stand.script.create_client(Trigger, f"{ROOT}/replan")
+    client: Client[Any, Any] = stand.script.create_client(Trigger, f"{ROOT}/replan")
     answer = client.call_async(Trigger.Request())
     stand.until(answer.done, "the answer")
     assert answer.result().success and answer.result().message.startswith("plan 2.1 proposed")

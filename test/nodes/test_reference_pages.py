@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from satllm_ros.nodes import reference
+from satllm_ros.nodes.base import FlightNode
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -17,13 +18,13 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("diagnostics", reference.diagnostics_page),
     ],
 )
-def test_the_page_is_the_one_the_tables_make(name, page):
+def test_the_page_is_the_one_the_tables_make(name: str, page: Path) -> None:
     assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page(), (
         "run `python -m satllm_ros.nodes.reference docs` with the installed package"
     )
 
 
 @pytest.mark.parametrize("node", reference.NODES.values())
-def test_every_default_is_allowed_by_its_own_range(node):
+def test_every_default_is_allowed_by_its_own_range(node: type[FlightNode]) -> None:
     for parameter in node.PARAMETERS:
         assert parameter.taken(parameter.default) == parameter.default

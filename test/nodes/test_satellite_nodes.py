@@ -28,6 +28,7 @@ from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.qos import message_class, profile
 from satllm_ros.nodes.stage import StageNode
+from satllm_ros.runtime.checksum import seal
 from satllm_ros.runtime.custody import Cause, Verdict
 from satllm_ros.runtime.identity import NO_EPOCH, BatchId, Envelope, Epoch
 from satllm_ros.runtime.onboard import Onboard
@@ -83,7 +84,7 @@ class Rest:
         """The satellite's process, up to the lifecycle state."""
         values = {"satellites": ["sat1", "sat2"], "autostart": False} | parameters
 
-        def made(kind: type, *args: Any) -> Any:
+        def made(kind: type[FlightNode], *args: Any) -> Any:
             known = {p.name for p in kind.PARAMETERS} | {"autostart"}
             overrides = [Parameter(name, value=value) for name, value in values.items() if name in known]
             node = kind(self.onboard, *args, context=self._context, namespace="/sat1", parameter_overrides=overrides)
@@ -180,7 +181,7 @@ class Rest:
             width=SPEC.image_width,
             tile_bytes=[pixels[0].nbytes] * tiles,
             data=convert.to_bytes(pixels),
-            crc32=convert.seal(envelope, 0, pixels.tobytes()),
+            crc32=seal(envelope, 0, pixels.tobytes()),
         )
         for _ in range(copies):
             self.say(graph.IMAGES_INBOX, message, "sat1")

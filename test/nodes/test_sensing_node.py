@@ -345,8 +345,8 @@ def test_signed_plans_only(rest: Rest, tmp_path: Path) -> None:
 
 
 def test_a_second_graph_of_the_same_name_is_refused(rest: Rest) -> None:
-    rest.node.create_timer(0.2, lambda: publisher.publish(m.Ledger(boot_id=99)))
     publisher = rest.node.create_publisher(m.Ledger, "/ledger", profile(graph.Qos.STATE))
+    rest.node.create_timer(0.2, lambda: publisher.publish(m.Ledger(boot_id=99)))
     rest.start()
 
     assert rest.sensing.failed_to_start

@@ -3,7 +3,7 @@
 OPTIONS = ("free", "tied", "memory", "link", "costs", "budget", "relays", "cuts", "cut losses")
 
 
-def random_document(rng, option):
+def random_document(rng: np.random.Generator, option: str) -> dict[str, Any]:
     """A problem of up to 4 satellites and 7 layers in which an option matters; some have no plan.
 
     Options are mixed into each other: a problem of one kind often has a little of the others.
@@ -14,10 +14,10 @@ def random_document(rng, option):
         count = int(rng.choice([2, 3, 3, 4]))
     tied = option == "tied" or rng.random() < 0.2
 
-    def work(size):
+    def work(size: int) -> list[float]:
         return (rng.integers(0, 4, size) if tied else rng.uniform(0, 50, size)).tolist()
 
-    def also(wanted, chance=0.15):
+    def also(wanted: str, chance: float = 0.15) -> bool:
         return option == wanted or rng.random() < chance
 
     memory = rng.integers(0, 5, layers).tolist()

@@ -3,8 +3,12 @@
 import itertools
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from satllm_ros.planning.solution import Solution
 
 SLACK = 1e-12
 
@@ -21,20 +25,20 @@ class Plans:
     batches: int
     propagation_s: float
 
-    def exact_s(self):
+    def exact_s(self) -> NDArray[np.float64]:
         pace = np.maximum(self.upload_s, np.maximum(self.compute_s, self.link_s).max(axis=1))
         fill = self.upload_s + self.compute_s.sum(axis=1) + self.link_s.sum(axis=1)
         return fill + (self.batches - 1) * pace + self.propagation_s
 
-    def paper_s(self):
+    def paper_s(self) -> NDArray[np.float64]:
         before = np.concatenate([np.zeros((len(self.link_s), 1)), self.link_s[:, :-1]], axis=1)
         effective = self.compute_s + self.link_s - np.minimum(self.compute_s, before)
         return self.compute_s.sum(axis=1) + self.link_s.sum(axis=1) + (self.batches - 1) * effective.max(axis=1)
 
-    def value(self, objective):
+    def value(self, objective: str) -> NDArray[np.float64]:
         return self.exact_s() if objective == "exact" else self.paper_s()
 
-    def only(self, index):
+    def only(self, index: int) -> "Plans":
         one = slice(index, index + 1)
         return Plans(
             self.cuts[one], self.chosen[one], self.upload_s, self.compute_s[one], self.link_s[one], self.batches, 0.0
@@ -45,7 +49,7 @@ class Plans:
 class Offer:
     """The settings of a document: (Q,) each; ratio and loss (Q, L+1) by cut, 0 at the input and the output."""
 
-    names: list
+    names: list[str]
     ratio: np.ndarray
     encode: np.ndarray
     decode: np.ndarray
@@ -85,18 +89,18 @@ def is_one(ratio):
 
 
 @cache
-def all_splits(layers, count):
+def all_splits(layers: int, count: int) -> NDArray[np.intp]:
     return np.array(
         [(0, *inner, layers) for inner in itertools.combinations_with_replacement(range(layers + 1), count - 1)]
     )
 
 
 @cache
-def all_choices(count, settings):
+def all_choices(count: int, settings: int) -> NDArray[np.intp]:
     return np.array(list(itertools.product(range(settings), repeat=count)), dtype=int).reshape(settings**count, count)
 
 
-def all_plans(document):
+def all_plans(document: dict[str, Any]) -> Plans:
     model, satellites = document["model"], document["satellites"]
     layers, count = len(model["layer_memory_bytes"]), len(satellites)
     splits = all_splits(layers, count)
@@ -111,10 +115,13 @@ def all_plans(document):
     chosen = np.tile(choices, (len(splits), 1))
     keep = allowed(document["compression"], offered, cuts, chosen, layers)
     cuts, chosen = cuts[keep], chosen[keep]
-    return Plans(cuts, chosen, *times(document, offered, cuts, chosen), document["batches"], propagation(document))
+    upload_s, compute_s, link_s = times(document, offered, cuts, chosen)
+    return Plans(cuts, chosen, upload_s, compute_s, link_s, document["batches"], propagation(document))
 
 
-def allowed(compression, offered, cuts, chosen, layers):
+def allowed(
+    compression: dict[str, Any], offered: Offer, cuts: NDArray[np.intp], chosen: NDArray[np.intp], layers: int
+) -> NDArray[np.bool_]:
     """Floor or budget at the inner cuts; a relay passes on what it got; input and output have no setting."""
     inner = (cuts[:, 1:-1] > 0) & (cuts[:, 1:-1] < layers)
     keep = (inner | (chosen == 0)).all(axis=1)
@@ -128,7 +135,9 @@ def allowed(compression, offered, cuts, chosen, layers):
     return keep & (~inner | (offered.accuracy[chosen] >= compression["accuracy_min"] - SLACK)).all(axis=1)
 
 
-def times(document, offered, cuts, chosen):
+def times(
+    document: dict[str, Any], offered: Offer, cuts: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """T_0 and (n, K) comp and comm."""
     model, satellites = document["model"], document["satellites"]
     layers = len(model["layer_memory_bytes"])
@@ -150,19 +159,19 @@ def times(document, offered, cuts, chosen):
     return 8 * sent[0] / rate[0], compute, 8 * sent[cuts[:, 1:]] * ratio / rate[1:]
 
 
-def propagation(document):
+def propagation(document: dict[str, Any]) -> float:
     return sum(link.get("propagation_s", 0) for link in document["links"])
 
 
-def plan_of(document, outcome):
+def plan_of(document: dict[str, Any], outcome: Solution) -> Plans:
     """The plan that a solution names, checked to be a feasible one."""
     offered = offer(document)
     layers = len(document["model"]["layer_memory_bytes"])
     cuts = np.array([[outcome.stages[0].start, *(s.stop for s in outcome.stages)]])
     assert [s.start for s in outcome.stages] == cuts[0, :-1].tolist()
     inner = (cuts[0, 1:-1] > 0) & (cuts[0, 1:-1] < layers)
-    chosen = [offered.names.index(n) if coded else 0 for n, coded in zip(outcome.settings, inner, strict=True)]
-    chosen = np.array([chosen], dtype=int)
+    places = [offered.names.index(n) if coded else 0 for n, coded in zip(outcome.settings, inner, strict=True)]
+    chosen = np.array([places], dtype=int)
     assert cuts[0, 0] == 0 and cuts[0, -1] == layers and (np.diff(cuts) >= 0).all()
     assert allowed(document["compression"], offered, cuts, chosen, layers).all()
     for k, satellite in enumerate(document["satellites"]):
@@ -170,7 +179,8 @@ def plan_of(document, outcome):
         held = sum(document["model"]["layer_memory_bytes"][start:stop]) + satellite.get("memory_overhead_bytes", 0)
         assert held <= satellite["memory_bytes"]
         assert start < stop or satellite.get("may_relay", False)
-    plan = Plans(cuts, chosen, *times(document, offered, cuts, chosen), document["batches"], propagation(document))
+    upload_s, compute_s, link_s = times(document, offered, cuts, chosen)
+    plan = Plans(cuts, chosen, upload_s, compute_s, link_s, document["batches"], propagation(document))
     assert [r for r in outcome.ratios] == [
         offered.ratio[q, at] if coded else 1.0 for q, at, coded in zip(chosen[0], cuts[0, 1:-1], inner, strict=True)
     ]

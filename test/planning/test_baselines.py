@@ -1,15 +1,18 @@
 """The simple splits, by hand and beside the optimum."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from plan_documents import random_document
 
-from satllm_ros.planning.baselines import baselines
+from satllm_ros.planning.baselines import Baseline, baselines
 from satllm_ros.planning.problem_json import from_json
 from satllm_ros.planning.solve import OBJECTIVES, solve
 
 
-def chain(layers=6, speeds=(1, 2, 3), memory=6):
+def chain(layers: int = 6, speeds: Sequence[float] = (1, 2, 3), memory: int = 6) -> dict[str, Any]:
     return {
         "batches": 10,
         "model": {"layer_flops": [6] * layers, "layer_memory_bytes": [1] * layers, "cut_bytes": [8] + [1] * layers},
@@ -21,11 +24,11 @@ def chain(layers=6, speeds=(1, 2, 3), memory=6):
     }
 
 
-def layers_of(found):
+def layers_of(found: list[Baseline]) -> dict[str, list[int]]:
     return {one.name: [s.stop - s.start for s in one.solution.stages] for one in found if one.solution}
 
 
-def test_baselines_by_hand():
+def test_baselines_by_hand() -> None:
     found = baselines(from_json(chain()))
     split = layers_of(found)
     assert split["uniform"] == [2, 2, 2] and split["proportional"] == [1, 2, 3] and split["single"] == [0, 0, 6]
@@ -38,7 +41,7 @@ def test_baselines_by_hand():
     assert delay["single"] == 3 * 8 + 12 + 1 + 9 * 12
 
 
-def test_baselines_that_cannot_fly_say_why():
+def test_baselines_that_cannot_fly_say_why() -> None:
     refusals = {one.name: one.refusal for one in baselines(from_json(chain(layers=2, memory=1)))}
     assert refusals["uniform"] == refusals["proportional"] == "more satellites than blocks"
     assert refusals["single"] == "memory is too small" and refusals["ground only"] == ""
@@ -50,7 +53,7 @@ def test_baselines_that_cannot_fly_say_why():
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_no_baseline_beats_the_plan(objective):
+def test_no_baseline_beats_the_plan(objective: str) -> None:
     rng, compared = np.random.default_rng(3), 0
     for option in ("free", "costs", "budget", "memory", "cuts", "cut losses") * 25:
         problem = from_json(random_document(rng, option))

@@ -1,9 +1,12 @@
 """The closed forms, the event simulation, and a recurrence that the simulation must agree with."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from satllm_ros.planning.delay import exact_makespan, paper_makespan, resource_times
 from satllm_ros.planning.simulate import simulate
@@ -12,7 +15,7 @@ SECONDS = st.sampled_from([0.0, 1.0, 2.0]) | st.floats(0, 10)
 
 
 @st.composite
-def chains(draw):
+def chains(draw: st.DrawFn) -> tuple[float, list[float], list[float], int]:
     count = draw(st.integers(1, 4))
     compute = draw(st.lists(SECONDS, min_size=count, max_size=count))
     link = draw(st.lists(SECONDS, min_size=count, max_size=count))
@@ -20,7 +23,7 @@ def chains(draw):
 
 
 @st.composite
-def lines(draw, resources=None):
+def lines(draw: st.DrawFn, resources: int | None = None) -> tuple[NDArray[np.float64], list[int | None], list[float]]:
     batches, resources = draw(st.integers(1, 8)), draw(st.integers(1, 5))
     times = [draw(st.lists(SECONDS, min_size=resources, max_size=resources)) for _ in range(batches)]
     slots = draw(st.lists(st.none() | st.integers(0, 3), min_size=resources - 1, max_size=resources - 1))
@@ -28,7 +31,7 @@ def lines(draw, resources=None):
     return np.array(times), slots, delays
 
 
-def recurrence(times, slots, delays):
+def recurrence(times: NDArray[np.float64], slots: list[int | None], delays: list[float]) -> NDArray[np.float64]:
     """Leave times: a batch starts when it is there and the one before has left, and leaves into free room."""
     leave = np.zeros(times.shape)
     for b in range(times.shape[0]):
@@ -44,7 +47,7 @@ def recurrence(times, slots, delays):
 
 @settings(max_examples=1000, deadline=None)
 @given(chains(), st.data())
-def test_exact_law_equals_simulation(chain, data):
+def test_exact_law_equals_simulation(chain: tuple[float, list[float], list[float], int], data: st.DataObject) -> None:
     upload, compute, link, batches = chain
     times = np.tile(resource_times(upload, compute, link), (batches, 1))
     resources = times.shape[1]
@@ -58,7 +61,9 @@ def test_exact_law_equals_simulation(chain, data):
 
 @settings(max_examples=1000, deadline=None)
 @given(lines())
-def test_simulation_of_unequal_batches_and_bounded_queues(line):
+def test_simulation_of_unequal_batches_and_bounded_queues(
+    line: tuple[NDArray[np.float64], list[int | None], list[float]],
+) -> None:
     times, slots, delays = line
     result = simulate(times, queue_slots=slots, propagation_s=delays)
     leave = recurrence(times, slots, delays)
@@ -67,7 +72,7 @@ def test_simulation_of_unequal_batches_and_bounded_queues(line):
     assert result.makespan_s == pytest.approx(leave[-1, -1] + delays[-1])
 
 
-def test_a_full_queue_blocks_the_resource_before_it():
+def test_a_full_queue_blocks_the_resource_before_it() -> None:
     line = simulate([[1, 5], [1, 5], [1, 5]], queue_slots=[0])
     assert line.start_s[:, 0].tolist() == [0, 1, 6]
     assert line.finish_s[:, 0].tolist() == [1, 2, 7]
@@ -86,7 +91,9 @@ def test_a_full_queue_blocks_the_resource_before_it():
         (0.5, [5, 5, 5], [0.5, 5, 0.5], 21 + 99 * 9.5, 0.5 + 21 + 99 * 5),
     ],
 )
-def test_formulas_on_chains_computed_by_hand(upload, compute, link, paper, exact):
+def test_formulas_on_chains_computed_by_hand(
+    upload: float, compute: list[float], link: list[float], paper: float, exact: float
+) -> None:
     assert paper_makespan(compute, link, 100) == pytest.approx(paper)
     assert exact_makespan(upload, compute, link, 100) == pytest.approx(exact)
 
@@ -102,6 +109,6 @@ def test_formulas_on_chains_computed_by_hand(upload, compute, link, paper, exact
         ({"times_s": [[1, 2]], "propagation_s": [1]}, "propagation_s"),
     ],
 )
-def test_malformed_lines_are_refused(arguments, message):
+def test_malformed_lines_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         simulate(**arguments)

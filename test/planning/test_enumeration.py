@@ -5,6 +5,7 @@ SATLLM_PLANS sets how many of each; the number that is run without it is what fi
 
 import math
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from satllm_ros.planning.solve import OBJECTIVES, solve
 INSTANCES = int(os.environ.get("SATLLM_PLANS", "2000"))
 
 
-def check(document, objective):
+def check(document: dict[str, Any], objective: str) -> bool:
     """The solution equals the best of all plans and says what is true of itself; returns whether there is one."""
     plans, outcome = all_plans(document), solve(from_json(document), objective)
     if not len(plans.cuts):
@@ -37,7 +38,7 @@ def check(document, objective):
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_equals_enumeration_of_every_plan(objective, option):
+def test_equals_enumeration_of_every_plan(objective: str, option: str) -> None:
     rng = np.random.default_rng([OPTIONS.index(option), OBJECTIVES.index(objective)])
     feasible = 0
     for _ in range(INSTANCES):

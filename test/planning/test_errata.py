@@ -1,13 +1,23 @@
 """docs/errata.md, entry by entry: problems on which the paper's formulas or its search go wrong, checked by hand."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from satllm_ros.planning.paper_search import READINGS, Reading, search
+from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.problem_json import from_json
+from satllm_ros.planning.solution import Solution
 from satllm_ros.planning.solve import solve
 
 
-def chain(batches, layer_flops, cut_bytes, speeds, ratios):
+def chain(
+    batches: int,
+    layer_flops: Sequence[float],
+    cut_bytes: Sequence[float],
+    speeds: Sequence[float],
+    ratios: Sequence[float],
+) -> Problem:
     """Links of one byte a second, no limit of memory or accuracy."""
     layers = len(layer_flops)
     return from_json(
@@ -23,11 +33,11 @@ def chain(batches, layer_flops, cut_bytes, speeds, ratios):
     )
 
 
-def cuts(solution):
+def cuts(solution: Solution) -> list[int]:
     return [stage.stop for stage in solution.stages]
 
 
-def test_one_label_per_node_is_not_optimal():
+def test_one_label_per_node_is_not_optimal() -> None:
     problem = chain(3, [1, 1, 3, 6], [1, 6, 6, 6, 6], [1, 1, 1], [0.5, 1.0])
     best = solve(problem, "paper")
     assert (best.delay_s, cuts(best)) == (38.0, [2, 3, 4])
@@ -36,20 +46,20 @@ def test_one_label_per_node_is_not_optimal():
     assert search(problem, Reading("tree", "joint")).solution.delay_s == 38.0
 
 
-def test_greedy_ratios_are_not_optimal():
+def test_greedy_ratios_are_not_optimal() -> None:
     problem = chain(10, [1, 5], [1, 4, 4], [1, 1], [0.5, 1.0])
     assert search(problem, Reading("tree", "greedy")).solution.delay_s == 75.0
     assert search(problem, Reading("tree", "joint")).solution.delay_s == solve(problem, "paper").delay_s == 59.0
 
 
-def test_the_heuristic_of_the_popped_node_overestimates():
+def test_the_heuristic_of_the_popped_node_overestimates() -> None:
     problem = chain(2, [1, 3, 1], [1, 1, 1, 1], [2, 2], [1.0])
     assert solve(problem, "paper").delay_s == 6.5
     assert search(problem, Reading(heuristic="pushed")).solution.delay_s == 6.5
     assert search(problem, Reading(heuristic="popped")).solution.delay_s == 7.5
 
 
-def test_the_heuristic_needs_the_remaining_satellites_only():
+def test_the_heuristic_needs_the_remaining_satellites_only() -> None:
     # sat1 is a hundred times as fast as those after it, which will do all the rest.
     problem = chain(5, [4, 1, 3, 2, 5, 1, 2, 4], [1] * 9, [100, 1, 1, 1], [1.0])
     remaining, everyone = search(problem, Reading()), search(problem, Reading(heuristic="everyone"))
@@ -57,7 +67,7 @@ def test_the_heuristic_needs_the_remaining_satellites_only():
     assert len(everyone.steps) > len(remaining.steps)
 
 
-def test_sending_more_is_rewarded():
+def test_sending_more_is_rewarded() -> None:
     problem = chain(10, [1, 5], [1, 4, 4], [1, 1], [0.5, 1.0])
     paper, exact = solve(problem, "paper"), solve(problem, "exact")
     assert (paper.ratios, exact.ratios) == ((1.0,), (0.5,))
@@ -67,14 +77,14 @@ def test_sending_more_is_rewarded():
     assert paper.predicted.exact_s == 60.0 > exact.predicted.exact_s == 58.0
 
 
-def test_the_objective_leaves_out_the_upload():
+def test_the_objective_leaves_out_the_upload() -> None:
     slow_upload = chain(10, [1, 1], [50, 1, 1], [1, 1], [1.0])
     solution = solve(slow_upload, "paper")
     assert solution.delay_s == 4 + 9 * 2
     assert solution.predicted.exact_s == 50 + 4 + 9 * 50
 
 
-def test_effective_times_are_not_the_pace():
+def test_effective_times_are_not_the_pace() -> None:
     # Both resources of sat1 overlap in truth; Eq. 14 lets them follow each other.
     too_slow = solve(chain(100, [5, 5], [1, 5, 1], [1, 1], [1.0]), "paper")
     assert (too_slow.delay_s, too_slow.predicted.exact_s) == (16 + 99 * 10, 17 + 99 * 5)
@@ -84,7 +94,7 @@ def test_effective_times_are_not_the_pace():
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=str)
-def test_the_trace_converges(reading):
+def test_the_trace_converges(reading: Reading) -> None:
     problem = chain(10, [3, 1, 4, 1, 5, 9], [2] * 7, [2, 1, 2], [0.5, 1.0])
     found = search(problem, reading)
     best = [step.best_s for step in found.steps]

@@ -2,6 +2,9 @@
 
 import copy
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,20 +29,20 @@ SETTINGS = {
     ],
     "loss_budget": 0.1,
 }
-HOSTILE = [
+HOSTILE: list[object] = [
     None, True, False, -1, 0, 1, 2**70, 10**400, -0.5, 1e-300, 1e300, 0.5, float("nan"), float("inf"), 1e-9, 1e24,
     "", "sat1", "\ud800", "\x1b[2J", "x" * 1000, [], [[]], [1], [1, 2, 3], {}, {"name": 1}, [None] * 4, [1e24] * 4,
 ]  # fmt: skip
 
 
-def places(value, here=()):
+def places(value: object, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield here
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
         yield from places(child, (*here, key))
 
 
-def mutated(rng, document):
+def mutated(rng: np.random.Generator, document: dict[str, Any]) -> dict[str, Any]:
     """A few values replaced, removed, doubled or renamed; or numbers made much larger or smaller."""
     document = copy.deepcopy(document)
     only_scale = rng.random() < 0.5
@@ -66,7 +69,7 @@ def mutated(rng, document):
     return document
 
 
-def damaged(rng, text):
+def damaged(rng: np.random.Generator, text: bytes) -> bytes:
     """Bytes changed, cut off, or given twice."""
     data = bytearray(text)
     kind = rng.integers(3)
@@ -81,12 +84,14 @@ def damaged(rng, text):
     return bytes(data)
 
 
-def _no_number(name):
+def _no_number(name: str) -> None:
     raise AssertionError(f"{name} in an answer")
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_damaged_files_end_in_a_sentence(part, tmp_path, capsys, monkeypatch):
+def test_damaged_files_end_in_a_sentence(
+    part: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Made once: it takes longer than most of the plans.
     parser = cli.parser()
     monkeypatch.setattr(cli, "parser", lambda: parser)

@@ -15,7 +15,7 @@ from satllm_ros.planning.problem_json import from_json
 from satllm_ros.planning.solve import solve
 
 
-def chain(accuracies, budget, count=4):
+def chain(accuracies: Sequence[float], budget: float, count: int = 4) -> Problem:
     return from_json(
         {
             "batches": 8,
@@ -30,7 +30,7 @@ def chain(accuracies, budget, count=4):
     )
 
 
-def test_levels_are_the_sums_of_three_cuts():
+def test_levels_are_the_sums_of_three_cuts() -> None:
     costs = tabulate(chain([0.97, 0.99, 1.0], 0.05))
     levels = loss_levels(costs, "down")
     # 0 to 0.03 in steps of 0.01 from three mild cuts, and one or none strong one with up to two mild ones.
@@ -39,7 +39,7 @@ def test_levels_are_the_sums_of_three_cuts():
     assert levels.before[levels.kind[1, strong]].tolist() == [-1, -1, -1, 0, 1, 2]
 
 
-def test_decimal_losses_meet_their_sum():
+def test_decimal_losses_meet_their_sum() -> None:
     # 0.1 + 0.1 + 0.1 is more than 0.3 in doubles.
     outcome = solve(chain([0.9, 1.0], 0.3))
     assert outcome.ratios == (0.1, 0.1, 0.1) and outcome.accuracy_loss == pytest.approx(0.3)

@@ -4,11 +4,12 @@ import copy
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plan_oracle import all_plans, plan_of
+from plan_oracle import Plans, all_plans, plan_of
 
 from satllm_ros.planning.delay import effective_times
 from satllm_ros.planning.problem_json import from_json
@@ -30,7 +31,9 @@ def vary_by_cut(draw, offered, scale, inner):
 
 
 @st.composite
-def documents(draw, max_satellites=4, min_layers=1, max_layers=7, max_settings=3):
+def documents(
+    draw: st.DrawFn, max_satellites: int = 4, min_layers: int = 1, max_layers: int = 7, max_settings: int = 3
+) -> dict[str, Any]:
     """Small problems; few distinct values make ties, tight memory makes some infeasible."""
     # Long chains more often than short ones, which leave little to choose.
     layers = max(draw(st.integers(min_layers, max_layers)), draw(st.integers(min_layers, max_layers)))
@@ -39,7 +42,7 @@ def documents(draw, max_satellites=4, min_layers=1, max_layers=7, max_settings=3
     work = st.integers(0, 3) if scale == "ties" else st.floats(0, 50)
     rate = st.sampled_from([4, 8, 16]) if scale == "ties" else st.floats(0.5, 200)
 
-    def several(values, number):
+    def several(values: st.SearchStrategy[Any], number: int) -> list[Any]:
         return draw(st.lists(values, min_size=number, max_size=number))
 
     memory = several(st.integers(0, 4), layers)
@@ -99,7 +102,7 @@ def documents(draw, max_satellites=4, min_layers=1, max_layers=7, max_settings=3
     }
 
 
-def check_solution(document, outcome, plans, objective):
+def check_solution(document: dict[str, Any], outcome: Solution, plans: Plans, objective: str) -> None:
     """A solution is the optimum, and what it says of itself is true."""
     best = plans.value(objective).min()
     assert outcome.delay_s == pytest.approx(best, rel=1e-9, abs=1e-9) and outcome.objective == objective
@@ -119,7 +122,7 @@ def check_solution(document, outcome, plans, objective):
     assert 0 <= outcome.gap <= 1
 
 
-def check_infeasible(document, outcome):
+def check_infeasible(document: dict[str, Any], outcome: Infeasible) -> None:
     """The reasons are real: with the relaxations there is a plan, a byte short of them there is none."""
     assert outcome.reasons
     relaxed, short = copy.deepcopy(document), None
@@ -139,7 +142,7 @@ def check_infeasible(document, outcome):
     assert short is None or not solve(from_json(short)).feasible
 
 
-def check(document, objective="exact"):
+def check(document: dict[str, Any], objective: str = "exact") -> None:
     plans, outcome = all_plans(document), solve(from_json(document), objective)
     if not len(plans.cuts):
         assert isinstance(outcome, Infeasible)
@@ -151,17 +154,17 @@ def check(document, objective="exact"):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents(), st.sampled_from(OBJECTIVES))
-def test_equals_enumeration(document, objective):
+def test_equals_enumeration(document: dict[str, Any], objective: str) -> None:
     check(document, objective)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(documents(max_satellites=3, min_layers=15, max_layers=30, max_settings=2), st.sampled_from(OBJECTIVES))
-def test_equals_enumeration_of_many_layers(document, objective):
+def test_equals_enumeration_of_many_layers(document: dict[str, Any], objective: str) -> None:
     check(document, objective)
 
 
-def test_times_among_the_smallest_of_doubles_end():
+def test_times_among_the_smallest_of_doubles_end() -> None:
     document = copy.deepcopy(SOLVED[0]["problem"])
     document["model"]["layer_flops"] = [5e-324] * 6
     document["model"]["cut_bytes"] = [0] * 7
@@ -170,7 +173,7 @@ def test_times_among_the_smallest_of_doubles_end():
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("instance", SOLVED, ids=[instance["id"] for instance in SOLVED])
-def test_solved_instances(instance, objective):
+def test_solved_instances(instance: dict[str, Any], objective: str) -> None:
     document, expected = instance["problem"], instance["expected"][objective]
     outcome = solve(from_json(document), objective)
     assert outcome.feasible == expected["feasible"]
@@ -179,6 +182,6 @@ def test_solved_instances(instance, objective):
         check_solution(document, outcome, all_plans(document), objective)
 
 
-def test_objective_must_be_known():
+def test_objective_must_be_known() -> None:
     with pytest.raises(ValueError, match="objective is 'fastest'; allowed: exact, paper"):
         solve(from_json(SOLVED[0]["problem"]), "fastest")

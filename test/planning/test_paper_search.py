@@ -1,15 +1,18 @@
 """The paper's search in its readings, on random problems, and what it refuses."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from plan_documents import random_document
 
 from satllm_ros.planning.paper_search import READINGS, Reading, search
+from satllm_ros.planning.problem import Problem
 from satllm_ros.planning.problem_json import from_json
 from satllm_ros.planning.solve import solve
 
 
-def problems(number, seed):
+def problems(number: int, seed: int) -> Iterator[Problem]:
     rng = np.random.default_rng(seed)
     while number:
         document = random_document(rng, "cuts" if number % 3 == 0 else "free")
@@ -18,7 +21,7 @@ def problems(number, seed):
             yield from_json(document)
 
 
-def test_the_tree_with_joint_ratios_is_optimal_and_no_reading_beats_it():
+def test_the_tree_with_joint_ratios_is_optimal_and_no_reading_beats_it() -> None:
     worse = dict.fromkeys(READINGS, 0)
     for problem in problems(150, seed=5):
         best = solve(problem, "paper")
@@ -32,14 +35,14 @@ def test_the_tree_with_joint_ratios_is_optimal_and_no_reading_beats_it():
     assert worse[Reading("tree", "greedy")] > 0 and worse[Reading("node", "greedy")] > 0
 
 
-def test_what_the_paper_does_not_have_is_refused():
+def test_what_the_paper_does_not_have_is_refused() -> None:
     document = random_document(np.random.default_rng(1), "relays")
     document["satellites"][0]["may_relay"] = True
     with pytest.raises(ValueError, match="no relays and no loss budget"):
         search(from_json(document), READINGS[0])
 
 
-def test_too_many_combinations_and_steps_are_refused():
+def test_too_many_combinations_and_steps_are_refused() -> None:
     count, layers = 6, 12
     document = {
         "batches": 8,

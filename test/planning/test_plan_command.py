@@ -2,6 +2,9 @@
 
 import argparse
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -27,11 +30,14 @@ DOCUMENT = {
 }
 
 
+Plan: TypeAlias = Callable[..., int]
+
+
 @pytest.fixture
-def plan(tmp_path):
+def plan(tmp_path: Path) -> Plan:
     """Run `satllm plan` on a document; gives its exit code."""
 
-    def call(document, *options):
+    def call(document: object, *options: str) -> int:
         path = tmp_path / "problem.json"
         path.write_text(json.dumps(document))
         parser = argparse.ArgumentParser()
@@ -42,7 +48,7 @@ def plan(tmp_path):
     return call
 
 
-def test_json_has_the_promised_fields(plan, capsys):
+def test_json_has_the_promised_fields(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(DOCUMENT, "--json") == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["feasible"] is True and printed["objective"] == "exact"
@@ -63,7 +69,9 @@ def test_json_has_the_promised_fields(plan, capsys):
     assert [(s["busy_s"], s["memory_bytes"]) for s in printed["satellites"]] == [(5.0, 2.0), (20.0, 2.0)]
 
 
-def test_table_and_explanation_for_people(plan, capsys, monkeypatch):
+def test_table_and_explanation_for_people(
+    plan: Plan, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     assert plan(DOCUMENT, "--objective", "exact") == 0
     printed = capsys.readouterr().out
@@ -71,7 +79,7 @@ def test_table_and_explanation_for_people(plan, capsys, monkeypatch):
     assert "bottleneck: [red], 2 s per batch, 0.5 batches/s" in printed
 
 
-def test_infeasible_is_exit_code_3_with_reason(plan, capsys):
+def test_infeasible_is_exit_code_3_with_reason(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     document = DOCUMENT | {"satellites": [{"name": "sat1", "flops_per_s": 1, "memory_bytes": 3}]}
     document["links"] = DOCUMENT["links"][:2]
     assert plan(document) == 3
@@ -83,7 +91,7 @@ def test_infeasible_is_exit_code_3_with_reason(plan, capsys):
     assert json.loads(capsys.readouterr().out)["reasons"][0]["constraint"] == "memory"
 
 
-def test_more_satellites_than_blocks_and_unreachable_accuracy():
+def test_more_satellites_than_blocks_and_unreachable_accuracy() -> None:
     satellites = [{"name": f"sat{k}", "flops_per_s": 1, "memory_bytes": 4} for k in range(5)]
     document = DOCUMENT | {"satellites": satellites, "links": [{"rate_bps": 8}] * 6}
     document["compression"] = DOCUMENT["compression"] | {"accuracy_min": 0.99}
@@ -94,20 +102,20 @@ def test_more_satellites_than_blocks_and_unreachable_accuracy():
     ]
 
 
-def test_memory_reason_when_no_single_satellite_can_save_the_chain():
+def test_memory_reason_when_no_single_satellite_can_save_the_chain() -> None:
     document = DOCUMENT | {"satellites": [{"name": f"sat{k}", "flops_per_s": 1, "memory_bytes": 0} for k in (1, 2)]}
     (reason,) = solve(from_json(document)).reasons
     assert reason.relaxation == "give every satellite 2 bytes more memory"
 
 
-def test_malformed_names_the_field(plan):
+def test_malformed_names_the_field(plan: Plan) -> None:
     with pytest.raises(ProblemError, match="batches is 'many'"):
         plan(DOCUMENT | {"batches": "many"})
     with pytest.raises(SystemExit):
         plan(DOCUMENT, "--objective", "luck")
 
 
-def test_explanation_says_what_would_change_the_plan():
+def test_explanation_says_what_would_change_the_plan() -> None:
     problem = from_json(DOCUMENT)
     lines = explain(problem, solve(problem))
     assert lines == [
@@ -122,7 +130,7 @@ def test_explanation_says_what_would_change_the_plan():
     ]
 
 
-def test_explanation_of_a_link_bound_plan():
+def test_explanation_of_a_link_bound_plan() -> None:
     document = DOCUMENT | {"links": [{"rate_bps": 80}, {"rate_bps": 0.5}, {"rate_bps": 80}]}
     problem = from_json(document)
     lines = explain(problem, solve(problem))
@@ -131,7 +139,7 @@ def test_explanation_of_a_link_bound_plan():
     assert "memory without limit gains" in lines[4] or "memory without limit gives" in lines[4]
 
 
-def test_the_papers_objective_and_what_others_would_fly(plan, capsys):
+def test_the_papers_objective_and_what_others_would_fly(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(DOCUMENT, "--objective", "paper", "--json", "--compare") == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["objective"] == "paper" and printed["delay_s"] == printed["predicted"]["paper_s"]
@@ -144,7 +152,7 @@ def test_the_papers_objective_and_what_others_would_fly(plan, capsys):
     assert "effective time (Eq. 14)" in shown and "two-part" in shown and "times the plan's" in shown
 
 
-def test_a_relay_and_a_loss_budget_are_explained(plan, capsys):
+def test_a_relay_and_a_loss_budget_are_explained(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(json.dumps(DOCUMENT))
     document["satellites"][0] |= {"may_relay": True, "flops_per_s": 1e-3}
     document["satellites"][1]["memory_bytes"] = 4
@@ -154,7 +162,7 @@ def test_a_relay_and_a_loss_budget_are_explained(plan, capsys):
     assert "plan: sat1 relays, sends as it is; [red] blocks 1-4; loses 0 of the 0.5 allowed" in capsys.readouterr().out
 
 
-def test_a_loss_budget_that_no_setting_keeps(plan, capsys):
+def test_a_loss_budget_that_no_setting_keeps(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(json.dumps(DOCUMENT))
     offered = [{"name": "a", "ratio": 0.5, "accuracy": 0.9}, {"name": "b", "ratio": 0.6, "accuracy": 0.95}]
     document["compression"] = {"settings": offered, "loss_budget": 0.01}

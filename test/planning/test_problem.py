@@ -3,6 +3,9 @@
 import copy
 import json
 import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,13 +42,13 @@ SETTINGS = RATIOS | {
         "accuracy_min": 0.6,
     }
 }
-HOSTILE = [
+HOSTILE: list[object] = [
     None, True, False, -1, 0, 1, 2**70, 10**4000, -0.5, 1e-300, 1e300, 0.5, math.nan, math.inf, -math.inf,
     "", "sat1", "\ud800", "\x1b[2J", "x" * 10_000, [], [[]], [1], [1, 2, 3], {}, {"name": 1}, [None] * 4,
 ]  # fmt: skip
 
 
-def paths(value, here=()):
+def paths(value: object, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a document."""
     yield here
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -53,7 +56,7 @@ def paths(value, here=()):
         yield from paths(child, (*here, key))
 
 
-def replaced(document, path, value):
+def replaced(document: Any, path: tuple[Any, ...], value: object) -> Any:
     if not path:
         return value
     document = copy.deepcopy(document)
@@ -65,13 +68,13 @@ def replaced(document, path, value):
 
 
 @pytest.mark.parametrize("document", [RATIOS, SETTINGS])
-def test_the_unchanged_documents_have_plans(document):
+def test_the_unchanged_documents_have_plans(document: dict[str, Any]) -> None:
     assert solve(from_json(document)).feasible
 
 
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from([RATIOS, SETTINGS]), st.data())
-def test_hostile_values_end_in_a_sentence_or_an_outcome(document, data):
+def test_hostile_values_end_in_a_sentence_or_an_outcome(document: dict[str, Any], data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(list(paths(document))))
         value = data.draw(st.sampled_from(HOSTILE) | st.floats() | st.integers() | st.text(max_size=3))
@@ -148,7 +151,7 @@ def test_hostile_values_end_in_a_sentence_or_an_outcome(document, data):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_malformed_fields_are_named(path, value, sentence):
+def test_malformed_fields_are_named(path: tuple[Any, ...], value: object, sentence: str) -> None:
     with pytest.raises(ProblemError) as caught:
         from_json(replaced(RATIOS, path, value))
     assert str(caught.value).startswith(sentence)
@@ -164,7 +167,7 @@ def test_malformed_fields_are_named(path, value, sentence):
         (b'{"batches": NaN}', "model is missing"),
     ],
 )
-def test_files_that_are_no_problem(tmp_path, content, sentence):
+def test_files_that_are_no_problem(tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "problem.json"
     path.write_bytes(content)
     with pytest.raises(ProblemError, match=sentence):
@@ -205,7 +208,7 @@ def test_costly_settings_are_limited():
         Compression(offered, 0.5)
 
 
-def test_a_problem_built_in_python_from_arrays_equals_the_one_from_json():
+def test_a_problem_built_in_python_from_arrays_equals_the_one_from_json() -> None:
     built = Problem(
         batches=np.int64(8),
         model=Model(np.ones(3), cut_bytes=np.array([5, 1, 2, 3]), layer_flops=np.array([3.0, 1.0, 4.0])),

@@ -1,7 +1,10 @@
 """The files a planner is given: what it takes from them, and what it refuses."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +14,7 @@ from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.model.spec import read_spec
 from satllm_ros.profiling.files import BlockTimes, CodecCost, Profile, ProfileError, save_profile
 from satllm_ros.profiling.inputs import age_sentence
-from satllm_ros.profiling.planner_inputs import read_inputs
+from satllm_ros.profiling.planner_inputs import PlannerInputs, read_inputs
 
 SPEC = read_spec(checkpoint_path("demo"))
 ARTEFACTS = load_artefacts(artefacts_path("demo"))
@@ -28,28 +31,28 @@ ALIKE = {"int8": {"alike": {"accuracy": 0.5, "ratio": 0.2}}, "raw": {"alike": {"
 
 
 @pytest.fixture
-def profile_file(tmp_path):
+def profile_file(tmp_path: Path) -> Path:
     save_profile(tmp_path / "a.profile.yaml", PROFILE)
     return tmp_path / "a.profile.yaml"
 
 
 @pytest.fixture
-def calibration_file(tmp_path):
+def calibration_file(tmp_path: Path) -> Path:
     return write_calibration(tmp_path / "c.yaml")
 
 
-def write_calibration(path, **changes):
+def write_calibration(path: Path, **changes: object) -> Path:
     document = {"format": "satllm-calibration", "version": 1, "model_id": SPEC.model_id, "settings": ALIKE}
     path.write_text(yaml.safe_dump(document | {"measured_at": THEN.isoformat()} | changes))
     return path
 
 
-def read(*profiles, codecs=("int8", "raw"), **given):
+def read(*profiles: str, codecs: Sequence[str] = ("int8", "raw"), **given: Any) -> PlannerInputs:
     given = {"batch_tiles": 20, "threads": 4} | given
     return read_inputs(SPEC, ARTEFACTS, codecs, satellites=["sat1", "sat2", "sat3"], profiles=profiles, **given)
 
 
-def test_without_files_all_is_as_the_artefacts_say():
+def test_without_files_all_is_as_the_artefacts_say() -> None:
     inputs = read()
     found = [ARTEFACTS.measurements[n] for n in ("int8", "raw")]
     assert [s.accuracy for s in inputs.settings] == [m.accuracy for m in found]
@@ -59,13 +62,13 @@ def test_without_files_all_is_as_the_artefacts_say():
     assert not inputs.devices and inputs.sentences() == [] and inputs.ages() == {}
 
 
-def test_times_are_those_of_a_tile_in_batches_and_threads_as_flown(profile_file):
+def test_times_are_those_of_a_tile_in_batches_and_threads_as_flown(profile_file: Path) -> None:
     device = read(f"sat2={profile_file}").devices["sat2"]
     assert device.layer_s == pytest.approx([s / 2 / 10 for s in LAYERS])
     assert device.coding_s_per_byte == {"int8": (3e-9, 1e-9)}
 
 
-def test_a_calibration_takes_the_place_of_the_artefacts_measurements(calibration_file):
+def test_a_calibration_takes_the_place_of_the_artefacts_measurements(calibration_file: Path) -> None:
     (int8,) = read(codecs=["int8"], calibration=str(calibration_file)).settings
     assert (int8.name, int8.accuracy, int8.ratio, int8.loss) == ("int8", 0.5, 0.2, None)
     # It measures no times: those of the artefacts remain.
@@ -83,7 +86,7 @@ def test_a_calibration_gives_ratios_and_losses_of_single_cuts(tmp_path):
     assert int8.loss == pytest.approx((*[0.01] * 3, 0.03, -0.01, *[0.01] * 6))
 
 
-def test_every_file_says_its_age_once(profile_file, calibration_file):
+def test_every_file_says_its_age_once(profile_file: Path, calibration_file: Path) -> None:
     inputs = read(f"sat1={profile_file}", f"sat3={profile_file}", calibration=str(calibration_file))
     assert inputs.sentences(THEN + timedelta(days=3)) == [
         "calibration is 3 days old",
@@ -93,26 +96,26 @@ def test_every_file_says_its_age_once(profile_file, calibration_file):
     assert inputs.ages(THEN + timedelta(hours=1)) == {"calibration": 3600.0, "profile of sat1, sat3": 3600.0}
 
 
-def test_a_measurement_from_the_future_is_told(profile_file):
+def test_a_measurement_from_the_future_is_told(profile_file: Path) -> None:
     (sentence,) = read(f"sat1={profile_file}").sentences(THEN - timedelta(hours=5))
     assert sentence.startswith("profile of sat1 is 5 hours ahead of this computer's clock; measured on")
     assert age_sentence("x", -59.0) == "x is 0 seconds old" and age_sentence("x", -60.0).startswith("x is 60 seconds a")
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
-def test_the_ends_of_time_are_ages_too(tmp_path, moment):
+def test_the_ends_of_time_are_ages_too(tmp_path: Path, moment: str) -> None:
     save_profile(tmp_path / "p.yaml", replace(PROFILE, measured_at=moment))
     calibration = write_calibration(tmp_path / "c.yaml", measured_at=moment)
     assert len(read(f"sat1={tmp_path / 'p.yaml'}", calibration=str(calibration)).sentences()) == 2
 
 
 @pytest.mark.parametrize("entry", ["sat9={file}", "{file}", "sat1=", "={file}", "sat1"])
-def test_an_entry_that_is_no_file_for_a_satellite(profile_file, entry):
+def test_an_entry_that_is_no_file_for_a_satellite(profile_file: Path, entry: str) -> None:
     with pytest.raises(ValueError, match="is not one file for one satellite; allowed is NAME=FILE, once for each of"):
         read(entry.format(file=profile_file))
 
 
-def test_two_files_for_one_satellite(profile_file):
+def test_two_files_for_one_satellite(profile_file: Path) -> None:
     with pytest.raises(ValueError, match="is not one file for one satellite"):
         read(f"sat1={profile_file}", f"sat1={profile_file}")
 
@@ -125,7 +128,7 @@ def test_two_files_for_one_satellite(profile_file):
         ({"blocks": (BlockTimes(1, 1, (0.0,) * SPEC.blocks),)}, "is damaged: ValueError layer_s 0.0 where 1e-09 to"),
     ],
 )
-def test_profiles_that_do_not_fit(tmp_path, change, sentence):
+def test_profiles_that_do_not_fit(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
     save_profile(tmp_path / "p.yaml", replace(PROFILE, **change))
     with pytest.raises(ProfileError, match=sentence):
         read(f"sat1={tmp_path / 'p.yaml'}")
@@ -145,12 +148,12 @@ def test_profiles_that_do_not_fit(tmp_path, change, sentence):
         ({"version": 2}, "holds no calibration of version 1"),
     ],
 )
-def test_calibrations_that_do_not_fit(tmp_path, change, sentence):
+def test_calibrations_that_do_not_fit(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ProfileError, match=sentence):
         read(calibration=str(write_calibration(tmp_path / "c.yaml", **change)))
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for given in ({"calibration": str(tmp_path / "absent.yaml")}, {"profiles": [f"sat1={tmp_path / 'absent.yaml'}"]}):
         with pytest.raises(FileNotFoundError, match=r"absent\.yaml"):
             read_inputs(SPEC, ARTEFACTS, ["raw"], satellites=["sat1"], **given)

@@ -1,5 +1,7 @@
 """`satllm profile` and `satllm calibrate` on a tiny model, and the sweep on made-up steps."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ CLASSES = ("crop", "forest")
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
+def checkpoint(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     arguments = {"depth": 4, "embed_dim": 24, "num_heads": 3, "img_size": 32, "patch_size": 16, "num_classes": 2}
@@ -31,7 +33,9 @@ def checkpoint(tmp_path):
     return path
 
 
-def test_profile_measures_blocks_and_memory(checkpoint, tmp_path, capsys):
+def test_profile_measures_blocks_and_memory(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["profile", str(checkpoint), "--batch-tiles", "1", "2", "--repeats", "2", "--out", str(tmp_path / "out")]
     assert cli.main(words) == 0
     shown = capsys.readouterr().out
@@ -48,12 +52,16 @@ def test_profile_measures_blocks_and_memory(checkpoint, tmp_path, capsys):
     ("words", "sentence"),
     [(["--repeats", "0"], "--repeats 0 must be at least 1"), (["--threads", "0"], "--threads 0 must be at least 1")],
 )
-def test_profile_refuses_nonsense(checkpoint, words, sentence, capsys):
+def test_profile_refuses_nonsense(
+    checkpoint: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["profile", str(checkpoint), *words]) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_calibrate_on_the_demo_model_and_a_handful_of_images(tmp_path, capsys):
+def test_calibrate_on_the_demo_model_and_a_handful_of_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
     for name in ("AnnualCrop", "Forest"):
@@ -75,7 +83,7 @@ def test_calibrate_on_the_demo_model_and_a_handful_of_images(tmp_path, capsys):
     assert "--images 3; allowed: 1 to the 2 of split 'test'" in capsys.readouterr().err
 
 
-def test_the_sweep_adds_losses_of_cuts():
+def test_the_sweep_adds_losses_of_cuts() -> None:
     """Raw loses nothing anywhere, so cascades of raw are predicted without error."""
     steps = [lambda x: x + 1, lambda x: x, lambda x: x[:, 0, :2]]
     values = np.random.default_rng(0).normal(size=(6, 3, 4)).astype(np.float32)
@@ -89,7 +97,7 @@ def test_the_sweep_adds_losses_of_cuts():
     assert found["additive_error"] == {"mean": 0.0, "worst": 0.0}
 
 
-def test_cascades_are_of_a_few_lossy_cuts():
+def test_cascades_are_of_a_few_lossy_cuts() -> None:
     raw, int8 = CodecSetting.parse("raw"), CodecSetting.parse("int8")
     cascades = random_cascades(range(1, 12), [raw, int8], 30, seed=1)
     assert len(cascades) == 30 and {len(c) for c in cascades} == {2, 3, 4}

@@ -1,6 +1,7 @@
 """Profiles as files: what is written is read, and damage is named."""
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,19 +36,19 @@ PROFILE = Profile(
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     path = profile_path(tmp_path / "profiles", PROFILE.model_id, PROFILE.device)
     save_profile(path, PROFILE)
     return path
 
 
-def test_what_is_written_is_read(path):
+def test_what_is_written_is_read(path: Path) -> None:
     assert path.name == "0123456789abcdef-some-cpu-2-ghz-2-cores.profile.yaml"
     assert load_profile(path, model_id=PROFILE.model_id, device=PROFILE.device) == PROFILE
     assert "layer_s: [0.01, 0.02]" in path.read_text()
 
 
-def test_of_another_model_or_device(path):
+def test_of_another_model_or_device(path: Path) -> None:
     with pytest.raises(ProfileError, match="is of model '0123456789abcdef', needed is 'fedcba9876543210'"):
         load_profile(path, model_id="fedcba9876543210")
     with pytest.raises(ProfileError, match="is of device 'Some CPU @ 2 GHz, 2 cores', needed is 'Orin'"):
@@ -70,7 +71,7 @@ def test_of_another_model_or_device(path):
         ("codecs", ["int8"]),
     ],
 )
-def test_damage_is_named(path, field, value):
+def test_damage_is_named(path: Path, field: str, value: object) -> None:
     document = yaml.safe_load(path.read_text()) | {field: value}
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(ProfileError, match="is damaged"):
@@ -78,19 +79,19 @@ def test_damage_is_named(path, field, value):
 
 
 @pytest.mark.parametrize("text", ["a: [", "[]", "format: satllm-profile\nversion: 2", "\x00", "[" * 5000])
-def test_files_that_are_no_profile(path, text):
+def test_files_that_are_no_profile(path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ProfileError, match="is not YAML|holds no profile"):
         load_profile(path)
 
 
-def test_layer_times_come_from_the_nearest_measurement():
+def test_layer_times_come_from_the_nearest_measurement() -> None:
     assert PROFILE.layer_s(16, 2) == (0.06, 0.12)
     assert PROFILE.layer_s(32, 1) == (0.2, 0.4)
     assert PROFILE.layer_s(2, 1) == (0.02, 0.04)
 
 
-def test_age():
+def test_age() -> None:
     later = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc) + timedelta(days=3, hours=1)
     assert PROFILE.age_s(later) == 3 * 86400 + 3600
     assert age_sentence("profile", PROFILE.age_s(later)) == "profile is 3 days old"
@@ -99,7 +100,7 @@ def test_age():
     ]  # fmt: skip
 
 
-def test_settings_of_a_calibration_take_their_time_from_the_profile(tmp_path):
+def test_settings_of_a_calibration_take_their_time_from_the_profile(tmp_path: Path) -> None:
     path = tmp_path / "calibration.yaml"
     alike = {"int8": {"alike": {"accuracy": 0.9, "ratio": 0.2}}, "raw": {"alike": {"accuracy": 0.95, "ratio": 1.001}}}
     head = {"format": "satllm-calibration", "version": 1, "model_id": "m", "measured_at": "2026-01-02T03:04:05+00:00"}
@@ -115,7 +116,7 @@ def test_settings_of_a_calibration_take_their_time_from_the_profile(tmp_path):
         measured_settings(path)
 
 
-def test_the_memory_line():
+def test_the_memory_line() -> None:
     line = fit_line([MemoryPoint(n, 100 + 10 * n + (5 if n == 2 else 0)) for n in (1, 2, 3)])
     assert line.per_block_bytes == pytest.approx(10) and line.overhead_bytes == pytest.approx(100 + 5 / 3)
     assert line.worst_error_bytes == pytest.approx(10 / 3)
@@ -123,7 +124,7 @@ def test_the_memory_line():
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.floats(0, 1)), min_size=1, max_size=12))
-def test_the_monotone_fit(points):
+def test_the_monotone_fit(points: list[tuple[float, float]]) -> None:
     ratios, accuracies = zip(*points, strict=True)
     fitted = rising_fit([r / 20 for r in ratios], accuracies)
     assert (np.diff(fitted[:, 0]) > 0).all() and (np.diff(fitted[:, 1]) >= -1e-12).all()
@@ -134,7 +135,7 @@ def test_the_monotone_fit(points):
     assert (residual * fitted[at, 1]).sum() == pytest.approx(0, abs=1e-9)
 
 
-def test_the_monotone_fit_by_hand():
+def test_the_monotone_fit_by_hand() -> None:
     fitted = rising_fit([1.0, 0.1, 0.5, 0.2], [0.97, 0.9, 0.94, 0.96])
     assert fitted.tolist() == [[0.1, 0.9], [0.2, 0.95], [0.5, 0.95], [1.0, 0.97]]
     with pytest.raises(ValueError, match="2 ratios and 1 accuracies"):

@@ -11,6 +11,7 @@ from satllm_ros.report.audit import (
     NOT_TOLD,
     OF_EARLIER_LIFE,
     TO_READ_AGAIN,
+    Audit,
     audit_journal,
     audit_ledger,
 )
@@ -79,7 +80,7 @@ def worlds(draw: st.DrawFn, source_id: str = BAG) -> World:
     return world
 
 
-def total(audit) -> int:
+def total(audit: Audit) -> int:
     return audit.delivered + sum(audit.dropped.values()) + sum(audit.in_custody.values()) + audit.lost
 
 

@@ -3,8 +3,10 @@
 import argparse
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,7 +74,9 @@ def test_missing_record_names_the_directory(tmp_path: Path) -> None:
         ("labels.jsonl", lambda text: text.replace('"source_id": "bag"', '"source_id": []', 1), "line 1: "),
     ],
 )
-def test_spoiled_record_is_refused_with_its_place(run, tmp_path: Path, file, spoil, complaint) -> None:
+def test_spoiled_record_is_refused_with_its_place(
+    run: Any, tmp_path: Path, file: str, spoil: Callable[..., object], complaint: str
+) -> None:
     save_run(run, tmp_path)
     path = tmp_path / file
     path.write_text(spoil(path.read_text()))
@@ -156,7 +160,7 @@ def test_a_tile_lies_where_it_was_cut(height: int, width: int, tile_height: int,
     assert sorted((box.row, box.column) for box in boxes) == [(box.row, box.column) for box in boxes]
 
 
-def test_csv_of_an_older_run_is_written_anew(tmp_path: Path, capsys) -> None:
+def test_csv_of_an_older_run_is_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A record as version 0.4 wrote it."""
     record = tmp_path / "record"
     record.mkdir()
@@ -185,7 +189,9 @@ def test_csv_of_an_older_run_is_written_anew(tmp_path: Path, capsys) -> None:
     assert (summary["audit"], summary["acquisition"], summary["tiles"]["lost"]) == (None, None, 0)
 
 
-def test_report_command_rebuilds_a_finished_run(run: RunRecord, tmp_path: Path, capsys) -> None:
+def test_report_command_rebuilds_a_finished_run(
+    run: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     summary, files, failures = write_run(run, tmp_path)
     assert failures == ()
     before = [file.read_bytes() for file in files]
@@ -197,7 +203,9 @@ def test_report_command_rebuilds_a_finished_run(run: RunRecord, tmp_path: Path, 
     assert "all 128 tiles came down exactly once" in capsys.readouterr().out
 
 
-def test_report_command_fails_for_an_incomplete_run(run: RunRecord, tmp_path: Path, capsys) -> None:
+def test_report_command_fails_for_an_incomplete_run(
+    run: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run.tiles.pop()
     run.audit = replace(run.audit, delivered=127, lost=1)
     write_run(run, tmp_path)
@@ -207,7 +215,7 @@ def test_report_command_fails_for_an_incomplete_run(run: RunRecord, tmp_path: Pa
 
 
 def test_a_picture_that_fails_and_a_full_disk_leave_the_figures(
-    run: RunRecord, tmp_path: Path, capsys, monkeypatch
+    run: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(run: RunRecord, path: Path) -> None:
         raise OverflowError("no such picture")

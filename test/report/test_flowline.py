@@ -1,5 +1,6 @@
 """The ideal flow line against its closed form and against simulated runs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -47,7 +48,9 @@ def test_no_batches_take_no_time() -> None:
     compute_s=st.lists(st.floats(0.01, 3.0), min_size=1, max_size=5),
     data=st.data(),
 )
-def test_ideal_is_what_a_flow_line_measures(fly, tiles, tiles_per_batch, compute_s, data) -> None:
+def test_ideal_is_what_a_flow_line_measures(
+    fly: Callable[..., RunRecord], tiles: int, tiles_per_batch: int, compute_s: list[float], data: st.DataObject
+) -> None:
     """A smaller last batch, propagation, and any bottleneck included."""
     hops = len(compute_s) + 1
     transfer_s = tuple(data.draw(st.lists(st.floats(0.01, 3.0), min_size=hops, max_size=hops)))

@@ -1,6 +1,7 @@
 """The figures of a run, against runs whose figures are known."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_predictions_that_leave_from_another_satellite_are_no_hop(run: RunRecord
     assert after.traffic_bytes.s2g == 0
 
 
-def test_satellites_report_full_batches_and_all_busy_time(fly) -> None:
+def test_satellites_report_full_batches_and_all_busy_time(fly: Callable[..., RunRecord]) -> None:
     summary = summarise(fly(tiles=20, tiles_per_batch=16, compute_s=(1.5, 2.0), transfer_s=(0.1, 0.2, 0.1)))
     first = summary.satellites[0]
     assert (first.name, first.start, first.stop, first.tiles) == ("sat1", 0, 3, 16)

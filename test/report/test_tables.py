@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,11 +54,11 @@ def test_emulated_times_are_called_emulated_beside_the_real_ones(run: RunRecord)
     assert "follows the emulated compute times" in printed(run)
 
 
-def test_real_times_carry_no_word_of_emulation(fly) -> None:
+def test_real_times_carry_no_word_of_emulation(fly: Callable[..., RunRecord]) -> None:
     assert "mulated" not in printed(fly(real_share=1.0))
 
 
-def test_a_real_line_says_how_fast_it_was_thought_to_be_and_was(fly) -> None:
+def test_a_real_line_says_how_fast_it_was_thought_to_be_and_was(fly: Callable[..., RunRecord]) -> None:
     run = fly(real_share=1.0)
     assert "as flown" not in printed(run)
     run.satellites[:] = [replace(s, first_block_s=0.01) for s in run.satellites]

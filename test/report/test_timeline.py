@@ -1,5 +1,6 @@
 """The picture of a run: its content, and that it is drawn."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def instant(stage: StageRecord) -> StageRecord:
 
 
 @pytest.mark.parametrize("kind", ["emulated", "real", "one batch", "no transfers", "no time", "empty"])
-def test_picture_is_drawn(fly, tmp_path: Path, kind: str) -> None:
+def test_picture_is_drawn(fly: Callable[..., RunRecord], tmp_path: Path, kind: str) -> None:
     run = {
         "emulated": lambda: fly(),
         "real": lambda: fly(real_share=1.0),

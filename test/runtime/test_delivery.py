@@ -11,6 +11,7 @@ from satllm_ros.runtime.delivery import (
     Restored,
     SendToGround,
     SetAside,
+    StoreAction,
     StoreProtocol,
     Write,
 )
@@ -39,7 +40,7 @@ def ack(batch: BatchId, verdict: Verdict, cause: Cause = Cause.NONE) -> Acknowle
     return Acknowledge(Ack(batch, "sat1", verdict, cause))
 
 
-def stored(store: StoreProtocol[str], batch: BatchId = FIRST, now_s: float = 0.0) -> list[object]:
+def stored(store: StoreProtocol[str], batch: BatchId = FIRST, now_s: float = 0.0) -> list[StoreAction[str]]:
     assert store.on_predictions(batch, "labels", now_s) == [Write(batch, "labels")]
     return store.on_written(batch, "labels", now_s)
 

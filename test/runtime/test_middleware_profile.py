@@ -95,7 +95,7 @@ def test_a_controller_comes_near_its_rate_and_never_exceeds_it(rate: float) -> N
 
 def test_datagrams_of_slow_links_are_two_frames_of_ethernet() -> None:
     sizes = [
-        writer.find(f".//{NAMESPACE}property/{NAMESPACE}value").text  # type: ignore[union-attr]
+        writer.find(f".//{NAMESPACE}property/{NAMESPACE}value").text
         for writer in parsed("sat1").iter(f"{NAMESPACE}data_writer")
         if writer.get("profile_name") != "satllm_writer"
     ]

@@ -18,7 +18,7 @@ from satllm_ros.runtime.sensing_protocol import (
     SensingProtocol,
     Tell,
 )
-from satllm_ros.runtime.signals import NO_PLAN, Ack, CustodyQuery, Report, SwitchState
+from satllm_ros.runtime.signals import NO_PLAN, Ack, CustodyQuery, PlanKey, Report, SwitchState
 
 LIMITS = SensingLimits(
     CustodyLimits(window_batches=2, copies_batches=6, stall_s=20.0, query_s=5.0),
@@ -35,7 +35,14 @@ def make_sensing(persisted: Plan | None = None) -> SensingProtocol[str]:
     return sensing
 
 
-def report(name: str, plan: Plan, readiness: Readiness = Readiness.READY, *, boot_id: int = 1, serves=None) -> Report:
+def report(
+    name: str,
+    plan: Plan,
+    readiness: Readiness = Readiness.READY,
+    *,
+    boot_id: int = 1,
+    serves: tuple[PlanKey, ...] | None = None,
+) -> Report:
     served = (plan_key(plan),) if serves is None and readiness is Readiness.READY else serves or ()
     return Report(name, boot_id, plan_key(plan), readiness, serves=served)
 

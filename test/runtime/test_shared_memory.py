@@ -153,7 +153,7 @@ def test_files_of_another_user_are_left_alone(tmp_path: Path, monkeypatch: pytes
     port(tmp_path)
     before = left(tmp_path)
     someone_else = os.geteuid() + 1
-    monkeypatch.setattr(shared_memory.os, "geteuid", lambda: someone_else)
+    monkeypatch.setattr(os, "geteuid", lambda: someone_else)
     assert remove_orphans(DOMAIN, tmp_path, least_age_s=0.0) == []
     assert left(tmp_path) == before
 

@@ -14,7 +14,7 @@ from satllm_ros.simulation.replanning import Paces, clairvoyant, online
 TRACES = 15
 
 
-def runs(seed):
+def runs(seed: int) -> dict[str, float]:
     world = random_world(np.random.default_rng(seed))
     paces = Paces(world)
     best_s = clairvoyant(world, paces)
@@ -24,7 +24,7 @@ def runs(seed):
     }
 
 
-def test_mean_regret_is_small():
+def test_mean_regret_is_small() -> None:
     found = [runs(seed) for seed in range(TRACES)]
     assert np.mean([one["weigh"] for one in found]) < 0.05
     assert np.mean([one["never"] for one in found]) > 2 * np.mean([one["weigh"] for one in found])
@@ -32,18 +32,18 @@ def test_mean_regret_is_small():
     assert min(one["weigh"] for one in found) > -0.01
 
 
-def steady(world, spells=1):
+def steady(world: World, spells: int = 1) -> World:
     return World(world.since_s[:spells], world.facts[:spells], world.load_bytes_per_s)
 
 
-def test_paces_are_those_of_the_planner():
+def test_paces_are_those_of_the_planner() -> None:
     for seed in range(5):
         world = random_world(np.random.default_rng(seed))
         plan = solve(flight_problem(replace(world.facts[0], batches=10**6)))
         assert Paces(world).in_spell(0).min() == pytest.approx(plan.bottleneck.seconds, rel=1e-3)
 
 
-def test_a_world_that_stays_as_it_is_costs_nothing():
+def test_a_world_that_stays_as_it_is_costs_nothing() -> None:
     world = steady(random_world(np.random.default_rng(7)))
     paces = Paces(world)
     best_s = clairvoyant(world, paces)
@@ -52,7 +52,7 @@ def test_a_world_that_stays_as_it_is_costs_nothing():
     assert run.time_s == pytest.approx(best_s, rel=0.01) and run.moves <= 1
 
 
-def test_the_clairvoyant_does_not_carry_a_pace_beyond_its_spell():
+def test_the_clairvoyant_does_not_carry_a_pace_beyond_its_spell() -> None:
     world = steady(random_world(np.random.default_rng(7)))
     facts = world.facts[0]
     slow = replace(facts, satellites=[replace(s, block_s=100 * s.block_s) for s in facts.satellites])

@@ -12,6 +12,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterValue, SetParametersResult
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
@@ -118,7 +119,7 @@ class Observer:
         return self._call(GetState, f"{node}/get_state", GetState.Request()).current_state
 
     def _call(self, type_: type, name: str, request: Any) -> Any:
-        client = self.node.create_client(type_, f"{self._root}/{name}")
+        client: Client[Any, Any] = self.node.create_client(type_, f"{self._root}/{name}")
         self.until(client.service_is_ready, f"service {name}")
         future = client.call_async(request)
         self.until(future.done, f"an answer of {name}")

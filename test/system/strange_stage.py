@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -24,7 +25,7 @@ def example() -> ModuleType:
     return module
 
 
-stage = example()
+stage: Any = example()
 
 
 class StrangeStage(stage.ExternalStage):

@@ -14,6 +14,7 @@ from builtin_interfaces.msg import Time
 from flight import Flight, constellation, started, up, write_constellation
 from lifecycle_msgs.msg import State, Transition
 from observer import Observer
+from rclpy.client import Client
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from satllm_ros.msg import BatchTiming, CodecSetting, Predictions
 from sensor_msgs.msg import Image
@@ -245,7 +246,7 @@ def test_satellite_that_pauses_loses_nothing(camera: Camera) -> None:
 
 
 def test_replan_in_flight_loses_nothing(camera: Camera) -> None:
-    client = camera.observer.node.create_client(Trigger, f"/{graph.REPLAN_SERVICE}")
+    client: Client[Any, Any] = camera.observer.node.create_client(Trigger, f"/{graph.REPLAN_SERVICE}")
     camera.observer.until(client.service_is_ready, "the replan service")
     before = len(camera.plans)
     camera.show(BATCH_TILES)

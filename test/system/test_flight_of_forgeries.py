@@ -19,6 +19,7 @@ from satllm_ros.compression.codec import encode
 from satllm_ros.compression.setting import Codec, CodecSetting
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes import conversions as convert
+from satllm_ros.runtime.checksum import seal
 from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
 from satllm_ros.runtime.plan import Plan, Stage
 
@@ -75,7 +76,7 @@ class Forger:
             shape=list(values.shape),
             setting=convert.setting_to(RAW),
             artefact_id=self.artefacts.artefact_id,
-            crc32=convert.seal(envelope, cut, frame),
+            crc32=seal(envelope, cut, frame),
             payload=convert.to_bytes(frame),
         )
 
@@ -86,7 +87,7 @@ class Forger:
         return m.ImageBatch(
             envelope=convert.envelope_to(envelope),
             tile_bytes=sizes or [len(tile) for tile in tiles],
-            crc32=convert.seal(envelope, 0, data),
+            crc32=seal(envelope, 0, data),
             data=convert.to_bytes(data),
             **fields,
         )

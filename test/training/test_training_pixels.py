@@ -26,7 +26,7 @@ def in_class_folders(root: Path, save: object, count: int = 6) -> Path:
         for name in ("land", "sea"):
             (root / split / name).mkdir(parents=True)
             for number in range(count):
-                save(root / split / name / f"{number}", generator, number)  # type: ignore[operator]
+                save(root / split / name / f"{number}", generator, number)
     return root
 
 

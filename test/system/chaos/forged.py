@@ -4,12 +4,14 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from chaos.hangar import Hangar
 from chaos.judge import Result
 from chaos.kills import UNDER_WAY
 from chaos.rig import SATELLITES, Rig
 from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
 from satllm_ros.msg import Plan as PlanMessage
 
 from satllm_ros import interfaces as graph
@@ -116,7 +118,9 @@ def _bombard(rig: Rig, messages: Iterator[PlanMessage], plans: int) -> tuple[lis
     genuine = {plan_hash for plan_hash in rig.committed}
     published: set[str] = set()
     voices = [rig.observer.voice(topic) for topic in (graph.PLAN_PROPOSED, graph.PLAN_ACTIVE)]
-    clients = [rig.observer.node.create_client(GetParameters, f"/{reader}/get_parameters") for reader in READERS]
+    clients: list[Client[Any, Any]] = [
+        rig.observer.node.create_client(GetParameters, f"/{reader}/get_parameters") for reader in READERS
+    ]
     before = {reader: _refused(rig, reader) for reader in READERS}
     for _, message in zip(range(plans), messages, strict=False):
         published.add(message.plan_hash)

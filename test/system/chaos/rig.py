@@ -12,6 +12,7 @@ from chaos.processes import Processes
 from chaos.workshop import Cargo
 from flight import Flight
 from observer import Observer
+from rclpy.client import Client
 from satllm_ros.msg import BatchAck, ImageBatch, Ledger, Plan, SatelliteStatus
 from std_srvs.srv import Trigger
 
@@ -180,7 +181,9 @@ class Rig:
 
     def replan(self) -> None:
         """Ask the planner for a new plan."""
-        client = self.observer.node.create_client(Trigger, self.observer.name(graph.LEDGER).replace("ledger", "replan"))
+        client: Client[Any, Any] = self.observer.node.create_client(
+            Trigger, self.observer.name(graph.LEDGER).replace("ledger", "replan")
+        )
         self.until(client.service_is_ready, "the replan service")
         answer = client.call_async(Trigger.Request())
         self.until(answer.done, "an answer of the planner")

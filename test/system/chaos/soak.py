@@ -83,7 +83,8 @@ def fly(folder: Path, batches: int) -> tuple[Log, str, list[str]]:
 
 
 def _watch(flight: Flight, observer: Observer, batches: int) -> tuple[Log, str, list[str]]:
-    log, complaints = Log(), []
+    log = Log()
+    complaints: list[str] = []
     last: list[Ledger] = []
 
     def on_ledger(message: Ledger) -> None:
