@@ -125,7 +125,7 @@ def facts_of(path: Path) -> FlightFacts:
         batch_tiles=constellation.batch_tiles,
         upload_tile_bytes=sum(sizes) / len(sizes),
         satellites=[SatelliteFacts(s.name, s.block_s, s.memory_bytes) for s in constellation.satellites],
-        links=LinkFacts(**links),
+        links=LinkFacts(upload, isl, s2g),
         settings=offered_settings(artefacts, constellation.codecs, spec.blocks),
         accuracy_floor=constellation.accuracy_floor,
     )

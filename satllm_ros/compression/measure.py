@@ -12,8 +12,8 @@ from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.measurement import CutMeasurement, Measurement
 from satllm_ros.compression.setting import CodecSetting
 
-Step = Callable[[np.ndarray], np.ndarray]
-Batches = Iterable[tuple[np.ndarray, np.ndarray]]
+Step = Callable[[NDArray[Any]], NDArray[Any]]
+Batches = Iterable[tuple[NDArray[Any], NDArray[Any]]]
 
 
 def measure(

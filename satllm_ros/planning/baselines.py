@@ -1,5 +1,6 @@
 """What one would fly without a planner, to compare with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,7 +72,7 @@ def _alone(k: int, count: int, layers: int) -> NDArray[np.intp]:
 
 def _strongest(problem: Problem, costs: Costs) -> int | None:
     """The setting of the smallest mean ratio that may be used at every cut, wherever the cuts are."""
-    allowed = range(len(costs.settings))
+    allowed: Sequence[int] = range(len(costs.settings))
     inner = costs.layers - 1
     if costs.loss_budget is not None:
         # As many cuts as there can be, each where it costs most.

@@ -106,7 +106,7 @@ class Chain:
             np.minimum(there, relayed, out=there)
         return cost_after
 
-    def _lose(self, cost: np.ndarray, band: tuple[int, int]) -> np.ndarray:
+    def _lose(self, cost: NDArray[np.float64], band: tuple[int, int]) -> NDArray[np.float64]:
         """Move each cost to the level that its setting's loss leads to."""
         if self.levels is NO_BUDGET:
             return cost

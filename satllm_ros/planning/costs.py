@@ -78,7 +78,9 @@ class Costs:
         """The largest number of inner cuts that a split can have."""
         return min(self.satellites, self.layers) - 1
 
-    def stage_times(self, cuts: Sequence[int], choice: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def stage_times(
+        self, cuts: Sequence[int], choice: Sequence[int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Comp and comm of every satellite.
 
         Parameters

@@ -1,7 +1,7 @@
 """The sums that the losses of the settings at the cuts can add up to, as levels to count in."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,8 @@ class Levels:
         Each level is one true sum; otherwise losses are rounded to multiples of a step.
     """
 
-    kind: np.ndarray
-    before: np.ndarray
+    kind: NDArray[np.intp]
+    before: NDArray[np.intp]
     start: int
     within: NDArray[np.bool_]
     exact: bool
@@ -47,7 +47,7 @@ class Levels:
 NO_BUDGET = Levels(np.zeros((1, 1), dtype=int), np.zeros((1, 1), dtype=int), 0, np.ones(1, dtype=bool), True)
 
 
-def in_units(losses: np.ndarray) -> np.ndarray:
+def in_units(losses: NDArray[np.float64]) -> NDArray[Any]:
     """Losses of any shape as whole units."""
     return np.round(losses / _UNIT).astype(np.int64)
 
@@ -102,13 +102,13 @@ def _most_levels(costs: Costs) -> int:
     return max(_MAX_STATES // (costs.satellites * costs.losses.size), _LEAST_LEVELS)
 
 
-def _different(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _different(units: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The different values of (L+1, Q') losses, rising, and which of them each is."""
     values, kind = np.unique(units, return_inverse=True)
     return values, kind.reshape(units.shape)
 
 
-def _levels(losses: np.ndarray, kind: np.ndarray, sums: np.ndarray, limit: int, exact: bool) -> Levels:
+def _levels(losses: NDArray[np.float64], kind: NDArray[np.intp], sums: NDArray[Any], limit: int, exact: bool) -> Levels:
     earlier = sums[None, :] - losses[:, None]
     before = np.minimum(np.searchsorted(sums, earlier), len(sums) - 1)
     start = int(np.searchsorted(sums, 0))

@@ -166,12 +166,12 @@ class Setting:
         return self.ratio[cut - 1] if isinstance(self.ratio, Sequence) else self.ratio
 
 
-def ratios_at_cuts(settings: Sequence[Setting], cuts: int) -> np.ndarray:
+def ratios_at_cuts(settings: Sequence[Setting], cuts: int) -> NDArray[np.float64]:
     """(settings, cuts) wire bytes / fp32 bytes with each setting at each inner cut, of which there are so many."""
     return _at_cuts([s.ratio for s in settings], cuts)
 
 
-def _at_cuts(values: Sequence[float | Sequence[float]], cuts: int) -> np.ndarray:
+def _at_cuts(values: Sequence[float | Sequence[float]], cuts: int) -> NDArray[np.float64]:
     rows = [(value,) * cuts if isinstance(value, float) else value for value in values]
     return np.array(rows, dtype=float).reshape(len(rows), cuts)
 
@@ -223,7 +223,7 @@ class Compression:
         value = getattr(self, name)
         return None if value is None else checks.number(name, value, high=high)
 
-    def losses(self, settings: Sequence[Setting], cuts: int) -> np.ndarray:
+    def losses(self, settings: Sequence[Setting], cuts: int) -> NDArray[np.float64]:
         """(settings, cuts) accuracy lost with each setting at each inner cut, of which there are so many."""
         best = self.uncompressed_accuracy or 0.0
         return _at_cuts([best - s.accuracy if s.loss is None else s.loss for s in settings], cuts)
@@ -301,11 +301,11 @@ class Problem:
         """The largest number of inner cuts that a split can have."""
         return min(len(self.satellites), self.model.layers) - 1
 
-    def losses(self) -> np.ndarray:
+    def losses(self) -> NDArray[np.float64]:
         """(settings, L-1) accuracy that each setting loses at each inner cut."""
         return self.compression.losses(self.compression.settings, self.model.layers - 1)
 
-    def layer_seconds(self) -> np.ndarray:
+    def layer_seconds(self) -> NDArray[np.float64]:
         """(K, L) seconds each satellite needs for each layer of one batch."""
         rows = [
             s.layer_s if s.layer_s is not None else np.asarray(self.model.layer_flops) / s.flops_per_s

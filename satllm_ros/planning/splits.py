@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from satllm_ros.planning.losses import in_units
 from satllm_ros.planning.problem import Problem
@@ -14,7 +15,7 @@ def fewest_stages(problem: Problem) -> int:
     return int(stages) if math.isfinite(stages) else 0
 
 
-def cheapest_split(problem: Problem, price: np.ndarray) -> tuple[float, tuple[int, ...]]:
+def cheapest_split(problem: Problem, price: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]:
     """The split of least price of those that memory allows.
 
     Parameters

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from satllm_ros import interfaces as graph
+from satllm_ros.interfaces import Topic
 from satllm_ros.planning.wire import LONG_HEARTBEAT_S, controller_rate_bps, datagram_bytes, is_long
 from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.transports import IS_VERSION_2, PROFILE_VARIABLE, TRANSPORTS_VARIABLE, is_fast_dds

@@ -1,6 +1,8 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +97,7 @@ def test_unusable_tables_are_refused(
         load_artefacts(path)
 
 
-def test_measurements_survive_their_file_and_are_no_part_of_the_id(tmp_path, artefacts):
+def test_measurements_survive_their_file_and_are_no_part_of_the_id(tmp_path: Path, artefacts: Artefacts) -> None:
     by_cut = {3: CutMeasurement(0.2, -0.01), 2: CutMeasurement(0.1)}
     measured = {"int8": Measurement(0.9, 0.15, 1e-9, 2e-9, by_cut), "raw": Measurement(1.0, 1.0)}
     path = tmp_path / "measured.safetensors"
@@ -115,20 +117,20 @@ def test_measurements_survive_their_file_and_are_no_part_of_the_id(tmp_path, art
         ({"2": {"ratio": 0.1, "loss": 1.5}}, "measurement of a cut with ratio 0.1 and loss 1.5"),
     ],
 )
-def test_damaged_measurements_of_cuts_are_refused(saved, by_cut, sentence):
+def test_damaged_measurements_of_cuts_are_refused(saved: Path, by_cut: Any, sentence: str) -> None:
     found = json.dumps({"int8": {"accuracy": 0.9, "ratio": 0.2, "by_cut": by_cut}})
     rewrite(saved, lambda tensors, metadata: metadata.update(measurements=found))
     with pytest.raises(ArtefactError, match=sentence):
         load_artefacts(saved)
 
 
-def test_artefacts_of_before_are_read_without_single_cuts(saved):
+def test_artefacts_of_before_are_read_without_single_cuts(saved: Path) -> None:
     found = json.dumps({"int8": {"accuracy": 0.9, "ratio": 0.2}})
     rewrite(saved, lambda tensors, metadata: metadata.update(format_version="2", measurements=found))
     assert load_artefacts(saved).measurements == {"int8": Measurement(0.9, 0.2)}
 
 
-def test_artefacts_without_cuts_serve_raw(tmp_path):
+def test_artefacts_without_cuts_serve_raw(tmp_path: Path) -> None:
     path = tmp_path / "raw.safetensors"
     save_artefacts(path, Artefacts("0" * 16, 1, 8, {}))
     assert load_artefacts(path).scales == {}

@@ -67,7 +67,7 @@ def test_what_each_setting_costs_is_measured_and_kept(data: Path, tmp_path: Path
     assert np.mean([one.ratio for one in int8.by_cut.values()]) == pytest.approx(int8.ratio, rel=0.05)
 
 
-def test_losses_of_single_cuts_are_measured_if_asked_for(data, tmp_path):
+def test_losses_of_single_cuts_are_measured_if_asked_for(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "codec.safetensors"
     words = ("--checkpoint", asset(DEMO_CHECKPOINT), "--data", data, "--images", 2, "--measure-images", 2)
     assert run(*words, "--settings", "raw", "int8", "--single-losses", "--out", out) == 0

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from satllm_ros.compression.artefacts import Artefacts, Measurement
+from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.floor import below_floor
+from satllm_ros.compression.measurement import Measurement
 from satllm_ros.compression.setting import CodecSetting
 
 INT8, RAW = CodecSetting.parse("int8"), CodecSetting.parse("raw")

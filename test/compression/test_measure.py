@@ -1,7 +1,11 @@
 """What is measured of settings at all cuts and at single ones, on made-up steps."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from made_models import SamplesMaker
+from numpy.typing import NDArray
 
 from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
@@ -12,7 +16,7 @@ INT8, RAW = CodecSetting.parse("int8"), CodecSetting.parse("raw")
 
 
 @pytest.fixture
-def batches(samples_maker):
+def batches(samples_maker: SamplesMaker) -> list[Any]:
     """Labels are what the uncompressed model says, but for one."""
     found = []
     for seed in range(2):
@@ -23,17 +27,17 @@ def batches(samples_maker):
     return found
 
 
-def narrow(values):
+def narrow(values: NDArray[Any]) -> NDArray[Any]:
     return (values * np.float32(0.5)).astype(np.float32)
 
 
-def logits(values):
+def logits(values: NDArray[Any]) -> NDArray[Any]:
     """The answer hangs on the last digits, which int8 does not keep."""
     folded = np.sin(50 * values[:, 1])
     return folded[:, :2]
 
 
-def alone(batches, artefacts, cut):
+def alone(batches: list[Any], artefacts: Artefacts, cut: int) -> Any:
     right = 0
     for values, labels in batches:
         for at in (2, 3):
@@ -46,20 +50,22 @@ def alone(batches, artefacts, cut):
 
 
 @pytest.fixture
-def shifted(full_artefacts):
+def shifted(full_artefacts: Artefacts) -> Artefacts:
     """The same scales for cuts 1 and 2: steps are blocks here."""
     scales = {cut - 1: held for cut, held in full_artefacts.scales.items()}
     return Artefacts(full_artefacts.model_id, 1, 8, scales)
 
 
-def test_single_losses_are_those_of_one_cut_alone(batches, full_artefacts, shifted):
+def test_single_losses_are_those_of_one_cut_alone(
+    batches: list[Any], full_artefacts: Artefacts, shifted: Artefacts
+) -> None:
     found = measure_single_cuts([narrow, narrow, logits], batches, [RAW, INT8], shifted, losses=True)
     assert {cut: one.loss for cut, one in found["raw"].items()} == {1: 0.0, 2: 0.0}
     expected = {cut - 1: 30 / 32 - alone(batches, full_artefacts, cut) for cut in (2, 3)}
     assert {cut: one.loss for cut, one in found["int8"].items()} == pytest.approx(expected) and any(expected.values())
 
 
-def test_each_cut_has_the_ratio_of_its_own_frames(batches, shifted):
+def test_each_cut_has_the_ratio_of_its_own_frames(batches: list[Any], shifted: Artefacts) -> None:
     steps = [narrow, narrow, logits]
     found = measure_single_cuts(steps, batches, [INT8], shifted)["int8"]
     frames = [len(encode(narrow(values), INT8, shifted, 1)) for values, _ in batches]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from made_models import SamplesMaker
 
+from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode
 from satllm_ros.compression.errors import ArtefactError, EncodeError
 from satllm_ros.compression.measurement import CutMeasurement, Measurement
@@ -66,14 +67,14 @@ def test_a_budget_below_an_empty_frame_is_refused(full_artefacts: Artefacts, sam
         encode_within(samples_maker(images=4), full_artefacts, 2, bytes_per_image=9)
 
 
-def test_the_planner_is_told_what_a_codec_costs(measured):
+def test_the_planner_is_told_what_a_codec_costs(measured: Artefacts) -> None:
     (setting,) = offered_settings(measured, ["int8"], 12)
     assert (setting.ratio, setting.accuracy) == (0.16, 0.9)
     assert (setting.encode_s_per_byte, setting.decode_s_per_byte) == (1e-9, 2e-9)
     assert setting.loss is None
 
 
-def test_the_planner_is_told_of_single_cuts_and_means_stand_for_those_not_measured(measured):
+def test_the_planner_is_told_of_single_cuts_and_means_stand_for_those_not_measured(measured: Artefacts) -> None:
     by_cut = {2: CutMeasurement(0.3, 0.02), 3: CutMeasurement(1.5, 0.04), 4: CutMeasurement(0.1)}
     found = replace(measured.measurements["int8"], by_cut=by_cut)
     (setting,) = offered_settings(replace(measured, measurements={"int8": found}), ["int8"], 6)

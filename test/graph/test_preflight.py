@@ -9,7 +9,8 @@ from PIL import Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from satllm_ros import preflight
-from satllm_ros.compression.artefacts import Artefacts, Measurement, save_artefacts
+from satllm_ros.compression.artefacts import Artefacts, save_artefacts
+from satllm_ros.compression.measurement import Measurement
 from satllm_ros.data.bag_writer import IMAGE_TOPIC, LabelledFrame, write_bag
 from satllm_ros.data.pixels import PixelRules
 from satllm_ros.data.typestore import bag_typestore

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from satllm_ros.runtime.link_queue import LinkRates
 from satllm_ros.runtime.middleware_profile import QOS_FROM_XML_VARIABLE, middleware_profile, routes_of
 from satllm_ros.runtime.transports import OTHER_PROFILE_VARIABLE, PROFILE_VARIABLE, TRANSPORTS_VARIABLE
 
@@ -30,7 +31,9 @@ def test_a_made_profile_is_read_without_a_word(
     tmp_path: Path, domain: int, process: str, transports: tuple[str, ...] | None
 ) -> None:
     profile = tmp_path / "made.xml"
-    routes = routes_of(process, ["sat1", "sat2"], lambda sender, receiver: 8e6)
+    routes = routes_of(
+        process, ["sat1", "sat2"], lambda sender, receiver: LinkRates(8e6, 0.3 if receiver == "sat2" else 0.0)
+    )
     profile.write_text(middleware_profile(routes, transports=transports))
     assert "XML" not in words_on(profile, domain)
 

@@ -18,8 +18,8 @@ from rclpy.parameter import Parameter
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets_path import checkpoint_path
-from satllm_ros.compression.artefacts import Measurement
 from satllm_ros.compression.codec import decode
+from satllm_ros.compression.measurement import Measurement
 from satllm_ros.compression.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import conversions as convert

@@ -1,5 +1,9 @@
 """Small random problems of every kind, from a seed."""
 
+from typing import Any
+
+import numpy as np
+
 OPTIONS = ("free", "tied", "memory", "link", "costs", "budget", "relays", "cuts", "cut losses")
 
 
@@ -61,7 +65,7 @@ def random_document(rng: np.random.Generator, option: str) -> dict[str, Any]:
     }
 
 
-def _compression(rng, tied, *, costs, budget, inner):
+def _compression(rng: np.random.Generator, tied: bool, *, costs: bool, budget: bool, inner: int) -> dict[str, Any]:
     number = int(rng.integers(1, 4))
     if costs or inner:
         names = [f"s{i}" for i in range(number)]
@@ -94,7 +98,7 @@ def _compression(rng, tied, *, costs, budget, inner):
     return offered | ({"loss_budget": float(rng.choice(budgets))} if budget else {"accuracy_min": float(floor)})
 
 
-def _vary(rng, settings, tied, inner):
+def _vary(rng: np.random.Generator, settings: list[dict[str, Any]], tied: bool, inner: int) -> None:
     """Ratios and losses of most settings cut by cut, some of them gains."""
     for setting in settings:
         if rng.random() < 0.8:

@@ -57,13 +57,13 @@ class Offer:
     loss: np.ndarray
 
 
-def by_cut(values, layers):
+def by_cut(values: Any, layers: int) -> Any:
     """(Q, L+1) of one number or list of L-1 for each setting."""
     rows = [value if isinstance(value, list) else [value] * (layers - 1) for value in values]
     return np.pad(np.array(rows, dtype=float).reshape(len(rows), layers - 1), ((0, 0), (1, 1)))
 
 
-def offer(document):
+def offer(document: dict[str, Any]) -> Any:
     compression, layers = document["compression"], len(document["model"]["layer_memory_bytes"])
     if "settings" not in compression:
         x, y = np.array(compression["accuracy"], dtype=float).T
@@ -84,7 +84,7 @@ def offer(document):
     return Offer([s["name"] for s in rows], ratio, encode, decode, accuracy, loss)
 
 
-def is_one(ratio):
+def is_one(ratio: Any) -> bool:
     return all(q == 1 for q in (ratio if isinstance(ratio, list) else [ratio]))
 
 

@@ -1,5 +1,6 @@
 """Counting losses, and what happens when there are too many sums to count."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from plan_oracle import all_plans, plan_of
 from satllm_ros.planning import losses
 from satllm_ros.planning.costs import tabulate
 from satllm_ros.planning.losses import loss_levels
-from satllm_ros.planning.problem import Link
+from satllm_ros.planning.problem import Link, Problem
 from satllm_ros.planning.problem_json import from_json
 from satllm_ros.planning.solve import solve
 
@@ -46,7 +47,7 @@ def test_decimal_losses_meet_their_sum() -> None:
     assert solve(chain([0.9, 1.0], 0.2999)).ratios.count(0.1) == 2
 
 
-def test_a_cut_where_little_is_lost_is_worth_a_detour():
+def test_a_cut_where_little_is_lost_is_worth_a_detour() -> None:
     document = chain([0.9, 1.0], 0.0, count=2)
     strong = replace(document.compression.settings[0], loss=[0.1, 0.1, 0.1, 0.1, 0.0])
     mild = replace(document.compression.settings[1], ratio=1.0)
@@ -55,7 +56,7 @@ def test_a_cut_where_little_is_lost_is_worth_a_detour():
     assert outcome.stages[0].stop == 5 and outcome.settings == ("s0",) and outcome.accuracy_loss == 0
 
 
-def test_a_budget_that_no_cut_keeps_names_the_settings_of_the_best_cuts():
+def test_a_budget_that_no_cut_keeps_names_the_settings_of_the_best_cuts() -> None:
     document = chain([0.9, 0.95], 0.03, count=3)
     first, second = (replace(s, loss=[0.1] * 5) for s in document.compression.settings)
     settings = [replace(first, loss=[0.02, 0.1, 0.1, 0.1, 0.1]), replace(second, loss=[0.1, 0.1, 0.1, 0.1, 0.03])]
@@ -67,7 +68,7 @@ def test_a_budget_that_no_cut_keeps_names_the_settings_of_the_best_cuts():
     assert [s.stop for s in solve(replace(whole, compression=roomier)).stages] == [1, 5, 6]
 
 
-def test_too_many_sums_are_rounded_and_never_break_the_budget(monkeypatch):
+def test_too_many_sums_are_rounded_and_never_break_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "_MAX_STATES", 1)
     monkeypatch.setattr(losses, "_LEAST_LEVELS", 4)
     rng, unproven, rounded = np.random.default_rng(2), 0, 0

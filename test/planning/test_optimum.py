@@ -19,7 +19,7 @@ from satllm_ros.planning.solve import OBJECTIVES, solve
 SOLVED = json.loads((Path(__file__).parent / "data" / "solved_instances.json").read_text())
 
 
-def vary_by_cut(draw, offered, scale, inner):
+def vary_by_cut(draw: st.DrawFn, offered: list[dict[str, Any]], scale: float, inner: int) -> None:
     """Some ratios and losses are stated cut by cut, a gain among the losses now and then."""
     ratio = st.sampled_from([0.05, 0.5, 1.0]) if scale == "ties" else st.floats(0.01, 1)
     loss = st.sampled_from([-0.05, 0.0, 0.05, 0.1]) if scale == "ties" else st.floats(-0.05, 0.2)

@@ -190,19 +190,19 @@ def test_files_that_are_no_problem(tmp_path: Path, content: bytes, sentence: str
         ("accuracy", [0.9, 0.9], "compression.settings[0].accuracy is [0.9, 0.9]; allowed: a number from 0 to 1"),
     ],
 )
-def test_figures_of_single_cuts_are_one_for_each(field, value, sentence):
+def test_figures_of_single_cuts_are_one_for_each(field: str, value: Any, sentence: str) -> None:
     with pytest.raises(ProblemError) as caught:
         from_json(replaced(SETTINGS, ("compression", "settings", 0, field), value))
     assert str(caught.value).startswith(sentence)
 
 
-def test_one_ratio_means_the_same_at_each_cut():
+def test_one_ratio_means_the_same_at_each_cut() -> None:
     one = from_json(SETTINGS)
     each = from_json(replaced(SETTINGS, ("compression", "settings", 1, "ratio"), [0.2, 0.2]))
     assert solve(one).delay_s == solve(each).delay_s and solve(one).ratios == solve(each).ratios
 
 
-def test_costly_settings_are_limited():
+def test_costly_settings_are_limited() -> None:
     offered = [Setting(f"s{i}", 0.5, 1.0, encode_s_per_byte=1e-9) for i in range(65)]
     with pytest.raises(ProblemError, match="settings has 65 entries that cost time; allowed: 64"):
         Compression(offered, 0.5)

@@ -76,7 +76,7 @@ def test_a_calibration_takes_the_place_of_the_artefacts_measurements(calibration
     assert (int8.encode_s_per_byte, int8.decode_s_per_byte) == (found.encode_s_per_byte, found.decode_s_per_byte)
 
 
-def test_a_calibration_gives_ratios_and_losses_of_single_cuts(tmp_path):
+def test_a_calibration_gives_ratios_and_losses_of_single_cuts(tmp_path: Path) -> None:
     by_cut = {4: {"accuracy": 0.57, "ratio": 0.3}, 5: {"accuracy": 0.61, "ratio": 0.1}}
     settings = {"int8": ALIKE["int8"] | {"by_cut": by_cut}}
     path = write_calibration(tmp_path / "c.yaml", settings=settings, uncompressed=0.6)

@@ -4,10 +4,11 @@ import math
 
 import pytest
 
+from satllm_ros.interfaces import MAX_CREDITS
 from satllm_ros.planning.wire import LONG_HEARTBEAT_S, LONG_S, goodput_bps
 from satllm_ros.runtime.identity import BatchId
 from satllm_ros.runtime.link_queue import LinkRates
-from satllm_ros.runtime.pacing import MAX_CREDITS, MOST_INSIDE, PATIENCE_S, ROUNDS, Hand, Pacing
+from satllm_ros.runtime.pacing import MOST_INSIDE, PATIENCE_S, ROUNDS, Hand, Pacing
 
 RATE_BPS = 8e6
 SIZE = 1_000_000

@@ -76,7 +76,8 @@ def save_codec(path: Path, checkpoint: Path, images: Path) -> Path:
     An untrained model has no accuracy to lose, so the accuracies are replaced by `ACCURACY`.
     """
     from satllm_ros.cli import main
-    from satllm_ros.compression.artefacts import Measurement, load_artefacts, save_artefacts
+    from satllm_ros.compression.artefacts import load_artefacts, save_artefacts
+    from satllm_ros.compression.measurement import Measurement
 
     arguments = ["calibrate-codec", "--checkpoint", checkpoint, "--data", images, "--out", path]
     assert main([*map(str, arguments), "--images", "20", "--measure-images", "20", "--settings", *ACCURACY]) == 0
