@@ -49,7 +49,7 @@ jazzy: ## the demo and the tests of the nodes on ROS 2 Jazzy from PyPI, in .venv
 	@tools/jazzy.sh $(ARGS)
 
 clean: ## remove what building and testing left, keep .venv and runs/
-	rm -rf build install log .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf build install log .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv and .venv-jazzy too
