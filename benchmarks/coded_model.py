@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from satllm_ros.assets_path import DEMO, artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
-from satllm_ros.data.datasets import Dataset, load_dataset
+from satllm_ros.assets.paths import DEMO, artefacts_path, checkpoint_path
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.data.labelled.datasets import Dataset, load_dataset
 from satllm_ros.model.spec import read_spec
-from satllm_ros.training.coded import CodedModel
+from satllm_ros.training.evaluation.coded import CodedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser, images: int) -> None:

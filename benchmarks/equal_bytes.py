@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 from coded_model import add_arguments, load
 
-from satllm_ros.compression.setting import Codec, CodecSetting
-from satllm_ros.data.datasets import Dataset, load_dataset
-from satllm_ros.training.coded import CodedModel, evaluate_coded
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.data.labelled.datasets import Dataset, load_dataset
+from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
 
 MASKS, TOP_K = CodecSetting(Codec.MASK, 0.2, 8), CodecSetting(Codec.TOPK, 0.2, 8)
 _STEPS = range(64)

@@ -24,12 +24,12 @@ from typing import Any
 
 from flown_cases import CASES, TILES, Case
 
-from satllm_ros.planning.costs import tabulate
-from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
-from satllm_ros.planning.optimum import evaluate
-from satllm_ros.planning.outcome import solution_of
-from satllm_ros.planning.problem import Link
-from satllm_ros.planning.solution import Solution
+from satllm_ros.planning.problem.problem import Link
+from satllm_ros.planning.problem.solution import Solution
+from satllm_ros.planning.solver.costs import tabulate
+from satllm_ros.planning.solver.optimum import evaluate
+from satllm_ros.planning.solver.outcome import solution_of
+from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
 
 Stages = Sequence[tuple[str, int, int, str]]
 
@@ -97,13 +97,13 @@ def predicted(facts: FlightFacts, stages: Stages) -> Solution:
 
 def facts_of(path: Path) -> FlightFacts:
     """What a constellation file and its images say."""
-    from satllm_ros.assets_path import artefacts_path, bag_path, checkpoint_path
-    from satllm_ros.compression.artefacts import load_artefacts
+    from satllm_ros.assets.paths import artefacts_path, bag_path, checkpoint_path
+    from satllm_ros.compression.tables.artefacts import load_artefacts
+    from satllm_ros.constellation.graph import load_constellation
     from satllm_ros.data.sources import take_manifest
-    from satllm_ros.graph import load_constellation
     from satllm_ros.model.spec import read_spec
-    from satllm_ros.nodes.frames import Frame, SourceKind, encoded_tiles, source_frames
-    from satllm_ros.planning.offered import offered_settings
+    from satllm_ros.nodes.images.frames import Frame, SourceKind, encoded_tiles, source_frames
+    from satllm_ros.replanning.offered import offered_settings
 
     constellation = load_constellation(path)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
@@ -171,7 +171,7 @@ def fly(case: Case) -> Row:
     """Fly one case in a DDS domain of its own, and end every process of it."""
     from flight import started, up, write_constellation
 
-    from satllm_ros.report.store import load_run
+    from satllm_ros.report.record.store import load_run
 
     with tempfile.TemporaryDirectory() as name:
         path = write_constellation(Path(name), case.constellation())

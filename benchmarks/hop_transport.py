@@ -27,8 +27,8 @@ PATIENCE_S = 30.0
 def _node(name: str) -> tuple[Any, Any]:
     import rclpy
 
-    from satllm_ros.nodes.process import set_up_environment
-    from satllm_ros.runtime.memory import keep_pages
+    from satllm_ros.nodes.base.process import set_up_environment
+    from satllm_ros.satellite.memory import keep_pages
 
     keep_pages()
     set_up_environment()
@@ -47,7 +47,7 @@ def answer_by_dds() -> None:
 
     from satllm_ros import interfaces as graph
     from satllm_ros import msg as m
-    from satllm_ros.nodes.qos import profile
+    from satllm_ros.nodes.base.qos import profile
 
     node, executor = _node("receiver")
     answer = node.create_publisher(m.BatchAck, "answer", profile(graph.Qos.EVENT))
@@ -66,7 +66,7 @@ def answer_by_http(port: int) -> None:
     import uvicorn
     from fastapi import FastAPI, Request
 
-    from satllm_ros.runtime.memory import keep_pages
+    from satllm_ros.satellite.memory import keep_pages
 
     keep_pages()
     app = FastAPI()
@@ -85,8 +85,8 @@ class Dds:
     def __init__(self) -> None:
         from satllm_ros import interfaces as graph
         from satllm_ros import msg as m
-        from satllm_ros.nodes.conversions import to_bytes
-        from satllm_ros.nodes.qos import profile
+        from satllm_ros.nodes.base.qos import profile
+        from satllm_ros.nodes.wire.conversions import to_bytes
 
         self._message, self._to_bytes = m.CompressedActivation, to_bytes
         self._node, self._executor = _node("sender")

@@ -7,12 +7,12 @@ from statistics import median
 
 import numpy as np
 
-from satllm_ros.planning.bound import bottleneck_floor_s
-from satllm_ros.planning.costs import tabulate
-from satllm_ros.planning.losses import loss_levels
-from satllm_ros.planning.optimum import minimise
-from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
-from satllm_ros.planning.solve import OBJECTIVES, solve
+from satllm_ros.planning.problem.problem import Compression, Link, Model, Problem, Satellite, Setting
+from satllm_ros.planning.solver.bound import bottleneck_floor_s
+from satllm_ros.planning.solver.costs import tabulate
+from satllm_ros.planning.solver.losses import loss_levels
+from satllm_ros.planning.solver.optimum import minimise
+from satllm_ros.planning.solver.solve import OBJECTIVES, solve
 
 SIZES = {
     "exact": ((1, 12), (4, 12), (5, 48), (12, 96), (50, 500)),

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from coded_model import add_arguments, load
 
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.training.coded import CodedModel, Hop, image_batches
-from satllm_ros.training.paired import compare
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.training.evaluation.coded import CodedModel, Hop, image_batches
+from satllm_ros.training.evaluation.paired import compare
 
 _MOST_CUTS = 4
 _POINT = 0.01

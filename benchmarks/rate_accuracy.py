@@ -18,11 +18,11 @@ import numpy as np
 from coded_model import add_arguments, load
 from PIL import Image
 
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.data.datasets import Dataset
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.data.labelled.datasets import Dataset
 from satllm_ros.model.stage import normalise
-from satllm_ros.training.coded import CodedModel, evaluate_coded, image_batches
-from satllm_ros.training.paired import PairedAccuracy, compare
+from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded, image_batches
+from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
 
 SETTINGS = (
     *("int8", "topk:0.2:8", "topk:0.1:8", "topk:0.05:8"),

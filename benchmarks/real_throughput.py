@@ -52,7 +52,7 @@ def run_blocks(start: int, stop: int, seconds: float, barrier: BarrierType, rate
     """Tiles a second of blocks (start, stop] in a process of its own, from when all are ready."""
     import torch
 
-    from satllm_ros.assets_path import DEMO, checkpoint_path
+    from satllm_ros.assets.paths import DEMO, checkpoint_path
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import load_stage
 
@@ -90,8 +90,8 @@ def bare(blocks: int, seconds: float) -> float:
 
 def images(folder: Path, count: int) -> None:
     """Fill a folder with the shipped images, over and over."""
-    from satllm_ros.assets_path import DEMO, bag_path
-    from satllm_ros.data.bag import deserialise, image_topic, read_messages
+    from satllm_ros.assets.paths import DEMO, bag_path
+    from satllm_ros.data.rosbag.bag import deserialise, image_topic, read_messages
 
     path = bag_path(DEMO)
     shipped = [bytes(deserialise(message).data) for message in read_messages(path, [image_topic(path)])]
@@ -142,7 +142,7 @@ def constellation() -> dict:
 
 def measure(tiles: int, repeats: int) -> list[Row]:
     """Pairs of a bare line and a flown one."""
-    from satllm_ros.assets_path import DEMO, checkpoint_path
+    from satllm_ros.assets.paths import DEMO, checkpoint_path
     from satllm_ros.model.spec import read_spec
 
     blocks = read_spec(checkpoint_path(DEMO)).blocks

@@ -4,8 +4,8 @@ import argparse
 
 import numpy as np
 
-from satllm_ros.simulation.changing_world import random_world
-from satllm_ros.simulation.replanning import Paces, clairvoyant, online
+from satllm_ros.simulation.regret.changing_world import random_world
+from satllm_ros.simulation.regret.replanning import Paces, clairvoyant, online
 
 HABITS = {
     "weigh": "moves if the gain exceeds the cost (as flown)",

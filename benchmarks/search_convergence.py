@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from planner_speed import random_problem
 
-from satllm_ros.planning.paper_search import READINGS, Reading, Search, search
-from satllm_ros.planning.problem import Problem
-from satllm_ros.planning.solution import Solution
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.paper.paper_search import READINGS, Reading, Search, search
+from satllm_ros.planning.problem.problem import Problem
+from satllm_ros.planning.problem.solution import Solution
+from satllm_ros.planning.solver.solve import solve
 
 SATELLITES, LAYERS = 5, 48
 # Okabe and Ito's colours, as in the timeline.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model.checkpoint import load_model, save_checkpoint
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
+from satllm_ros.model.checkpoints.checkpoint import load_model, save_checkpoint
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import load_stage
 from satllm_ros.model.structure import build

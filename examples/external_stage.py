@@ -20,7 +20,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from satllm_ros.msg import Activation, Hello, HelloHeard, StageAnswer, StageBlocksState, StageOrder
 
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import Stage, load_stage
 

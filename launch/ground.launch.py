@@ -3,7 +3,7 @@
 from launch import LaunchDescription
 from launch.action import Action
 
-from satllm_ros.nodes.launching import Arguments, actions, constellation_of, description
+from satllm_ros.nodes.launching.description import Arguments, actions, constellation_of, description
 
 
 def start(arguments: Arguments) -> list[Action]:

@@ -3,9 +3,16 @@
 from launch import LaunchDescription
 from launch.action import Action
 
-from satllm_ros.graph import SourceConfig
-from satllm_ros.nodes.bag_player import played_source, player, replay_rate
-from satllm_ros.nodes.launching import Arguments, actions, constellation_of, description, is_on, resolved_bag
+from satllm_ros.constellation.graph import SourceConfig
+from satllm_ros.nodes.launching.bag_player import played_source, player, replay_rate
+from satllm_ros.nodes.launching.description import (
+    Arguments,
+    actions,
+    constellation_of,
+    description,
+    is_on,
+    resolved_bag,
+)
 
 
 def start(arguments: Arguments) -> list[Action]:

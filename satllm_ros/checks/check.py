@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from satllm_ros.runtime.shared_memory import SHARED_MEMORY
+from satllm_ros.middleware.shared_memory import SHARED_MEMORY
 
 
 class Level(Enum):

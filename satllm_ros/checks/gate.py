@@ -7,7 +7,7 @@ from pathlib import Path
 
 from satllm_ros.checks.catalogue import CHECKS, refusals, results, warnings
 from satllm_ros.checks.check import Check, Cost, Surroundings
-from satllm_ros.runtime.log_directory import LOG_VARIABLE
+from satllm_ros.supervisor.log_directory import LOG_VARIABLE
 
 # What a process that is started by hand looks at itself: it imports the rest a moment later anyway.
 _OF_A_PROCESS = ("domain", "middleware", "discovery range", "static peers", "discovery server", "transport profile")

@@ -9,8 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from satllm_ros.checks.check import Finding, Surroundings, ok, refuse, warn
-from satllm_ros.runtime.shared_memory import FIRST_PORT, PORTS_OF_A_DOMAIN
-from satllm_ros.runtime.transports import (
+from satllm_ros.middleware.shared_memory import FIRST_PORT, PORTS_OF_A_DOMAIN
+from satllm_ros.middleware.transports import (
     OTHER_PROFILE_VARIABLE,
     PROFILE_VARIABLE,
     SEGMENT_BYTES,

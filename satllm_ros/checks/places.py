@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from satllm_ros.checks.check import Finding, Surroundings, ok, refuse, warn
-from satllm_ros.runtime.log_directory import can_be_written, ros_log_directory
+from satllm_ros.supervisor.log_directory import can_be_written, ros_log_directory
 
 # A run of the shipped images leaves a few MB; stores and logs of a long one grow to hundreds.
 SCARCE_BYTES = 200_000_000

@@ -7,14 +7,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression import fp16, int8, klt, mask, raw, topk
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.body import Body
-from satllm_ros.compression.cut_tables import CutTables
-from satllm_ros.compression.errors import EncodeError, FrameError, FrameFault
-from satllm_ros.compression.frame import FrameHeader, pack_frame, read_header, split_sections
-from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.setting import WITH_TABLES, WITHOUT_SCALES, Codec, CodecSetting
+from satllm_ros.compression.codecs import fp16, int8, klt, mask, raw, topk
+from satllm_ros.compression.codecs.body import Body
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.cut_tables import CutTables
+from satllm_ros.compression.tables.scales import CutScales
+from satllm_ros.compression.wire.errors import EncodeError, FrameError, FrameFault
+from satllm_ros.compression.wire.frame import FrameHeader, pack_frame, read_header, split_sections
+from satllm_ros.compression.wire.setting import WITH_TABLES, WITHOUT_SCALES, Codec, CodecSetting
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from satllm_ros.data.bag import bag_facts
 from satllm_ros.data.folder import list_folder
 from satllm_ros.data.manifest import CAMERA, Manifest
+from satllm_ros.data.rosbag.bag import bag_facts
 
 
 def take_manifest(kind: str, path: Path, topic: str, *, recursive: bool = False) -> Manifest:

@@ -15,7 +15,7 @@ class UnsplitModel:
 
     def __init__(self, checkpoint: Path, spec: ModelSpec) -> None:
         # Only here: a process that never compares need not import torch.
-        from satllm_ros.model.checkpoint import load_model
+        from satllm_ros.model.checkpoints.checkpoint import load_model
 
         self._model = load_model(checkpoint)
         self._spec = spec

@@ -6,11 +6,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from satllm_ros.data.pixels import AS_DECLARED, PixelRules
+from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules
+from satllm_ros.model.checkpoints.header import FLOAT_DTYPES, Header, file_id, read_header
 from satllm_ros.model.errors import ModelError, about
 from satllm_ros.model.families import check_family
 from satllm_ros.model.geometry import Geometry
-from satllm_ros.model.header import FLOAT_DTYPES, Header, file_id, read_header
 from satllm_ros.model.parts import count_blocks, layers_of
 
 _FLOAT32_BYTES = 4

@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from satllm_ros.model.checkpoint import verify, verify_geometry
+from satllm_ros.model.checkpoints.checkpoint import verify, verify_geometry
+from satllm_ros.model.checkpoints.header import read_header
+from satllm_ros.model.checkpoints.tensors import float_dtype, read_tensors
 from satllm_ros.model.errors import ModelError, about
 from satllm_ros.model.geometry import Geometry
-from satllm_ros.model.header import read_header
 from satllm_ros.model.parts import EMBED, HEAD, SHARED, is_needed
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.model.structure import (
@@ -22,7 +23,6 @@ from satllm_ros.model.structure import (
     run_head,
     structure_of,
 )
-from satllm_ros.model.tensors import float_dtype, read_tensors
 
 
 class Stage(nn.Module):

@@ -1,7 +1,7 @@
 """What flown predictions are compared with: true classes of a bag, and the unsplit model on the same images.
 
 A process of its own, since torch and a whole model would take a gigabyte of the ground's: it is told on its standard
-input what to compare, and says line by line what it finds (`runtime.comparing`). It is no node and opens no topic.
+input what to compare, and says line by line what it finds (`supervisor.comparing`). It is no node and opens no topic.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 
 from satllm_ros import msg as m
-from satllm_ros.data.bag import BagDamage, image_topic, label_topic, read_messages
+from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.data.manifest import Manifest
-from satllm_ros.data.pixels import PixelRules
+from satllm_ros.data.rosbag.bag import BagDamage, image_topic, label_topic, read_messages
 from satllm_ros.data.sources import take_manifest
+from satllm_ros.data.tiles import TileError, cut_tiles
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.nodes.frames import SourceKind, UnreadableFrame, source_frames, stamp_of
-from satllm_ros.runtime.comparing import Job
-from satllm_ros.runtime.parent import end_with_parent
-from satllm_ros.runtime.run_identity import read_run
-from satllm_ros.runtime.tiles import TileError, cut_tiles
+from satllm_ros.nodes.images.frames import SourceKind, UnreadableFrame, source_frames, stamp_of
+from satllm_ros.storage.run_identity import read_run
+from satllm_ros.supervisor.comparing import Job
+from satllm_ros.supervisor.parent import end_with_parent
 
 Item = TypeVar("Item")
 Tell = Callable[..., None]

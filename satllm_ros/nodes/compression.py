@@ -10,32 +10,39 @@ import numpy as np
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import artefacts_path
-from satllm_ros.compression.artefacts import Artefacts, load_artefacts
+from satllm_ros.assets.paths import artefacts_path
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.errors import FrameError
-from satllm_ros.compression.floor import below_floor
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys
-from satllm_ros.nodes.base import FlightNode, NotReadyError
+from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
+from satllm_ros.compression.tables.floor import below_floor
+from satllm_ros.compression.wire.errors import FrameError
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.data.tiles import TileError, decode_tiles
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
+from satllm_ros.nodes.base.host_clock import host_clock
+from satllm_ros.nodes.base.parameters import (
+    ARTEFACTS,
+    BATCH_TILES,
+    EMULATE_LINKS,
+    LINK_CONTROLLERS,
+    SATELLITES,
+    Parameter,
+)
 from satllm_ros.nodes.downlink import DownlinkNode, NotActiveError
-from satllm_ros.nodes.external import ExternalStage, ExternalStageError
-from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import ARTEFACTS, BATCH_TILES, EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
-from satllm_ros.nodes.receipts import Receipts
-from satllm_ros.runtime.checksum import seal
-from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.external_blocks import ExternalBlocks
-from satllm_ros.runtime.hop import HopReceiver
-from satllm_ros.runtime.host_clock import host_clock
-from satllm_ros.runtime.identity import Envelope
-from satllm_ros.runtime.onboard import Onboard
-from satllm_ros.runtime.pipeline import Job, Pipeline
-from satllm_ros.runtime.satellite_protocol import Ignore, Refuse, Serve
-from satllm_ros.runtime.signals import Ack
-from satllm_ros.runtime.submodels import NotLoadedError, SubModels
-from satllm_ros.runtime.tiles import TileError, decode_tiles
+from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.receipts import Receipts
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.external import ExternalStage, ExternalStageError
+from satllm_ros.protocol.checksum import seal
+from satllm_ros.protocol.custody import Cause, Verdict
+from satllm_ros.protocol.hop import HopReceiver
+from satllm_ros.protocol.identity import Envelope
+from satllm_ros.protocol.satellite import Ignore, Refuse, Serve
+from satllm_ros.protocol.signals import Ack
+from satllm_ros.satellite.external_blocks import ExternalBlocks
+from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.satellite.pipeline import Job, Pipeline
+from satllm_ros.satellite.submodels import NotLoadedError, SubModels
 
 AS_PLANNED = "plan"
 

@@ -16,17 +16,16 @@ from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys
-from satllm_ros.nodes.arrivals import accepted
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.hello import HelloThread
-from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
-from satllm_ros.nodes.receipts import Receipts
-from satllm_ros.runtime.batch_store import ON_DISK, BatchStore
-from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.delivery import (
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.hello import HelloThread
+from satllm_ros.nodes.base.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
+from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.receipts import Receipts
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.arrivals import accepted
+from satllm_ros.protocol.custody import Cause, Verdict
+from satllm_ros.protocol.delivery import (
     REMEMBERED_DELIVERIES,
     MarkDelivered,
     SendToGround,
@@ -35,9 +34,10 @@ from satllm_ros.runtime.delivery import (
     StoreProtocol,
     Write,
 )
-from satllm_ros.runtime.ground_contact import GroundContact
-from satllm_ros.runtime.identity import BatchId, Envelope
-from satllm_ros.runtime.run_identity import read_run
+from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.protocol.membership.ground_contact import GroundContact
+from satllm_ros.storage.batch_store import ON_DISK, BatchStore
+from satllm_ros.storage.run_identity import read_run
 
 TICK_PERIOD_S = 1.0
 

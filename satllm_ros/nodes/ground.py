@@ -10,22 +10,22 @@ from typing import Any
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys
-from satllm_ros.nodes.arrivals import accepted, stored_tiles
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.hello import HelloThread
-from satllm_ros.nodes.parameters import CHECKPOINT, SATELLITES, Parameter
-from satllm_ros.nodes.process import Stop, run
-from satllm_ros.nodes.receipts import Receipts
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.hello import HelloThread
+from satllm_ros.nodes.base.parameters import CHECKPOINT, SATELLITES, Parameter
+from satllm_ros.nodes.base.process import Stop, run
+from satllm_ros.nodes.base.runs import facts_of, join_run
+from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.recorder import RecorderNode
-from satllm_ros.nodes.runs import facts_of, join_run
-from satllm_ros.runtime.custody import Cause
-from satllm_ros.runtime.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
-from satllm_ros.runtime.identity import BatchId, Envelope
-from satllm_ros.runtime.store import PredictionStore
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.arrivals import accepted, stored_tiles
+from satllm_ros.protocol.custody import Cause
+from satllm_ros.protocol.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
+from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.storage.prediction_store import PredictionStore
 
 STORE_NAME = "predictions.sqlite"
 Arrival = tuple[m.Predictions, Envelope]

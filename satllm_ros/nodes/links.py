@@ -16,15 +16,15 @@ from rclpy.serialization import deserialize_message
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
-from satllm_ros.nodes import diagnostic_keys
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.parameters import SATELLITES, Parameter
-from satllm_ros.nodes.process import run
-from satllm_ros.nodes.qos import message_class
-from satllm_ros.runtime.host_clock import host_clock
-from satllm_ros.runtime.link_faults import Arrival, FaultShares, FaultyLink
-from satllm_ros.runtime.link_pairs import Pair, all_pairs, kind_of, parsed
-from satllm_ros.runtime.link_queue import LinkRates
+from satllm_ros.links.link_faults import Arrival, FaultShares, FaultyLink
+from satllm_ros.links.link_pairs import Pair, all_pairs, kind_of, parsed
+from satllm_ros.links.link_queue import LinkRates
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.host_clock import host_clock
+from satllm_ros.nodes.base.parameters import SATELLITES, Parameter
+from satllm_ros.nodes.base.process import run
+from satllm_ros.nodes.base.qos import message_class
 
 STATE_PERIOD_S = 1.0
 # In quotes: before Kilted a publisher has no type of message.

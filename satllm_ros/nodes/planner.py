@@ -14,26 +14,26 @@ from std_srvs.srv import Trigger
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.assets.paths import artefacts_path, checkpoint_path
+from satllm_ros.compression.tables.artefacts import load_artefacts
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.hello import HelloThread
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.hello import HelloThread
+from satllm_ros.nodes.base.process import run
+from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
-from satllm_ros.nodes.process import run
-from satllm_ros.nodes.runs import facts_of, join_run
+from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.profiling.planner_inputs import read_inputs
-from satllm_ros.runtime.flight_planner import FlightPlanner
-from satllm_ros.runtime.incarnation import read_incarnation, write_incarnation
-from satllm_ros.runtime.load_rates import LoadRates
-from satllm_ros.runtime.observed import NonsenseError, Observed, Stream
-from satllm_ros.runtime.plan import Plan, PlanError, check_plan
-from satllm_ros.runtime.plan_keys import PlanKeys
-from satllm_ros.runtime.plan_switch import Readiness
-from satllm_ros.runtime.planner_protocol import Action, PersistIncarnation, PlannerLimits, PlannerProtocol
-from satllm_ros.runtime.signals import Report
+from satllm_ros.protocol.plan import Plan, PlanError, check_plan
+from satllm_ros.protocol.plan_switch import Readiness
+from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol
+from satllm_ros.protocol.signals import Report
+from satllm_ros.replanning.flight_planner import FlightPlanner
+from satllm_ros.replanning.load_rates import LoadRates
+from satllm_ros.replanning.observed import NonsenseError, Observed, Stream
+from satllm_ros.signing.plan_keys import PlanKeys
+from satllm_ros.storage.incarnation import read_incarnation, write_incarnation
 
 TICK_PERIOD_S = 0.25
 # While a satellite imports its model, whole libraries are loaded under Python's lock.

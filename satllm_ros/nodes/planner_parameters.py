@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from satllm_ros.links.link_pairs import parsed, with_unnamed_ends
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.nodes.links import KINDS, LINK_PAIRS
-from satllm_ros.nodes.parameters import (
+from satllm_ros.nodes.base.parameters import (
     ARTEFACTS,
     BATCH_TILES,
     CHECKPOINT,
@@ -17,9 +17,9 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
-from satllm_ros.planning.flight import FlightFacts, LinkFacts
-from satllm_ros.planning.problem import Link, Setting
-from satllm_ros.runtime.link_pairs import parsed, with_unnamed_ends
+from satllm_ros.nodes.links import KINDS, LINK_PAIRS
+from satllm_ros.planning.problem.problem import Link, Setting
+from satllm_ros.replanning.flight import FlightFacts, LinkFacts
 
 PARAMETERS = (
     CHECKPOINT,

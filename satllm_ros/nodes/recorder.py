@@ -13,33 +13,34 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import bag_path, checkpoint_path
+from satllm_ros.acquisition.stamps import clock_of_run
+from satllm_ros.assets.paths import bag_path, checkpoint_path
 from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys, records
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.image_source import NEVER_SENT
-from satllm_ros.nodes.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
-from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
-from satllm_ros.nodes.process import Stop
-from satllm_ros.report.audit import audit_journal, audit_ledger
-from satllm_ros.report.clocks import have_one_wall_clock
-from satllm_ros.report.lives import Lives
-from satllm_ros.report.progress import Progress, total_batches
-from satllm_ros.report.record import LinkRecord, RunRecord, SatelliteRecord
-from satllm_ros.report.sample import ALL, DEFAULT, even_sample
-from satllm_ros.report.steps import StepProgress, told
-from satllm_ros.report.tables import print_report, report_console
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.host_clock import host_clock
+from satllm_ros.nodes.base.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
+from satllm_ros.nodes.base.process import Stop
+from satllm_ros.nodes.images.image_source import NEVER_SENT
+from satllm_ros.nodes.images.pixel_parameters import PIXEL_PARAMETERS, rules_of
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire import records
+from satllm_ros.protocol.plan import PlanError, check_plan
+from satllm_ros.report.figures.sample import ALL, DEFAULT, even_sample
+from satllm_ros.report.printing.progress import Progress, total_batches
+from satllm_ros.report.printing.steps import StepProgress, told
+from satllm_ros.report.printing.tables import print_report, report_console
+from satllm_ros.report.record.audit import audit_journal, audit_ledger
+from satllm_ros.report.record.clocks import have_one_wall_clock
+from satllm_ros.report.record.lives import Lives
+from satllm_ros.report.record.record import LinkRecord, RunRecord, SatelliteRecord
 from satllm_ros.report.write import write_run
-from satllm_ros.runtime.acquisition import clock_of_run
-from satllm_ros.runtime.comparing import EXECUTABLE, ComparisonProcess, Job
-from satllm_ros.runtime.database import BadDatabaseError
-from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameRow, Journal, read_books, read_journal
-from satllm_ros.runtime.host_clock import host_clock
-from satllm_ros.runtime.plan import PlanError, check_plan
-from satllm_ros.runtime.run_identity import RunMismatchError, read_run
-from satllm_ros.runtime.signing import check_signature, parse_public_key
+from satllm_ros.signing.signing import check_signature, parse_public_key
+from satllm_ros.storage.database import BadDatabaseError
+from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameRow, Journal, read_books, read_journal
+from satllm_ros.storage.run_identity import RunMismatchError, read_run
+from satllm_ros.supervisor.comparing import EXECUTABLE, ComparisonProcess, Job
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.ground import GroundNode

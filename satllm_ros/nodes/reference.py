@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from satllm_ros.interfaces import REPLAN_SERVICE, TOPICS, Qos
-from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.base.diagnostic_keys import COMMON
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.parameters import AUTOSTART, Parameter
 from satllm_ros.nodes.compression import CompressionNode
-from satllm_ros.nodes.diagnostic_keys import COMMON
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.ground import GroundNode
 from satllm_ros.nodes.links import LinkNode
-from satllm_ros.nodes.parameters import AUTOSTART, Parameter
 from satllm_ros.nodes.planner import PlannerNode
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.sensing import SensingNode

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
-from satllm_ros.nodes.process import run
 from satllm_ros.nodes.stage import StageNode
-from satllm_ros.runtime.onboard import Onboard
+from satllm_ros.satellite.onboard import Onboard
 
 
 def main() -> int:

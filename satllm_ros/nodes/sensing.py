@@ -19,21 +19,22 @@ from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import bag_path, checkpoint_path
+from satllm_ros.acquisition.played import READY_FOR_IMAGES, PlayedStream
+from satllm_ros.acquisition.source_buffer import SourceBuffer
+from satllm_ros.acquisition.source_identity import CameraIdentity
+from satllm_ros.acquisition.unheard import SequenceGaps
+from satllm_ros.acquisition.waiting import PlanView
+from satllm_ros.assets.paths import bag_path, checkpoint_path
 from satllm_ros.data.folder import list_folder, printable
 from satllm_ros.data.manifest import CAMERA, Manifest
 from satllm_ros.data.sources import take_manifest
+from satllm_ros.data.tiles import Tile
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys, qos
-from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.camera import Camera
-from satllm_ros.nodes.frames import SourceKind
-from satllm_ros.nodes.hello import HelloThread
-from satllm_ros.nodes.image_source import NEVER_SENT, ImageSource
-from satllm_ros.nodes.ledger import books_of, ledger_message
-from satllm_ros.nodes.outlet import Outlet
-from satllm_ros.nodes.parameters import (
+from satllm_ros.nodes.base import diagnostic_keys, qos
+from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
+from satllm_ros.nodes.base.hello import HelloThread
+from satllm_ros.nodes.base.host_clock import host_clock
+from satllm_ros.nodes.base.parameters import (
     BATCH_TILES,
     CHECKPOINT,
     EMULATE_LINKS,
@@ -44,30 +45,29 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
-from satllm_ros.nodes.pixel_parameters import PIXEL_PARAMETERS, rules_of
-from satllm_ros.nodes.process import run
-from satllm_ros.nodes.runs import facts_of, join_run
-from satllm_ros.nodes.waits import Waits
-from satllm_ros.runtime import sensing_protocol as act
-from satllm_ros.runtime.checksum import seal
-from satllm_ros.runtime.custody import FINAL, CustodyLimits, State, Verdict
-from satllm_ros.runtime.custody_store import CustodyStore
-from satllm_ros.runtime.frame_journal import JOURNAL_NAME, FrameJournal
-from satllm_ros.runtime.host_clock import host_clock
-from satllm_ros.runtime.identity import BatchId, Envelope
-from satllm_ros.runtime.kept import keep, kept
-from satllm_ros.runtime.loss_journal import LossJournal
-from satllm_ros.runtime.parent import PLAN, tell_parent
-from satllm_ros.runtime.plan import Plan, PlanError, check_plan
-from satllm_ros.runtime.played import READY_FOR_IMAGES, PlayedStream
-from satllm_ros.runtime.run_identity import read_run
-from satllm_ros.runtime.sensing_protocol import SendBatch, SensingLimits, SensingProtocol
-from satllm_ros.runtime.signing import check_signature, parse_public_key
-from satllm_ros.runtime.source_buffer import SourceBuffer
-from satllm_ros.runtime.source_identity import CameraIdentity
-from satllm_ros.runtime.tiles import Tile
-from satllm_ros.runtime.unheard import SequenceGaps
-from satllm_ros.runtime.waiting import PlanView
+from satllm_ros.nodes.base.process import run
+from satllm_ros.nodes.base.runs import facts_of, join_run
+from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.images.camera import Camera
+from satllm_ros.nodes.images.frames import SourceKind
+from satllm_ros.nodes.images.image_source import NEVER_SENT, ImageSource
+from satllm_ros.nodes.images.pixel_parameters import PIXEL_PARAMETERS, rules_of
+from satllm_ros.nodes.images.waits import Waits
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.ledger import books_of, ledger_message
+from satllm_ros.protocol import sensing as act
+from satllm_ros.protocol.checksum import seal
+from satllm_ros.protocol.custody import FINAL, CustodyLimits, State, Verdict
+from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.protocol.plan import Plan, PlanError, check_plan
+from satllm_ros.protocol.sensing import SendBatch, SensingLimits, SensingProtocol
+from satllm_ros.signing.signing import check_signature, parse_public_key
+from satllm_ros.storage.custody_store import CustodyStore
+from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameJournal
+from satllm_ros.storage.kept import keep, kept
+from satllm_ros.storage.loss_journal import LossJournal
+from satllm_ros.storage.run_identity import read_run
+from satllm_ros.supervisor.parent import PLAN, tell_parent
 
 # Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
 DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted", "refused_by_ground")

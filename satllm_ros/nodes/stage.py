@@ -10,17 +10,15 @@ from rclpy.publisher import Publisher
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
-from satllm_ros.compression.errors import ArtefactError
-from satllm_ros.compression.floor import below_floor
+from satllm_ros.assets.paths import artefacts_path, checkpoint_path
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.tables.floor import below_floor
+from satllm_ros.compression.wire.errors import ArtefactError
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import diagnostic_keys
-from satllm_ros.nodes.base import FlightNode, NotReadyError
-from satllm_ros.nodes.external import answer_from, order_to
-from satllm_ros.nodes.hello import HelloThread
-from satllm_ros.nodes.parameters import (
+from satllm_ros.nodes.base import diagnostic_keys
+from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
+from satllm_ros.nodes.base.hello import HelloThread
+from satllm_ros.nodes.base.parameters import (
     ARTEFACTS,
     BATCH_TILES,
     CHECKPOINT,
@@ -29,13 +27,15 @@ from satllm_ros.nodes.parameters import (
     STATE_DIRECTORY,
     Parameter,
 )
-from satllm_ros.nodes.runs import facts_of, join_run
-from satllm_ros.runtime.external_blocks import ExternalBlocks, StageOrder
-from satllm_ros.runtime.onboard import Onboard
-from satllm_ros.runtime.plan import Plan, PlanError, check_plan
-from satllm_ros.runtime.satellite_protocol import SatelliteProtocol
-from satllm_ros.runtime.signing import check_signature, parse_public_key
-from satllm_ros.runtime.submodels import SubModels
+from satllm_ros.nodes.base.runs import facts_of, join_run
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.external import answer_from, order_to
+from satllm_ros.protocol.plan import Plan, PlanError, check_plan
+from satllm_ros.protocol.satellite import SatelliteProtocol
+from satllm_ros.satellite.external_blocks import ExternalBlocks, StageOrder
+from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.satellite.submodels import SubModels
+from satllm_ros.signing.signing import check_signature, parse_public_key
 
 STATUS_PERIOD_S = 1.0
 EXTERNAL_PERIOD_S = 0.5

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from satllm_ros.planning.checks import LARGEST
-from satllm_ros.planning.outcome import resource_names
-from satllm_ros.planning.problem import Problem
-from satllm_ros.planning.solution import Infeasible, Solution, StagePlan
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.problem.checks import LARGEST
+from satllm_ros.planning.problem.problem import Problem
+from satllm_ros.planning.problem.solution import Infeasible, Solution, StagePlan
+from satllm_ros.planning.solver.outcome import resource_names
+from satllm_ros.planning.solver.solve import solve
 
 
 def explain(problem: Problem, outcome: Solution | Infeasible) -> list[str]:

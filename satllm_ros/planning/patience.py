@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satllm_ros.planning.solution import Solution
+from satllm_ros.planning.problem.solution import Solution
 
 # Sensing takes a batch for lost that is stored and not delivered for so long (`delivery_s`); who waits for one hop of
 # several shall not wait longer.

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from satllm_ros.planning.solution import Infeasible, Solution
+from satllm_ros.planning.problem.solution import Infeasible, Solution
 
 
 def print_plan(solution: Solution) -> None:

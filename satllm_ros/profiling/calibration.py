@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
 
 if TYPE_CHECKING:
     from satllm_ros.model.stage import Stage
@@ -141,10 +141,10 @@ def run(arguments: argparse.Namespace) -> int:
     """`satllm calibrate`."""
     import yaml
 
-    from satllm_ros.assets_path import artefacts_path, checkpoint_path
-    from satllm_ros.compression.artefacts import load_artefacts
-    from satllm_ros.data.datasets import load_dataset
-    from satllm_ros.data.pixel_arguments import pixel_rules
+    from satllm_ros.assets.paths import artefacts_path, checkpoint_path
+    from satllm_ros.cli.pixel_arguments import pixel_rules
+    from satllm_ros.compression.tables.artefacts import load_artefacts
+    from satllm_ros.data.labelled.datasets import load_dataset
     from satllm_ros.model.spec import read_spec
     from satllm_ros.profiling.bar import progress
     from satllm_ros.profiling.device import device_name

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from satllm_ros.planning.checks import ProblemError
-from satllm_ros.planning.offered import loss_by_cut, ratio_by_cut
-from satllm_ros.planning.problem import Setting
+from satllm_ros.planning.problem.checks import ProblemError
+from satllm_ros.planning.problem.problem import Setting
 from satllm_ros.profiling.files import Profile, ProfileError
+from satllm_ros.replanning.offered import loss_by_cut, ratio_by_cut
 
 FORMAT = "satllm-calibration"
 

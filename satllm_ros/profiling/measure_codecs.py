@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import load_stage
 from satllm_ros.profiling.files import CodecCost

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from satllm_ros.report.figures import Summary
-from satllm_ros.report.record import RunRecord
-from satllm_ros.report.results import write_results_csv
-from satllm_ros.report.store import load_run, save_run
-from satllm_ros.report.summary import summarise
+from satllm_ros.report.figures.figures import Summary
+from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.printing.results import write_results_csv
+from satllm_ros.report.record.record import RunRecord
+from satllm_ros.report.record.store import load_run, save_run
 
 RECORD = "record"
 RESULTS = "results.csv"
@@ -64,7 +64,7 @@ def write_report(run: RunRecord, directory: Path, around: Around = _quietly) -> 
 
     def write_picture(path: Path) -> None:
         # Half a second of import that a caller without a picture should not pay.
-        from satllm_ros.report.timeline import write_timeline
+        from satllm_ros.report.printing.timeline import write_timeline
 
         write_timeline(run, path)
 

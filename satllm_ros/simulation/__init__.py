@@ -1,1 +1,1 @@
-"""Deterministic simulation of the protocol: the machines of `runtime`, a virtual clock, and every kind of fault."""
+"""Deterministic simulation of the protocol: the machines of `protocol`, a virtual clock, and every kind of fault."""

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satllm_ros.compression.setting import Codec, CodecSetting
-from satllm_ros.runtime.custody import CustodyLimits
-from satllm_ros.runtime.hop import HopLimits
-from satllm_ros.runtime.identity import NO_EPOCH
-from satllm_ros.runtime.liveness import LivenessLimits
-from satllm_ros.runtime.plan import Plan, Stage
-from satllm_ros.runtime.planner_protocol import PlannerLimits
-from satllm_ros.runtime.sensing_protocol import SensingLimits
-from satllm_ros.simulation.end_processes import Ground, Planner
-from satllm_ros.simulation.images import Folder, make_image
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.protocol.custody import CustodyLimits
+from satllm_ros.protocol.hop import HopLimits
+from satllm_ros.protocol.identity import NO_EPOCH
+from satllm_ros.protocol.membership.liveness import LivenessLimits
+from satllm_ros.protocol.plan import Plan, Stage
+from satllm_ros.protocol.planner import PlannerLimits
+from satllm_ros.protocol.sensing import SensingLimits
 from satllm_ros.simulation.oracle import Oracle
-from satllm_ros.simulation.process import MODEL_ID, RUN_ID, SENSING
-from satllm_ros.simulation.satellite_process import INBOX_BATCHES, Satellite
-from satllm_ros.simulation.sensing_process import Sensing
+from satllm_ros.simulation.processes.ends import Ground, Planner
+from satllm_ros.simulation.processes.images import Folder, make_image
+from satllm_ros.simulation.processes.process import MODEL_ID, RUN_ID, SENSING
+from satllm_ros.simulation.processes.satellite import INBOX_BATCHES, Satellite
+from satllm_ros.simulation.processes.sensing import Sensing
 from satllm_ros.simulation.world import Weather, World
 
 SATELLITES = ("sat1", "sat2", "sat3")

@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from satllm_ros.runtime.custody import Cause, Custody, State, Verdict
-from satllm_ros.runtime.delivery import Acknowledge, GroundProtocol, Origin, StoreProtocol, Write
-from satllm_ros.runtime.hop import HopLimits, HopSender
-from satllm_ros.runtime.identity import BatchId, Envelope, TileKey
-from satllm_ros.runtime.plan import Plan
-from satllm_ros.runtime.plan_switch import PlanCommitter, Readiness
-from satllm_ros.runtime.presence import Contact, Presence
-from satllm_ros.runtime.satellite_protocol import SatelliteProtocol, Serve, plan_key
-from satllm_ros.runtime.sensing_protocol import Persist, SensingProtocol
-from satllm_ros.runtime.signals import Ack
-from satllm_ros.simulation.end_processes import Ground
-from satllm_ros.simulation.images import Image
-from satllm_ros.simulation.messages import Tile
-from satllm_ros.simulation.process import Process
+from satllm_ros.protocol.custody import Cause, Custody, State, Verdict
+from satllm_ros.protocol.delivery import Acknowledge, GroundProtocol, Origin, StoreProtocol, Write
+from satllm_ros.protocol.hop import HopLimits, HopSender
+from satllm_ros.protocol.identity import BatchId, Envelope, TileKey
+from satllm_ros.protocol.membership.presence import Contact, Presence
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.protocol.plan_switch import PlanCommitter, Readiness
+from satllm_ros.protocol.satellite import SatelliteProtocol, Serve, plan_key
+from satllm_ros.protocol.sensing import Persist, SensingProtocol
+from satllm_ros.protocol.signals import Ack
+from satllm_ros.simulation.processes.ends import Ground
+from satllm_ros.simulation.processes.images import Image
+from satllm_ros.simulation.processes.messages import Tile
+from satllm_ros.simulation.processes.process import Process
+from satllm_ros.simulation.processes.satellite import Satellite
+from satllm_ros.simulation.processes.sensing import Sensing
 from satllm_ros.simulation.run import Outcome, Parts, simulate
-from satllm_ros.simulation.satellite_process import Satellite
-from satllm_ros.simulation.sensing_process import Sensing
 from satllm_ros.simulation.world import LEASE_S
 
 SEEDS = 1000

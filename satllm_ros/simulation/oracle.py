@@ -6,24 +6,24 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from satllm_ros.runtime.custody import Cause, State, Verdict
-from satllm_ros.runtime.delivery import BatchKey, batch_key
-from satllm_ros.runtime.identity import NO_EPOCH, BatchId, Epoch, TileKey
-from satllm_ros.runtime.plan import Plan
-from satllm_ros.runtime.plan_switch import Readiness
-from satllm_ros.runtime.satellite_protocol import Blocks, SatelliteProtocol, plan_key
-from satllm_ros.runtime.sensing_protocol import SensingProtocol
-from satllm_ros.runtime.signals import PlanKey, Report
-from satllm_ros.simulation.messages import Batch, Receipt, Result, Step, Tile
-from satllm_ros.simulation.process import MODEL_ID, RUN_ID
+from satllm_ros.protocol.custody import Cause, State, Verdict
+from satllm_ros.protocol.delivery import BatchKey, batch_key
+from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Epoch, TileKey
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.protocol.plan_switch import Readiness
+from satllm_ros.protocol.satellite import Blocks, SatelliteProtocol, plan_key
+from satllm_ros.protocol.sensing import SensingProtocol
+from satllm_ros.protocol.signals import PlanKey, Report
+from satllm_ros.simulation.processes.messages import Batch, Receipt, Result, Step, Tile
+from satllm_ros.simulation.processes.process import MODEL_ID, RUN_ID
 
 if TYPE_CHECKING:
-    from satllm_ros.runtime.hop import HopLimits, Resend
-    from satllm_ros.runtime.signals import Ack
-    from satllm_ros.simulation.end_processes import Ground
+    from satllm_ros.protocol.hop import HopLimits, Resend
+    from satllm_ros.protocol.signals import Ack
+    from satllm_ros.simulation.processes.ends import Ground
+    from satllm_ros.simulation.processes.satellite import Satellite
+    from satllm_ros.simulation.processes.sensing import Sensing
     from satllm_ros.simulation.recovery import RecoveryWatch, Truth
-    from satllm_ros.simulation.satellite_process import Satellite
-    from satllm_ros.simulation.sensing_process import Sensing
 
 # Sender, its boot id, receiver, batch.
 Hop = tuple[str, int, str, BatchId]

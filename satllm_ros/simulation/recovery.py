@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from satllm_ros.runtime.custody import Cause, Place, State, Verdict
-from satllm_ros.runtime.delivery import BatchKey, batch_key
-from satllm_ros.runtime.identity import BatchId, Epoch
-from satllm_ros.runtime.liveness import Life
-from satllm_ros.runtime.plan import Plan
-from satllm_ros.runtime.sensing_protocol import SensingLimits
-from satllm_ros.simulation.process import GROUND, SENSING
+from satllm_ros.protocol.custody import Cause, Place, State, Verdict
+from satllm_ros.protocol.delivery import BatchKey, batch_key
+from satllm_ros.protocol.identity import BatchId, Epoch
+from satllm_ros.protocol.membership.liveness import Life
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.protocol.sensing import SensingLimits
+from satllm_ros.simulation.processes.process import GROUND, SENSING
 
 if TYPE_CHECKING:
-    from satllm_ros.runtime.signals import Ack
-    from satllm_ros.simulation.end_processes import Ground
-    from satllm_ros.simulation.satellite_process import Satellite
-    from satllm_ros.simulation.sensing_process import Sensing
+    from satllm_ros.protocol.signals import Ack
+    from satllm_ros.simulation.processes.ends import Ground
+    from satllm_ros.simulation.processes.satellite import Satellite
+    from satllm_ros.simulation.processes.sensing import Sensing
 
 # Not to last at all: its time was counted otherwise.
 AT_ONCE_S = -1.0

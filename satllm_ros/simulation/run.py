@@ -7,15 +7,15 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from satllm_ros.runtime.presence import Presence
-from satllm_ros.simulation.end_processes import Ground, Planner
-from satllm_ros.simulation.images import Folder, make_image
+from satllm_ros.protocol.membership.presence import Presence
 from satllm_ros.simulation.oracle import Oracle, Violation
-from satllm_ros.simulation.process import GROUND, MODEL_ID, RUN_ID, SENSING, Process
+from satllm_ros.simulation.processes.ends import Ground, Planner
+from satllm_ros.simulation.processes.images import Folder, make_image
+from satllm_ros.simulation.processes.process import GROUND, MODEL_ID, RUN_ID, SENSING, Process
+from satllm_ros.simulation.processes.satellite import INBOX_BATCHES, Satellite
+from satllm_ros.simulation.processes.sensing import Sensing
 from satllm_ros.simulation.recovery import RecoveryWatch
-from satllm_ros.simulation.satellite_process import INBOX_BATCHES, Satellite
 from satllm_ros.simulation.scenario import BLOCKS, PLANNER, RESEND_S, Fault, Scenario, Splitter, make_scenario
-from satllm_ros.simulation.sensing_process import Sensing
 from satllm_ros.simulation.world import Weather, World
 
 # Once faults stop, everything must be delivered within this much virtual time.

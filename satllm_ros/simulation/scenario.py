@@ -6,16 +6,16 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 
-from satllm_ros.compression.setting import Codec, CodecSetting
-from satllm_ros.runtime.custody import CustodyLimits
-from satllm_ros.runtime.hop import HopLimits
-from satllm_ros.runtime.identity import NO_EPOCH
-from satllm_ros.runtime.liveness import LivenessLimits
-from satllm_ros.runtime.plan import Plan, Stage
-from satllm_ros.runtime.planner_protocol import PlannerLimits
-from satllm_ros.runtime.sensing_protocol import SensingLimits
-from satllm_ros.simulation.images import STAMPS
-from satllm_ros.simulation.process import GROUND, MODEL_ID, SENSING
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.protocol.custody import CustodyLimits
+from satllm_ros.protocol.hop import HopLimits
+from satllm_ros.protocol.identity import NO_EPOCH
+from satllm_ros.protocol.membership.liveness import LivenessLimits
+from satllm_ros.protocol.plan import Plan, Stage
+from satllm_ros.protocol.planner import PlannerLimits
+from satllm_ros.protocol.sensing import SensingLimits
+from satllm_ros.simulation.processes.images import STAMPS
+from satllm_ros.simulation.processes.process import GROUND, MODEL_ID, SENSING
 from satllm_ros.simulation.world import LEASE_S, Weather, pairs
 
 BLOCKS = 8

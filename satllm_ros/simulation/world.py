@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from satllm_ros.runtime.delivery import BatchKey, batch_key
-from satllm_ros.runtime.ground_contact import GroundContact
-from satllm_ros.runtime.identity import BatchId
-from satllm_ros.runtime.presence import Hello, HelloState, Presence, PresenceLimits, Sign
-from satllm_ros.simulation.messages import Batch, Predictions, Receipt
+from satllm_ros.protocol.delivery import BatchKey, batch_key
+from satllm_ros.protocol.identity import BatchId
+from satllm_ros.protocol.membership.ground_contact import GroundContact
+from satllm_ros.protocol.membership.presence import Hello, HelloState, Presence, PresenceLimits, Sign
 from satllm_ros.simulation.oracle import Oracle
-from satllm_ros.simulation.process import GROUND, SENSING, Process
-from satllm_ros.simulation.satellite_process import Satellite
-from satllm_ros.simulation.sensing_process import Sensing
-from satllm_ros.simulation.story import describe
+from satllm_ros.simulation.processes.messages import Batch, Predictions, Receipt
+from satllm_ros.simulation.processes.process import GROUND, SENSING, Process
+from satllm_ros.simulation.processes.satellite import Satellite
+from satllm_ros.simulation.processes.sensing import Sensing
+from satllm_ros.simulation.processes.story import describe
 
 TICK_S = 1.0
 # As measured: a reader and a writer that are both up find each other after this long.

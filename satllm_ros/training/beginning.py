@@ -9,17 +9,17 @@ import torch
 from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.model.structure import build
+from satllm_ros.training.compressed.gumbel import Noise
+from satllm_ros.training.compressed.loop_codec import FrameCodec, LearnedMasks, LoopCodec
+from satllm_ros.training.compressed.stream import observe_stream
 from satllm_ros.training.epoch import standardise
-from satllm_ros.training.gumbel import Noise
-from satllm_ros.training.loop_codec import FrameCodec, LearnedMasks, LoopCodec
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.split import TrainingSplit
-from satllm_ros.training.stream import observe_stream
 from satllm_ros.training.transfer import transfer
 
 MASK = "mask"

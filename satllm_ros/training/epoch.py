@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from satllm_ros.training.augment import augment, mix
-from satllm_ros.training.cascade import draw_cuts, run_cascade
-from satllm_ros.training.gumbel import temperature
-from satllm_ros.training.loop_codec import Annealing, LoopCodec
+from satllm_ros.training.compressed.cascade import draw_cuts, run_cascade
+from satllm_ros.training.compressed.gumbel import temperature
+from satllm_ros.training.compressed.loop_codec import Annealing, LoopCodec
 from satllm_ros.training.ranks import Ranks
 from satllm_ros.training.recipe import Recipe, learning_rate
 from satllm_ros.training.split import TrainingSplit

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from satllm_ros.data.datasets import HELD_OUT_IMAGES
+from satllm_ros.data.labelled.datasets import HELD_OUT_IMAGES
 
 
 class TrainingError(ValueError):

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from satllm_ros.compression.mask_file import save_masks
-from satllm_ros.data.datasets import Dataset, load_dataset, split_names
-from satllm_ros.data.pixels import PixelRules
-from satllm_ros.model.checkpoint import save_checkpoint
-from satllm_ros.model.header import file_id, pixels_metadata
+from satllm_ros.compression.tables.mask_file import save_masks
+from satllm_ros.data.images.pixels import PixelRules
+from satllm_ros.data.labelled.datasets import Dataset, load_dataset, split_names
+from satllm_ros.model.checkpoints.checkpoint import save_checkpoint
+from satllm_ros.model.checkpoints.header import file_id, pixels_metadata
 from satllm_ros.model.structure import build_meta, measure_geometry
-from satllm_ros.training.accuracy import Accuracy, read_accuracies, write_accuracies
 from satllm_ros.training.beginning import Start, begin_codec, begin_model, begin_optimizer, check_start, same_inputs
+from satllm_ros.training.compressed.loop_codec import LearnedMasks, LoopCodec
 from satllm_ros.training.epoch import held_out_accuracy, train_epoch
-from satllm_ros.training.evaluate import evaluate, training_device
-from satllm_ros.training.loop_codec import LearnedMasks, LoopCodec
+from satllm_ros.training.evaluation.accuracy import Accuracy, read_accuracies, write_accuracies
+from satllm_ros.training.evaluation.evaluate import evaluate, training_device
 from satllm_ros.training.ranks import Ranks
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.split import TrainingSplit, split_training_images

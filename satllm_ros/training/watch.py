@@ -11,7 +11,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from satllm_ros.training.accuracy import Accuracy
+from satllm_ros.training.evaluation.accuracy import Accuracy
 
 
 class Watch:

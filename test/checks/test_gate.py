@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from satllm_ros import cli
 from satllm_ros.checks import catalogue, gate
 from satllm_ros.checks.catalogue import CHECKS
 from satllm_ros.checks.check import Check, Cost, Finding, Level, Surroundings
+from satllm_ros.cli import main as cli
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -9,7 +9,7 @@ import pytest
 
 from satllm_ros.checks import imports, places
 from satllm_ros.checks.check import Level, Surroundings
-from satllm_ros.runtime.log_directory import LOG_VARIABLE
+from satllm_ros.supervisor.log_directory import LOG_VARIABLE
 
 # Nothing can be made there, not even by root.
 NOWHERE = Path("/proc/1/nothing")

@@ -7,7 +7,7 @@ import pytest
 
 from satllm_ros.checks import middleware
 from satllm_ros.checks.check import Finding, Level, Surroundings
-from satllm_ros.runtime.transports import OTHER_PROFILE_VARIABLE, PROFILE_VARIABLE, SEGMENT_BYTES
+from satllm_ros.middleware.transports import OTHER_PROFILE_VARIABLE, PROFILE_VARIABLE, SEGMENT_BYTES
 
 
 def around(**environ: str) -> Surroundings:

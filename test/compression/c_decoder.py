@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from corruption import MAX_ELEMENTS, corrupt_and_decode, honest_frames
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.coefficient_tables import CoefficientTables
-from satllm_ros.compression.cut_tables import CutTables
-from satllm_ros.compression.entropy import decompress
-from satllm_ros.compression.errors import FrameError, FrameFault
-from satllm_ros.compression.scales import CutScales
+from satllm_ros.compression.coding.entropy import decompress
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.coefficient_tables import CoefficientTables
+from satllm_ros.compression.tables.cut_tables import CutTables
+from satllm_ros.compression.tables.scales import CutScales
+from satllm_ros.compression.wire.errors import FrameError, FrameFault
 
 # The enumeration of codec.h, in its order.
 FAULTS = [

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from made_models import ArtefactsMaker, SamplesMaker, make_artefacts, make_full_artefacts, make_samples
 
-from satllm_ros.compression import native
-from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.coding import native
+from satllm_ros.compression.tables.artefacts import Artefacts
 
 CHECKOUT = Path(__file__).parents[2]
 

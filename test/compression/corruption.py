@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 import zstandard
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.errors import FrameError, FrameFault
-from satllm_ros.compression.frame import HEADER_BYTES
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.errors import FrameError, FrameFault
+from satllm_ros.compression.wire.frame import HEADER_BYTES
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 MAX_ELEMENTS = 20_000
 SETTINGS = ["raw", "fp16", "int8", "topk:0.3:8", "topk:0.3:6", "randtopk:0.3:7", "mask:0.3:8", "mask:0.6:6"]

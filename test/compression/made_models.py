@@ -6,11 +6,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.calibrate import calibrate
-from satllm_ros.compression.calibrate_tables import calibrate_tables
-from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.sensitivity import Sensitivity
+from satllm_ros.compression.calibration.calibrate import calibrate
+from satllm_ros.compression.calibration.calibrate_tables import calibrate_tables
+from satllm_ros.compression.calibration.sensitivity import Sensitivity
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.scales import CutScales
 
 # What the fixtures give: `make_artefacts` or `make_full_artefacts`, and `make_samples`.
 ArtefactsMaker: TypeAlias = Callable[..., Artefacts]

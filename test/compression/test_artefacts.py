@@ -9,11 +9,11 @@ import pytest
 from made_models import ArtefactsMaker
 from safetensors.numpy import load_file, save_file
 
-from satllm_ros.compression.artefacts import Artefacts, load_artefacts, save_artefacts
-from satllm_ros.compression.errors import ArtefactError
-from satllm_ros.compression.measurement import CutMeasurement, Measurement
-from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts, save_artefacts
+from satllm_ros.compression.tables.measurement import CutMeasurement, Measurement
+from satllm_ros.compression.tables.scales import CutScales
+from satllm_ros.compression.wire.errors import ArtefactError
+from satllm_ros.compression.wire.setting import CodecSetting
 
 
 @pytest.fixture

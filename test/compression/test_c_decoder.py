@@ -15,9 +15,9 @@ from c_decoder import CDecoder, Inflate
 from corruption import SETTINGS, corrupt_and_decode, honest_frames
 from made_models import ArtefactsMaker, SamplesMaker
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.calibrate import calibrate
-from satllm_ros.compression.channel_statistics import ChannelStatistics
+from satllm_ros.compression.calibration.calibrate import calibrate
+from satllm_ros.compression.calibration.channel_statistics import ChannelStatistics
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.errors import ArtefactError
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.errors import ArtefactError
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 20])

@@ -5,9 +5,9 @@ import pytest
 from made_models import ArtefactsMaker, SamplesMaker
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.cut_tables import LEVELS_PER_STEP, TOKEN_UNIT
-from satllm_ros.compression.transform import FINEST_STEP, channel_transform, token_transform
+from satllm_ros.compression.calibration.transform import FINEST_STEP, channel_transform, token_transform
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.cut_tables import LEVELS_PER_STEP, TOKEN_UNIT
 
 
 @pytest.fixture(scope="module")

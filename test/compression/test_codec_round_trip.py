@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from made_models import ArtefactsMaker
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.errors import ArtefactError, EncodeError
-from satllm_ros.compression.scales import CutScales
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.scales import CutScales
+from satllm_ros.compression.wire.errors import ArtefactError, EncodeError
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 RAW = CodecSetting(Codec.RAW)
 INT8 = CodecSetting(Codec.INT8)

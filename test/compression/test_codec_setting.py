@@ -3,7 +3,7 @@ import struct
 
 import pytest
 
-from satllm_ros.compression.setting import Codec, CodecSetting, CodecSettingError
+from satllm_ros.compression.wire.setting import Codec, CodecSetting, CodecSettingError
 
 
 @pytest.mark.parametrize("codec", list(Codec))

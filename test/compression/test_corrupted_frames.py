@@ -5,8 +5,8 @@ from collections import Counter
 from corruption import corrupt_and_decode, honest_frames
 from made_models import ArtefactsMaker
 
-from satllm_ros.compression.errors import FrameFault
-from satllm_ros.compression.setting import Codec
+from satllm_ros.compression.wire.errors import FrameFault
+from satllm_ros.compression.wire.setting import Codec
 
 FRAMES = 20_000
 

@@ -7,12 +7,12 @@ import pytest
 from made_models import SamplesMaker
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.bench import bench, material
 from satllm_ros.compression.codec import encode
-from satllm_ros.compression.estimate import Estimate, estimate
-from satllm_ros.compression.frame import read_header, split_sections
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tools.bench import bench, material
+from satllm_ros.compression.tools.estimate import Estimate, estimate
+from satllm_ros.compression.wire.frame import read_header, split_sections
+from satllm_ros.compression.wire.setting import CodecSetting
 
 Material: TypeAlias = tuple[NDArray[np.float32], Artefacts]
 

@@ -8,11 +8,11 @@ import pytest
 from made_models import ArtefactsMaker, SamplesMaker
 from numpy.typing import NDArray
 
-from satllm_ros.compression import native
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import Decoded, decode, encode
-from satllm_ros.compression.errors import EncodeError
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.coding import native
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.errors import EncodeError
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 SETTINGS = ["raw", "fp16", "int8", "topk:0.2:8", "topk:0.5:6", "randtopk:0.2:8", "mask:0.2:8", "mask:0.7:6"]
 SETTINGS += ["mask:1:7", "mask_dynamic:0.2:8", "mask_dynamic:0.5:6", "klt:0", "klt:8", "klt:19", "klt:63"]

@@ -8,9 +8,9 @@ import pytest
 from made_models import SamplesMaker
 from safetensors.numpy import load_file, save_file
 
-from satllm_ros.cli import main
-from satllm_ros.compression.artefacts import Artefacts, save_artefacts
+from satllm_ros.cli.main import main
 from satllm_ros.compression.codec import decode
+from satllm_ros.compression.tables.artefacts import Artefacts, save_artefacts
 
 
 @pytest.fixture

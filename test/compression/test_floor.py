@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from satllm_ros.compression.artefacts import Artefacts
-from satllm_ros.compression.floor import below_floor
-from satllm_ros.compression.measurement import Measurement
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.floor import below_floor
+from satllm_ros.compression.tables.measurement import Measurement
+from satllm_ros.compression.wire.setting import CodecSetting
 
 INT8, RAW = CodecSetting.parse("int8"), CodecSetting.parse("raw")
 

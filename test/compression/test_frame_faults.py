@@ -11,11 +11,11 @@ import pytest
 import zstandard
 from made_models import ArtefactsMaker
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.errors import FrameError, FrameFault
-from satllm_ros.compression.frame import HEADER_BYTES
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.errors import FrameError, FrameFault
+from satllm_ros.compression.wire.frame import HEADER_BYTES
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 LARGE = 10**6
 CHUNKS_START = HEADER_BYTES + 4 * 2

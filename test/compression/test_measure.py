@@ -7,10 +7,10 @@ import pytest
 from made_models import SamplesMaker
 from numpy.typing import NDArray
 
-from satllm_ros.compression.artefacts import Artefacts
+from satllm_ros.compression.calibration.measure import measure, measure_single_cuts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.measure import measure, measure_single_cuts
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
 
 INT8, RAW = CodecSetting.parse("int8"), CodecSetting.parse("raw")
 

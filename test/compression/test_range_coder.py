@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from satllm_ros.compression import native, rans
-from satllm_ros.compression.digit_counts import DigitCounts
-from satllm_ros.compression.errors import ArtefactError, FrameError, FrameFault
-from satllm_ros.compression.rans import CLASSES, DIGITS, LARGEST_DIGIT, TABLE_CLASSES, SymbolTables
+from satllm_ros.compression.calibration.digit_counts import DigitCounts
+from satllm_ros.compression.coding import native, rans
+from satllm_ros.compression.coding.rans import CLASSES, DIGITS, LARGEST_DIGIT, TABLE_CLASSES, SymbolTables
+from satllm_ros.compression.wire.errors import ArtefactError, FrameError, FrameFault
 
 TABLES = SymbolTables(DigitCounts().frequencies())
 

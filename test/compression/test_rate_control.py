@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from made_models import SamplesMaker
 
-from satllm_ros.compression.artefacts import Artefacts
 from satllm_ros.compression.codec import decode
-from satllm_ros.compression.errors import ArtefactError, EncodeError
-from satllm_ros.compression.measurement import CutMeasurement, Measurement
-from satllm_ros.compression.rate_control import encode_within, within_accuracy, within_bytes
-from satllm_ros.compression.setting import Codec
-from satllm_ros.planning.offered import offered_settings
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.measurement import CutMeasurement, Measurement
+from satllm_ros.compression.tools.rate_control import encode_within, within_accuracy, within_bytes
+from satllm_ros.compression.wire.errors import ArtefactError, EncodeError
+from satllm_ros.compression.wire.setting import Codec
+from satllm_ros.replanning.offered import offered_settings
 
 
 @pytest.fixture

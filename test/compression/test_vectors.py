@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from c_decoder import CDecoder
 
-from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.errors import FrameFault
-from satllm_ros.compression.setting import Codec
+from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
+from satllm_ros.compression.wire.errors import FrameFault
+from satllm_ros.compression.wire.setting import Codec
 
 VECTORS = Path(__file__).parent / "vectors"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "wire-format.md"

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from satllm_ros.data.bag import (
+from satllm_ros.data.rosbag.bag import (
     BagError,
     bag_topics,
     count_messages,
@@ -17,8 +17,8 @@ from satllm_ros.data.bag import (
     label_topic,
     read_messages,
 )
-from satllm_ros.data.bag_writer import IMAGE_TOPIC, LABEL_TOPIC, PERIOD_NS, START_NS, LabelledFrame, write_bag
-from satllm_ros.data.typestore import SCENE_LABEL, bag_typestore, message_definition
+from satllm_ros.data.rosbag.bag_writer import IMAGE_TOPIC, LABEL_TOPIC, PERIOD_NS, START_NS, LabelledFrame, write_bag
+from satllm_ros.data.rosbag.typestore import SCENE_LABEL, bag_typestore, message_definition
 
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 

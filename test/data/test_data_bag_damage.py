@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from mcap_layouts import Layout, Message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from satllm_ros.data import bag_samples
-from satllm_ros.data.bag import (
+from satllm_ros.data.rosbag import bag_samples
+from satllm_ros.data.rosbag.bag import (
     BagDamage,
     BagError,
     BagMessage,
@@ -27,7 +27,7 @@ from satllm_ros.data.bag import (
     image_topic,
     read_messages,
 )
-from satllm_ros.data.typestore import bag_typestore
+from satllm_ros.data.rosbag.typestore import bag_typestore
 
 IMAGE, OTHER = "/camera", "/imu"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"

@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satllm_ros.assets_path import DEMO_BAG, asset
-from satllm_ros.data.bag import count_messages, deserialise, image_topic, label_topic, read_messages
-from satllm_ros.data.command import add_parser
-from satllm_ros.data.datasets import DatasetError, load_dataset
-from satllm_ros.data.images import decode_image
-from satllm_ros.data.selection import alternating_sample
+from satllm_ros.assets.paths import DEMO_BAG, asset
+from satllm_ros.cli.bag import add_parser
+from satllm_ros.data.images.decoding import decode_image
+from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
+from satllm_ros.data.labelled.selection import alternating_sample
+from satllm_ros.data.rosbag.bag import count_messages, deserialise, image_topic, label_topic, read_messages
 
 
 def run(*arguments: object) -> int:

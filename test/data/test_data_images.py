@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from picture_files import HEIGHT, WIDTH, encoded, picture, png16, png_chunk, tiff, turned
 from PIL import Image, ImageOps
 
-from satllm_ros.data.images import ImageError, PixelsRefusedError, decode_image, jpeg_as_is
-from satllm_ros.data.jpeg import decode_jpeg
-from satllm_ros.data.pixels import PixelRules
+from satllm_ros.data.images.decoding import ImageError, PixelsRefusedError, decode_image, jpeg_as_is
+from satllm_ros.data.images.jpeg import decode_jpeg
+from satllm_ros.data.images.pixels import PixelRules
 
 GREY = picture()[:, :, 0]
 REFLECTANCE = (picture().astype(np.float64) / 255 * 2750).astype(np.uint16)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from satllm_ros.data.images import ImageError, PixelsRefusedError, decode_image
+from satllm_ros.data.images.decoding import ImageError, PixelsRefusedError, decode_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
 from satllm_ros.model.spec import read_spec
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satllm_ros.data.datasets import DatasetError, load_dataset, split_names
+from satllm_ros.data.labelled.datasets import DatasetError, load_dataset, split_names
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.data.pixel_arguments import add_pixel_arguments, pixel_rules
-from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError, parse_bands
+from satllm_ros.cli.pixel_arguments import add_pixel_arguments, pixel_rules
+from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError, parse_bands
 
 bands = st.none() | st.tuples(st.integers(1, 13)) | st.tuples(*[st.integers(1, 13)] * 3)
 scales = st.none() | st.floats(1e-9, 1e9) | st.integers(1, 10)

@@ -26,13 +26,13 @@ def test_the_installed_package_finds_its_message_file_under_its_own_prefix(tmp_p
     share = tmp_path / "share" / "satllm_ros" / "msg"
     share.mkdir(parents=True)
     (share / "SceneLabel.msg").write_text("uint32 label\n")
-    code = "from satllm_ros.data.typestore import *; print(bag_typestore().fielddefs[SCENE_LABEL][1])"
+    code = "from satllm_ros.data.rosbag.typestore import *; print(bag_typestore().fielddefs[SCENE_LABEL][1])"
     result = run_installed(tmp_path, code)
     assert "label" in result.stdout and "class_name" not in result.stdout, result.stderr
 
 
 def test_without_the_message_file_the_places_searched_are_named(tmp_path: Path) -> None:
-    result = run_installed(tmp_path, "from satllm_ros.data.typestore import *; message_definition('SceneLabel')")
+    result = run_installed(tmp_path, "from satllm_ros.data.rosbag.typestore import *; message_definition('SceneLabel')")
     assert f"{tmp_path / 'share' / 'satllm_ros' / 'msg'}" in result.stderr
     assert "the installation is incomplete" in result.stderr
 
@@ -40,8 +40,8 @@ def test_without_the_message_file_the_places_searched_are_named(tmp_path: Path) 
 def test_reading_bags_needs_neither_torch_nor_pyarrow_nor_ros(tmp_path: Path) -> None:
     names = ("torch", "timm", "pyarrow", "rclpy", "cv2")
     code = (
-        "import satllm_ros.data.bag, satllm_ros.data.folder, satllm_ros.data.datasets; "
-        "import satllm_ros.data.command; "
+        "import satllm_ros.data.rosbag.bag, satllm_ros.data.folder, satllm_ros.data.labelled.datasets; "
+        "import satllm_ros.cli.bag; "
         f"print([name for name in {names} if name in sys.modules])"
     )
     result = run_installed(tmp_path, code)

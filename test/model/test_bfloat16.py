@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from test_split_exact import images, run_chain
 from tiny_models import CLASSES, MEAN, MEMBERS, STD, TINY
 
-from satllm_ros.model.checkpoint import load_model, save_checkpoint
+from satllm_ros.model.checkpoints.checkpoint import load_model, save_checkpoint
+from satllm_ros.model.checkpoints.header import read_header
 from satllm_ros.model.errors import ModelError
-from satllm_ros.model.header import read_header
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import load_stage
 

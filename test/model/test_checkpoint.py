@@ -11,9 +11,9 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tiny_models import CLASSES, MEAN, STD, TINY
 
-from satllm_ros.model.checkpoint import load_model, save_checkpoint
+from satllm_ros.model.checkpoints.checkpoint import load_model, save_checkpoint
+from satllm_ros.model.checkpoints.header import read_header
 from satllm_ros.model.errors import ModelError
-from satllm_ros.model.header import read_header
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import load_stage
 from satllm_ros.model.structure import build

@@ -8,9 +8,9 @@ import torch
 from test_split_exact import images, run_chain
 from tiny_models import CLASSES, MEAN, MEMBERS, STD, TINY
 
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.model.checkpoints.checkpoint import load_model
+from satllm_ros.model.checkpoints.random_weights import save_random_checkpoint
 from satllm_ros.model.errors import ModelError
-from satllm_ros.model.random_weights import save_random_checkpoint
 from satllm_ros.model.spec import read_spec
 
 

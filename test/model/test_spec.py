@@ -12,11 +12,11 @@ from safetensors.numpy import load_file, save_file
 from tiny_models import CLASSES, MEAN, STD
 from torch.utils.flop_counter import FlopCounterMode
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
+from satllm_ros.model.checkpoints.checkpoint import load_model
+from satllm_ros.model.checkpoints.header import REQUIRED, read_header
 from satllm_ros.model.cost import layer_flops
 from satllm_ros.model.errors import ModelError
-from satllm_ros.model.header import REQUIRED, read_header
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.structure import build_meta
 
@@ -34,7 +34,7 @@ def test_shipped_model() -> None:
 def test_needs_no_torch() -> None:
     program = (
         "import sys\n"
-        "from satllm_ros.assets_path import DEMO_CHECKPOINT, asset\n"
+        "from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset\n"
         "from satllm_ros.model.cost import layer_flops\n"
         "from satllm_ros.model.spec import read_spec\n"
         "layer_flops(read_spec(asset(DEMO_CHECKPOINT)))\n"

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
+from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import load_stage, normalise
 

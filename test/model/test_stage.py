@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model import tensors
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
+from satllm_ros.model.checkpoints import tensors
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.measure import block_seconds
 from satllm_ros.model.spec import read_spec

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from satllm_ros.model.checkpoint import save_checkpoint
+from satllm_ros.model.checkpoints.checkpoint import save_checkpoint
 from satllm_ros.model.structure import build
 
 torch.set_num_threads(1)

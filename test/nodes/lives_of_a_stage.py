@@ -14,13 +14,13 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.stage import StageNode
-from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.memory import keep_pages
-from satllm_ros.runtime.onboard import Onboard
-from satllm_ros.runtime.plan import Plan, Stage
+from satllm_ros.protocol.identity import Epoch
+from satllm_ros.protocol.plan import Plan, Stage
+from satllm_ros.satellite.memory import keep_pages
+from satllm_ros.satellite.onboard import Onboard
 
 PATIENCE_S = 120.0
 

@@ -23,16 +23,16 @@ from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.interfaces import Topic
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.hello import hello_from, hello_to
-from satllm_ros.nodes.qos import message_class, profile
-from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
-from satllm_ros.runtime.presence import HelloState, Presence
-from satllm_ros.runtime.store import PredictionStore
+from satllm_ros.nodes.base.hello import hello_from, hello_to
+from satllm_ros.nodes.base.qos import message_class, profile
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.custody import Cause, Verdict
+from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
+from satllm_ros.protocol.membership.presence import HelloState, Presence
+from satllm_ros.storage.prediction_store import PredictionStore
 
 PATIENCE_S = 120.0
 # Longer than any test: what is sent again is then sent for another reason.
@@ -44,7 +44,7 @@ UNKNOWN_SEQUENCE = 2**32
 ACQUIRED = Header(frame_id="camera")
 ACQUIRED.stamp.sec, ACQUIRED.stamp.nanosec = 1_700_000_000, 123_456_789
 DOWNLINK = (
-    "import sys; from satllm_ros.nodes.downlink import DownlinkNode; from satllm_ros.nodes.process import run;"
+    "import sys; from satllm_ros.nodes.downlink import DownlinkNode; from satllm_ros.nodes.base.process import run;"
     "sys.exit(run(lambda _: [DownlinkNode()]))"
 )
 GROUND = "import sys; from satllm_ros.nodes.ground import main; sys.exit(main())"

@@ -15,15 +15,15 @@ from rclpy.node import Node
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes import qos
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.runtime.counters import Counters
-from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.plan import Plan
-from satllm_ros.runtime.plan_switch import Readiness
-from satllm_ros.runtime.presence import PROTOCOL
-from satllm_ros.runtime.signals import NO_PLAN, PlanKey
+from satllm_ros.nodes.base import qos
+from satllm_ros.nodes.base.counters import Counters
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.identity import Epoch
+from satllm_ros.protocol.membership.presence import PROTOCOL
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.protocol.plan_switch import Readiness
+from satllm_ros.protocol.signals import NO_PLAN, PlanKey
 
 # Tests that run beside these may share the ROS domain.
 ROOT = f"/planners_{os.getpid()}"

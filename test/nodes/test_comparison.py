@@ -14,14 +14,14 @@ from PIL import Image
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 
-from satllm_ros.assets_path import checkpoint_path
-from satllm_ros.data.bag_writer import LabelledFrame, write_bag
+from satllm_ros.assets.paths import checkpoint_path
+from satllm_ros.data.rosbag.bag_writer import LabelledFrame, write_bag
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.comparison import bag_truth, compare, paired, stamp_in
-from satllm_ros.nodes.frames import SourceKind, source_frames, stamp_of
-from satllm_ros.runtime.comparing import Job
+from satllm_ros.nodes.images.frames import SourceKind, source_frames, stamp_of
+from satllm_ros.supervisor.comparing import Job
 
 SIDE = 64
 

@@ -9,12 +9,12 @@ from other_nodes import ACQUIRED, NEVER_S, PATIENCE_S, RUN, SPEC, Others, kill, 
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.qos import profile
-from satllm_ros.runtime.batch_store import BatchStore
-from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.run_identity import RunFacts, open_run
-from satllm_ros.runtime.store import PredictionStore
+from satllm_ros.nodes.base.qos import profile
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.custody import Cause, Verdict
+from satllm_ros.storage.batch_store import BatchStore
+from satllm_ros.storage.prediction_store import PredictionStore
+from satllm_ros.storage.run_identity import RunFacts, open_run
 
 BAD_INPUT = 2
 

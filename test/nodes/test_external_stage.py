@@ -14,16 +14,16 @@ from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.base import FlightNode
-from satllm_ros.nodes.external import ExternalStage, ExternalStageError
-from satllm_ros.nodes.qos import profile
-from satllm_ros.runtime.external_blocks import FAULTS_IN_A_ROW, ExternalBlocks
-from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
-from satllm_ros.runtime.pipeline import Job
-from satllm_ros.runtime.submodels import NotLoadedError
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.qos import profile
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.external import ExternalStage, ExternalStageError
+from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
+from satllm_ros.satellite.external_blocks import FAULTS_IN_A_ROW, ExternalBlocks
+from satllm_ros.satellite.pipeline import Job
+from satllm_ros.satellite.submodels import NotLoadedError
 
 SHAPE = (2, 3, 4)
 PATIENCE_S = 120.0

@@ -8,16 +8,16 @@ import rclpy
 from rclpy.node import Node
 from ros_domain import leave
 
-from satllm_ros.graph import ProcessSpec, load_constellation, processes
+from satllm_ros.constellation.graph import ProcessSpec, load_constellation, processes
 from satllm_ros.interfaces import TOPICS, Topic
-from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.parameters import AUTOSTART
+from satllm_ros.nodes.base.qos import message_class
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.ground import GroundNode
 from satllm_ros.nodes.links import LinkNode
-from satllm_ros.nodes.parameters import AUTOSTART
 from satllm_ros.nodes.planner import PlannerNode
-from satllm_ros.nodes.qos import message_class
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.sensing import SensingNode
 from satllm_ros.nodes.stage import StageNode

@@ -15,7 +15,7 @@ BLOCKS = 3
 @pytest.fixture(scope="module")
 def large_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoint of 85 MB of parameters as float32, in tensors that malloc would keep."""
-    from satllm_ros.model.checkpoint import save_checkpoint
+    from satllm_ros.model.checkpoints.checkpoint import save_checkpoint
     from satllm_ros.model.structure import build
 
     architecture = "vit_base_patch16_224"
@@ -29,7 +29,7 @@ def large_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def artefacts_of_it(large_checkpoint: Path) -> Path:
     """Codec artefacts that serve `raw` only."""
-    from satllm_ros.compression.artefacts import Artefacts, save_artefacts
+    from satllm_ros.compression.tables.artefacts import Artefacts, save_artefacts
     from satllm_ros.model.spec import read_spec
 
     spec = read_spec(large_checkpoint)

@@ -13,11 +13,11 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from scripted_satellites import ROOT, Satellite, Script, Stand
 
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.planner import PlannerNode
 from satllm_ros.profiling.files import BlockTimes, CodecCost, Profile, save_profile
-from satllm_ros.runtime.plan import Plan
+from satllm_ros.protocol.plan import Plan
 
 NAMES = ("sat1", "sat2", "sat3")
 SPEC = read_spec(checkpoint_path("demo"))

@@ -16,13 +16,13 @@ from scripted_satellites import ROOT, Satellite, Script, Stand
 from std_srvs.srv import Trigger
 
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
 from satllm_ros.nodes.planner import PlannerNode
-from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.plan import MAX_EPOCH, Plan
-from satllm_ros.runtime.signing import check_signature, load_signing_key, make_key_file, parse_public_key, sign
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.identity import Epoch
+from satllm_ros.protocol.plan import MAX_EPOCH, Plan
+from satllm_ros.signing.signing import check_signature, load_signing_key, make_key_file, parse_public_key, sign
 
 NAMES = ("sat1", "sat2", "sat3")
 MODEL_BYTES = sum(read_spec(checkpoint_path("demo")).layer_bytes)

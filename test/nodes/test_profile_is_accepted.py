@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from satllm_ros.runtime.link_queue import LinkRates
-from satllm_ros.runtime.middleware_profile import QOS_FROM_XML_VARIABLE, middleware_profile, routes_of
-from satllm_ros.runtime.transports import OTHER_PROFILE_VARIABLE, PROFILE_VARIABLE, TRANSPORTS_VARIABLE
+from satllm_ros.links.link_queue import LinkRates
+from satllm_ros.middleware.profile import QOS_FROM_XML_VARIABLE, middleware_profile, routes_of
+from satllm_ros.middleware.transports import OTHER_PROFILE_VARIABLE, PROFILE_VARIABLE, TRANSPORTS_VARIABLE
 
 NODE = "import rclpy; rclpy.init(); rclpy.create_node('reader'); rclpy.shutdown()"
 CHOSEN = (PROFILE_VARIABLE, OTHER_PROFILE_VARIABLE, TRANSPORTS_VARIABLE)

@@ -10,9 +10,9 @@ from rclpy.time import Time
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.nodes.process import Stop
+from satllm_ros.nodes.base.host_clock import host_clock
+from satllm_ros.nodes.base.process import Stop
 from satllm_ros.nodes.recorder import RecorderNode
-from satllm_ros.runtime.host_clock import host_clock
 
 ELSEWHERE = "bbbb-1"
 # Sensing's clocks against this computer's: the steady one, and the wall clock.

@@ -15,15 +15,15 @@ from test_comparison import png
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.data.bag_writer import LabelledFrame, write_bag
 from satllm_ros.data.manifest import CAMERA, Manifest
+from satllm_ros.data.rosbag.bag_writer import LabelledFrame, write_bag
 from satllm_ros.data.sources import take_manifest
-from satllm_ros.nodes.qos import profile
-from satllm_ros.report.lives import camera_source
-from satllm_ros.runtime.frame_journal import JOURNAL_NAME, Books, FrameJournal, FrameRow
-from satllm_ros.runtime.identity import Epoch, TileKey
-from satllm_ros.runtime.run_identity import RunFacts, open_run
-from satllm_ros.runtime.store import PredictionStore, StoredTile
+from satllm_ros.nodes.base.qos import profile
+from satllm_ros.protocol.identity import Epoch, TileKey
+from satllm_ros.report.record.lives import camera_source
+from satllm_ros.storage.frame_journal import JOURNAL_NAME, Books, FrameJournal, FrameRow
+from satllm_ros.storage.prediction_store import PredictionStore, StoredTile
+from satllm_ros.storage.run_identity import RunFacts, open_run
 
 ARRIVED_NS = 1_700_000_000_000_000_000
 IMAGES = 8

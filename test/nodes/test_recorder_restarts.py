@@ -9,11 +9,11 @@ from other_nodes import PATIENCE_S, Others, kill, predictions
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.compression.setting import Codec, CodecSetting
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.qos import profile
-from satllm_ros.runtime.custody import Verdict
-from satllm_ros.runtime.host_clock import host_clock
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.nodes.base.host_clock import host_clock
+from satllm_ros.nodes.base.qos import profile
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.custody import Verdict
 
 TILES = 3
 

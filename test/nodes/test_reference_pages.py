@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from satllm_ros.nodes import reference
-from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.base.flight_node import FlightNode
 
 DOCS = Path(__file__).parents[2] / "docs"
 

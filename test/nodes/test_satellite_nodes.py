@@ -17,27 +17,27 @@ from rclpy.parameter import Parameter
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.assets_path import checkpoint_path
+from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.compression.codec import decode
-from satllm_ros.compression.measurement import Measurement
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.measurement import Measurement
+from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.base import FlightNode
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.qos import message_class, profile
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
-from satllm_ros.nodes.qos import message_class, profile
 from satllm_ros.nodes.stage import StageNode
-from satllm_ros.runtime.checksum import seal
-from satllm_ros.runtime.custody import Cause, Verdict
-from satllm_ros.runtime.identity import NO_EPOCH, BatchId, Envelope, Epoch
-from satllm_ros.runtime.onboard import Onboard
-from satllm_ros.runtime.plan import Plan, Stage
-from satllm_ros.runtime.plan_switch import Readiness
-from satllm_ros.runtime.presence import PROTOCOL
-from satllm_ros.runtime.satellite_protocol import plan_key
-from satllm_ros.runtime.signals import Ack, SwitchState
-from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.checksum import seal
+from satllm_ros.protocol.custody import Cause, Verdict
+from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Envelope, Epoch
+from satllm_ros.protocol.membership.presence import PROTOCOL
+from satllm_ros.protocol.plan import Plan, Stage
+from satllm_ros.protocol.plan_switch import Readiness
+from satllm_ros.protocol.satellite import plan_key
+from satllm_ros.protocol.signals import Ack, SwitchState
+from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.signing.signing import load_signing_key, make_key_file, sign
 
 PATIENCE_S = 120.0
 SPEC = read_spec(checkpoint_path("demo"))

@@ -14,14 +14,23 @@ ROS = {
 }
 GENERATED = {"satllm_ros.msg", "satllm_ros.srv", "satllm_ros.action"}
 WITHOUT_TORCH = (
-    "satllm_ros.assets_path",
+    "satllm_ros.acquisition",
+    "satllm_ros.assets",
     "satllm_ros.checks",
     "satllm_ros.compression",
-    "satllm_ros.data.bag",
+    "satllm_ros.constellation",
+    "satllm_ros.data.rosbag.bag",
     "satllm_ros.interfaces",
+    "satllm_ros.links",
+    "satllm_ros.middleware",
     "satllm_ros.model.spec",
     "satllm_ros.planning",
-    "satllm_ros.runtime",
+    "satllm_ros.protocol",
+    "satllm_ros.replanning",
+    "satllm_ros.satellite",
+    "satllm_ros.signing",
+    "satllm_ros.storage",
+    "satllm_ros.supervisor",
 )
 
 IMPORT_ALL = """

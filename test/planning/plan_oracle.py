@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.planning.solution import Solution
+from satllm_ros.planning.problem.solution import Solution
 
 SLACK = 1e-12
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from plan_documents import random_document
 
-from satllm_ros.planning.baselines import Baseline, baselines
-from satllm_ros.planning.problem_json import from_json
-from satllm_ros.planning.solve import OBJECTIVES, solve
+from satllm_ros.planning.paper.baselines import Baseline, baselines
+from satllm_ros.planning.problem.problem_json import from_json
+from satllm_ros.planning.solver.solve import OBJECTIVES, solve
 
 
 def chain(layers: int = 6, speeds: Sequence[float] = (1, 2, 3), memory: int = 6) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from satllm_ros.planning.delay import exact_makespan, paper_makespan, resource_times
-from satllm_ros.planning.simulate import simulate
+from satllm_ros.planning.paper.simulate import simulate
+from satllm_ros.planning.solver.delay import exact_makespan, paper_makespan, resource_times
 
 SECONDS = st.sampled_from([0.0, 1.0, 2.0]) | st.floats(0, 10)
 

@@ -12,9 +12,9 @@ import pytest
 from plan_documents import OPTIONS, random_document
 from plan_oracle import all_plans, plan_of
 
-from satllm_ros.planning.problem_json import from_json
-from satllm_ros.planning.solution import Infeasible, Solution
-from satllm_ros.planning.solve import OBJECTIVES, solve
+from satllm_ros.planning.problem.problem_json import from_json
+from satllm_ros.planning.problem.solution import Infeasible, Solution
+from satllm_ros.planning.solver.solve import OBJECTIVES, solve
 
 INSTANCES = int(os.environ.get("SATLLM_PLANS", "2000"))
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from satllm_ros.planning.paper_search import READINGS, Reading, search
-from satllm_ros.planning.problem import Problem
-from satllm_ros.planning.problem_json import from_json
-from satllm_ros.planning.solution import Solution
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.paper.paper_search import READINGS, Reading, search
+from satllm_ros.planning.problem.problem import Problem
+from satllm_ros.planning.problem.problem_json import from_json
+from satllm_ros.planning.problem.solution import Solution
+from satllm_ros.planning.solver.solve import solve
 
 
 def chain(

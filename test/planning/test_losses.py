@@ -8,12 +8,12 @@ import pytest
 from plan_documents import random_document
 from plan_oracle import all_plans, plan_of
 
-from satllm_ros.planning import losses
-from satllm_ros.planning.costs import tabulate
-from satllm_ros.planning.losses import loss_levels
-from satllm_ros.planning.problem import Link, Problem
-from satllm_ros.planning.problem_json import from_json
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.problem.problem import Link, Problem
+from satllm_ros.planning.problem.problem_json import from_json
+from satllm_ros.planning.solver import losses
+from satllm_ros.planning.solver.costs import tabulate
+from satllm_ros.planning.solver.losses import loss_levels
+from satllm_ros.planning.solver.solve import solve
 
 
 def chain(accuracies: Sequence[float], budget: float, count: int = 4) -> Problem:

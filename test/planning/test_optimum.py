@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_oracle import Plans, all_plans, plan_of
 
-from satllm_ros.planning.delay import effective_times
-from satllm_ros.planning.problem_json import from_json
-from satllm_ros.planning.solution import Infeasible, Solution
-from satllm_ros.planning.solve import OBJECTIVES, solve
+from satllm_ros.planning.problem.problem_json import from_json
+from satllm_ros.planning.problem.solution import Infeasible, Solution
+from satllm_ros.planning.solver.delay import effective_times
+from satllm_ros.planning.solver.solve import OBJECTIVES, solve
 
 SOLVED = json.loads((Path(__file__).parent / "data" / "solved_instances.json").read_text())
 

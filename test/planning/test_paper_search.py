@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from plan_documents import random_document
 
-from satllm_ros.planning.paper_search import READINGS, Reading, search
-from satllm_ros.planning.problem import Problem
-from satllm_ros.planning.problem_json import from_json
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.paper.paper_search import READINGS, Reading, search
+from satllm_ros.planning.problem.problem import Problem
+from satllm_ros.planning.problem.problem_json import from_json
+from satllm_ros.planning.solver.solve import solve
 
 
 def problems(number: int, seed: int) -> Iterator[Problem]:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from satllm_ros.planning.checks import ProblemError
-from satllm_ros.planning.problem import Compression, Link, Model, Problem, Satellite, Setting
-from satllm_ros.planning.problem_json import from_json, load_problem
-from satllm_ros.planning.solve import solve
+from satllm_ros.planning.problem.checks import ProblemError
+from satllm_ros.planning.problem.problem import Compression, Link, Model, Problem, Satellite, Setting
+from satllm_ros.planning.problem.problem_json import from_json, load_problem
+from satllm_ros.planning.solver.solve import solve
 
 RATIOS = {
     "batches": 8,

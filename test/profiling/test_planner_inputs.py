@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from satllm_ros.assets_path import artefacts_path, checkpoint_path
-from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.assets.paths import artefacts_path, checkpoint_path
+from satllm_ros.compression.tables.artefacts import load_artefacts
 from satllm_ros.model.spec import read_spec
 from satllm_ros.profiling.files import BlockTimes, CodecCost, Profile, ProfileError, save_profile
 from satllm_ros.profiling.inputs import age_sentence

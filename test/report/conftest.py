@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from satllm_ros.report.audit import Audit
-from satllm_ros.report.record import (
+from satllm_ros.report.record.audit import Audit
+from satllm_ros.report.record.record import (
     FrameRecord,
     LinkRecord,
     PlanRecord,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.report.audit import (
+from satllm_ros.report.record.audit import (
     NOT_TOLD,
     OF_EARLIER_LIFE,
     TO_READ_AGAIN,
@@ -15,8 +15,8 @@ from satllm_ros.report.audit import (
     audit_journal,
     audit_ledger,
 )
-from satllm_ros.report.lives import LOST_WITH_SENSING, Account, camera_source
-from satllm_ros.report.record import FrameRecord
+from satllm_ros.report.record.lives import LOST_WITH_SENSING, Account, camera_source
+from satllm_ros.report.record.record import FrameRecord
 
 DELIVERED, GIVEN_UP, IN_WINDOW, IN_FLIGHT, STORED = (
     "delivered",

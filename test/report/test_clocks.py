@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from satllm_ros.report.clocks import MAX_DRIFT, Clocks, have_one_wall_clock
-from satllm_ros.report.lanes import Lane, lanes
-from satllm_ros.report.record import RunRecord
-from satllm_ros.report.store import load_run, save_run
-from satllm_ros.report.summary import summarise
-from satllm_ros.report.timeline import write_timeline
+from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.printing.lanes import Lane, lanes
+from satllm_ros.report.printing.timeline import write_timeline
+from satllm_ros.report.record.clocks import MAX_DRIFT, Clocks, have_one_wall_clock
+from satllm_ros.report.record.record import RunRecord
+from satllm_ros.report.record.store import load_run, save_run
 
 OURS, THEIRS = "aaaa-1", "bbbb-1"
 AHEAD_S = 1000.0

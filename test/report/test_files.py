@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.report import command, timeline
-from satllm_ros.report.boxes import tile_box
-from satllm_ros.report.record import RunRecord
-from satllm_ros.report.results import COLUMNS, write_results_csv
-from satllm_ros.report.store import StoreError, load_run, save_run
+from satllm_ros.cli import report as command
+from satllm_ros.data.tiles import TileError, grid
+from satllm_ros.report.printing import timeline
+from satllm_ros.report.printing.boxes import tile_box
+from satllm_ros.report.printing.results import COLUMNS, write_results_csv
+from satllm_ros.report.record.record import RunRecord
+from satllm_ros.report.record.store import StoreError, load_run, save_run
 from satllm_ros.report.write import write_run
-from satllm_ros.runtime.tiles import TileError, grid
 
 
 def test_a_saved_run_is_loaded_unchanged(run: RunRecord, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.planning.simulate import simulate
-from satllm_ros.report.flowline import Step, flow_line_makespan_s, ideal_makespan_s
-from satllm_ros.report.record import RunRecord
+from satllm_ros.planning.paper.simulate import simulate
+from satllm_ros.report.figures.flowline import Step, flow_line_makespan_s, ideal_makespan_s
+from satllm_ros.report.record.record import RunRecord
 
 times = st.floats(0.0, 100.0)
 

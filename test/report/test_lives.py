@@ -1,6 +1,6 @@
 """The books of sensing when it dies and comes back."""
 
-from satllm_ros.report.lives import MAX_LIVES, Account, Lives
+from satllm_ros.report.record.lives import MAX_LIVES, Account, Lives
 
 
 def test_one_life_is_taken_as_it_says() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from satllm_ros.report.progress import Progress, RateMeter, total_batches
+from satllm_ros.report.printing.progress import Progress, RateMeter, total_batches
 
 
 def follow(times_s: list[float], total: int | None, batch_s: float = 2.0, fill_s: float = 10.0) -> list[str]:

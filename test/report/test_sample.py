@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.report.sample import ALL, NONE, even_sample, parse_reference, wilson_interval
+from satllm_ros.report.figures.sample import ALL, NONE, even_sample, parse_reference, wilson_interval
 
 
 @given(st.integers(0, 3000), st.integers(1, 700))

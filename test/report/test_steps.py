@@ -6,7 +6,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from satllm_ros.report.steps import StepProgress, told
+from satllm_ros.report.printing.steps import StepProgress, told
 
 
 def test_a_counted_step_shows_how_far_it_is_now_and_then_and_at_its_end() -> None:

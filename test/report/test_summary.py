@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.report.audit import Audit
-from satllm_ros.report.record import RunRecord, TileRecord
-from satllm_ros.report.sample import wilson_interval
-from satllm_ros.report.summary import summarise
+from satllm_ros.report.figures.sample import wilson_interval
+from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.record.audit import Audit
+from satllm_ros.report.record.record import RunRecord, TileRecord
 
 
 def test_interface_holds_every_promised_key(run: RunRecord) -> None:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from satllm_ros.report import units
-from satllm_ros.report.audit import Audit
-from satllm_ros.report.record import FrameRecord, RunRecord
-from satllm_ros.report.sample import even_sample
-from satllm_ros.report.summary import summarise
-from satllm_ros.report.tables import WIDTH, print_report
+from satllm_ros.report.figures.sample import even_sample
+from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.printing import units
+from satllm_ros.report.printing.tables import WIDTH, print_report
+from satllm_ros.report.record.audit import Audit
+from satllm_ros.report.record.record import FrameRecord, RunRecord
 
 
 def printed(run: RunRecord, width: int = WIDTH, files: tuple[Path, ...] = ()) -> str:

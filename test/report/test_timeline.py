@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from satllm_ros.report.lanes import lanes
-from satllm_ros.report.record import RunRecord, StageRecord
-from satllm_ros.report.timeline import write_timeline
+from satllm_ros.report.printing.lanes import lanes
+from satllm_ros.report.printing.timeline import write_timeline
+from satllm_ros.report.record.record import RunRecord, StageRecord
 
 
 def test_lanes_follow_the_first_batch(run: RunRecord) -> None:

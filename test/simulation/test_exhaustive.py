@@ -2,7 +2,7 @@
 
 import pytest
 
-from satllm_ros.simulation.exhaustive import Bounds, Explorer
+from satllm_ros.simulation.exploration.exhaustive import Bounds, Explorer
 
 
 @pytest.mark.parametrize(

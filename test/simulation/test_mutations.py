@@ -2,7 +2,7 @@
 
 import pytest
 
-from satllm_ros.simulation.exhaustive import Bounds, Explorer
+from satllm_ros.simulation.exploration.exhaustive import Bounds, Explorer
 from satllm_ros.simulation.mutations import MUTATIONS, Mutation, first_catch
 from satllm_ros.simulation.oracle import Violation
 from satllm_ros.simulation.run import simulate

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from satllm_ros.planning.flight import flight_problem
-from satllm_ros.planning.problem import Link
-from satllm_ros.planning.solve import solve
-from satllm_ros.simulation.changing_world import World, random_world
-from satllm_ros.simulation.replanning import Paces, clairvoyant, online
+from satllm_ros.planning.problem.problem import Link
+from satllm_ros.planning.solver.solve import solve
+from satllm_ros.replanning.flight import flight_problem
+from satllm_ros.simulation.regret.changing_world import World, random_world
+from satllm_ros.simulation.regret.replanning import Paces, clairvoyant, online
 
 TRACES = 15
 

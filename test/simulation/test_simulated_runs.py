@@ -2,12 +2,12 @@
 
 import pytest
 
-from satllm_ros.runtime.delivery import Origin
-from satllm_ros.runtime.identity import Epoch, TileKey
-from satllm_ros.simulation.images import STAMPS
-from satllm_ros.simulation.messages import Result, Step, Tile
+from satllm_ros.protocol.delivery import Origin
+from satllm_ros.protocol.identity import Epoch, TileKey
 from satllm_ros.simulation.oracle import ONE_WAY_S, Oracle, Violation
-from satllm_ros.simulation.process import CLASSES, MODEL_ID, RUN_ID
+from satllm_ros.simulation.processes.images import STAMPS
+from satllm_ros.simulation.processes.messages import Result, Step, Tile
+from satllm_ros.simulation.processes.process import CLASSES, MODEL_ID, RUN_ID
 from satllm_ros.simulation.run import Totals, simulate
 from satllm_ros.simulation.scenario import BLOCKS, SEQUELS, Splitter, make_scenario
 

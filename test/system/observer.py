@@ -19,7 +19,7 @@ from rclpy.publisher import Publisher
 from ros_domain import leave
 
 from satllm_ros.interfaces import Topic
-from satllm_ros.nodes.qos import message_class, profile
+from satllm_ros.nodes.base.qos import message_class, profile
 
 _STEP_S = 0.1
 

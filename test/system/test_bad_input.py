@@ -11,9 +11,9 @@ import pytest
 from flight import constellation, executable, started, up, write_constellation
 from tiny_material import SIDE, Material, encoded, picture, save_bag, save_model
 
-from satllm_ros import cli
-from satllm_ros.runtime import supervisor
-from satllm_ros.runtime.transports import PROFILE_VARIABLE
+from satllm_ros.cli import main as cli
+from satllm_ros.middleware.transports import PROFILE_VARIABLE
+from satllm_ros.supervisor import supervisor
 
 Refused = Callable[..., tuple[int, str]]
 BLOCK_S = (0.01,)

@@ -7,7 +7,7 @@ from observer import Observer
 from tiny_material import Material
 
 from satllm_ros import interfaces as graph
-from satllm_ros.share import share_directory
+from satllm_ros.assets.share import share_directory
 
 
 def test_a_recorded_activation_gives_the_same_payload_again(material: Material, tmp_path: Path) -> None:

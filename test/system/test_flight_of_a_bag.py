@@ -11,12 +11,12 @@ import pytest
 from flight import Flight, constellation, started, up, write_constellation
 from tiny_material import CLASSES, SIDE, Material, encoded, picture
 
-from satllm_ros.data.bag_writer import PERIOD_NS, START_NS
+from satllm_ros.data.rosbag.bag_writer import PERIOD_NS, START_NS
+from satllm_ros.data.tiles import decode_jpeg
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.runtime.batch_store import BatchStore
-from satllm_ros.runtime.run_identity import read_run
-from satllm_ros.runtime.store import PredictionStore
-from satllm_ros.runtime.tiles import decode_jpeg
+from satllm_ros.storage.batch_store import BatchStore
+from satllm_ros.storage.prediction_store import PredictionStore
+from satllm_ros.storage.run_identity import read_run
 
 # The second satellite is three times as fast: the best split of four blocks is 1, 2, 1.
 BLOCK_S = (0.03, 0.01, 0.03)
@@ -157,7 +157,7 @@ def unsplit_labels(material: Material, spec: ModelSpec) -> list[int]:
     """Classes of the bag's pictures by the whole model in this process."""
     import torch
 
-    from satllm_ros.model.checkpoint import load_model
+    from satllm_ros.model.checkpoints.checkpoint import load_model
     from satllm_ros.model.stage import normalise
 
     images = [decode_jpeg(np.frombuffer(encoded(picture(n)), np.uint8)) for n in range(material.bag_tiles)]

@@ -22,11 +22,11 @@ from std_srvs.srv import Trigger
 from tiny_material import SIDE, Material, picture
 
 from satllm_ros import interfaces as graph
-from satllm_ros.compression.setting import Codec
-from satllm_ros.nodes.conversions import setting_from
-from satllm_ros.nodes.diagnostic_keys import COMMON
-from satllm_ros.nodes.qos import profile
+from satllm_ros.compression.wire.setting import Codec
+from satllm_ros.nodes.base.diagnostic_keys import COMMON
+from satllm_ros.nodes.base.qos import profile
 from satllm_ros.nodes.reference import NODES as NODE_TYPES
+from satllm_ros.nodes.wire.conversions import setting_from
 
 BATCH_TILES = 4
 SATELLITES = ("sat1", "sat2", "sat3")

@@ -8,7 +8,7 @@ import pytest
 from flight import constellation, started, up, write_constellation
 from tiny_material import CLASSES, Material, encoded, picture, save_bag
 
-from satllm_ros.data import bag_writer
+from satllm_ros.data.rosbag import bag_writer
 
 BLOCK_S = (0.01,)
 

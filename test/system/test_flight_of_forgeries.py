@@ -14,14 +14,14 @@ from tiny_material import CLASSES, SIDE, Material, encoded, picture
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.compression.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.codec import encode
-from satllm_ros.compression.setting import Codec, CodecSetting
+from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.runtime.checksum import seal
-from satllm_ros.runtime.identity import BatchId, Envelope, Epoch
-from satllm_ros.runtime.plan import Plan, Stage
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.checksum import seal
+from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
+from satllm_ros.protocol.plan import Plan, Stage
 
 BLOCK_S = (0.06, 0.06, 0.06)
 TILES = 2

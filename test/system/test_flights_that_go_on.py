@@ -13,7 +13,7 @@ from rosgraph_msgs.msg import Clock
 from tiny_material import Material
 
 from satllm_ros import interfaces as graph
-from satllm_ros.data.bag import image_topic, read_messages
+from satllm_ros.data.rosbag.bag import image_topic, read_messages
 
 BLOCK_S = (0.05, 0.05, 0.05)
 

@@ -10,7 +10,7 @@ from sensor_msgs.msg import Image
 from tiny_material import SIDE, Material, picture
 
 from satllm_ros import interfaces as graph
-from satllm_ros.nodes.qos import profile
+from satllm_ros.nodes.base.qos import profile
 
 
 def test_a_flight_without_a_home_logs_into_its_run(

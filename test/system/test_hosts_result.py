@@ -12,8 +12,8 @@ from hosts.result import Result, goal_complaints, replan_complaints
 from hosts.scenario import End, Outage, Plan, both_ways
 from hosts.table import HEADINGS, cells, markdown
 
-from satllm_ros.runtime.identity import Epoch, TileKey
-from satllm_ros.runtime.store import PredictionStore, StoredTile
+from satllm_ros.protocol.identity import Epoch, TileKey
+from satllm_ros.storage.prediction_store import PredictionStore, StoredTile
 
 STEADY = Plan(50, 10, both_ways(8), is_steady=True)
 GOOD = Result("steady", 500, 0, 0, 0, predicted_s=40.0, measured_s=41.0, wire_ratio=1.05, control_kbps=20.0)

@@ -13,8 +13,8 @@ from ros_domain import own_domain
 from tiny_material import Material
 
 from satllm_ros import interfaces as graph
-from satllm_ros.graph import ProcessSpec, load_constellation, processes
-from satllm_ros.share import PACKAGE, share_directory
+from satllm_ros.assets.share import PACKAGE, share_directory
+from satllm_ros.constellation.graph import ProcessSpec, load_constellation, processes
 
 NODES = ("sat1/stage", "sat1/compression", "sat1/downlink")
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE

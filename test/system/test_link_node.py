@@ -11,7 +11,7 @@ from rclpy.publisher import Publisher
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
-from satllm_ros.share import PACKAGE, share_directory
+from satllm_ros.assets.share import PACKAGE, share_directory
 
 # Long enough on the wire for an outage to meet it there: a message of 100 kB takes a quarter of an hour.
 SLOW_BPS, FAST_BPS = 1e3, 1e9

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from satllm_ros.data.bag_writer import LabelledFrame, write_bag
+from satllm_ros.data.rosbag.bag_writer import LabelledFrame, write_bag
 
 SIDE, PATCH = 32, 8
 BLOCKS = 4
@@ -55,7 +55,7 @@ def save_model(path: Path, seed: int, blocks: int = BLOCKS, side: int = SIDE, pa
     """Checkpoint of a tiny transformer with random weights that make every part matter."""
     import torch
 
-    from satllm_ros.model.checkpoint import save_checkpoint
+    from satllm_ros.model.checkpoints.checkpoint import save_checkpoint
     from satllm_ros.model.structure import build
 
     arguments = ARGUMENTS | {"depth": blocks, "img_size": side, "patch_size": patch}
@@ -75,9 +75,9 @@ def save_codec(path: Path, checkpoint: Path, images: Path) -> Path:
 
     An untrained model has no accuracy to lose, so the accuracies are replaced by `ACCURACY`.
     """
-    from satllm_ros.cli import main
-    from satllm_ros.compression.artefacts import load_artefacts, save_artefacts
-    from satllm_ros.compression.measurement import Measurement
+    from satllm_ros.cli.main import main
+    from satllm_ros.compression.tables.artefacts import load_artefacts, save_artefacts
+    from satllm_ros.compression.tables.measurement import Measurement
 
     arguments = ["calibrate-codec", "--checkpoint", checkpoint, "--data", images, "--out", path]
     assert main([*map(str, arguments), "--images", "20", "--measure-images", "20", "--settings", *ACCURACY]) == 0

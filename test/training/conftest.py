@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training.recipe import Recipe
 

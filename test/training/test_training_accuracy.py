@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.training.accuracy import (
+from satllm_ros.training.evaluation.accuracy import (
     Accuracy,
     class_accuracies,
     read_accuracies,

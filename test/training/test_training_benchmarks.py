@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from satllm_ros.assets_path import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
-from satllm_ros.compression.artefacts import load_artefacts
-from satllm_ros.compression.setting import Codec, CodecSetting
-from satllm_ros.data.datasets import load_dataset
-from satllm_ros.training.coded import CodedModel, evaluate_coded
+from satllm_ros.assets.paths import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.data.labelled.datasets import load_dataset
+from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from equal_bytes import matched_step  # noqa: E402

@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satllm_ros.assets_path import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
-from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.assets.paths import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.structure import build
 from satllm_ros.training import epoch as epoch_module
 from satllm_ros.training.beginning import begin_optimizer
-from satllm_ros.training.cascade import Draw, run_cascade
+from satllm_ros.training.compressed.cascade import Draw, run_cascade
+from satllm_ros.training.compressed.loop_codec import Annealing, FrameCodec, LoopCodec
 from satllm_ros.training.epoch import train_epoch
-from satllm_ros.training.loop_codec import Annealing, FrameCodec, LoopCodec
 from satllm_ros.training.ranks import Ranks
 from satllm_ros.training.recipe import Recipe
 from satllm_ros.training.split import TrainingSplit

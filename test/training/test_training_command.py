@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from satllm_ros.cli.training import evaluate as evaluate_command
+from satllm_ros.cli.training import train as command
 from satllm_ros.model.spec import read_spec
-from satllm_ros.training import command, evaluate_command
 from satllm_ros.training import train as train_module
 
 TINY = ["img_size=16", "patch_size=8", "embed_dim=16", "depth=1", "num_heads=2", "global_pool=avg"]

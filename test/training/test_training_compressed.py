@@ -9,8 +9,8 @@ from interruption import StopAfter
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from satllm_ros.compression.mask_file import load_masks
-from satllm_ros.data.datasets import load_dataset
+from satllm_ros.compression.tables.mask_file import load_masks
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training import train as train_module
 from satllm_ros.training.beginning import Start
@@ -83,7 +83,7 @@ def test_another_seed_learns_other_masks(start: Start, recipe: Recipe, coloured_
 def test_the_head_and_the_norms_alone_are_trained(
     start: Start, recipe: Recipe, coloured_data: Path, tmp_path: Path
 ) -> None:
-    from satllm_ros.model.checkpoint import load_model
+    from satllm_ros.model.checkpoints.checkpoint import load_model
 
     train(coloured_data, tmp_path, replace(recipe, trained="head", epochs=1, compress=None), start=start)
     before = load_model(start.checkpoint).state_dict()

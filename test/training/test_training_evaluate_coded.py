@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from satllm_ros.assets_path import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
-from satllm_ros.cli import main
-from satllm_ros.compression.artefacts import load_artefacts
+from satllm_ros.assets.paths import DEMO_ARTEFACTS, DEMO_CHECKPOINT, asset
+from satllm_ros.cli.main import main
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.data.datasets import load_dataset
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.data.labelled.datasets import load_dataset
+from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import normalise
-from satllm_ros.training.coded import CodedModel, evaluate_coded
-from satllm_ros.training.paired import PairedAccuracy, compare
+from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
+from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
 
 CUTS, SETTING, BATCH = (3, 6, 9), CodecSetting.parse("mask:0.01:6"), 4
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from satllm_ros.training.gumbel import (
+from satllm_ros.training.compressed.gumbel import (
     Noise,
     masked,
     masked_as_printed,

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from satllm_ros.compression.errors import ArtefactError
-from satllm_ros.compression.mask_file import load_masks, save_masks, with_masks
-from satllm_ros.compression.sensitivity import Sensitivity
-from satllm_ros.training.cascade import draw_cuts
-from satllm_ros.training.loop_codec import Annealing, LearnedMasks
-from satllm_ros.training.stream import CutStream
+from satllm_ros.compression.calibration.sensitivity import Sensitivity
+from satllm_ros.compression.tables.mask_file import load_masks, save_masks, with_masks
+from satllm_ros.compression.wire.errors import ArtefactError
+from satllm_ros.training.compressed.cascade import draw_cuts
+from satllm_ros.training.compressed.loop_codec import Annealing, LearnedMasks
+from satllm_ros.training.compressed.stream import CutStream
 
 TOKENS, WIDTH = 5, 8
 STILL = Annealing(1.0, drawn=False)

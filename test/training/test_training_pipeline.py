@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satllm_ros.cli import main
-from satllm_ros.compression.artefacts import load_artefacts
-from satllm_ros.compression.mask_file import load_masks
+from satllm_ros.cli.main import main
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.tables.mask_file import load_masks
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training.train import CHECKPOINT, MASKS
 

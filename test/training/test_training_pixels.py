@@ -8,9 +8,9 @@ import tifffile
 from PIL import Image
 from test_training_command import TINY, run
 
-from satllm_ros.data.datasets import DatasetError, load_dataset
-from satllm_ros.data.images import ImageError
-from satllm_ros.data.pixels import AS_DECLARED, PixelRules, PixelRulesError
+from satllm_ros.data.images.decoding import ImageError
+from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
+from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training.recipe import TrainingError
 

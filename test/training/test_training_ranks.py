@@ -60,7 +60,7 @@ def test_two_processes_learn_as_one_and_keep_the_same_weights(coloured_data: Pat
 def test_the_command_under_torchrun_talks_once(coloured_data: Path, tmp_path: Path) -> None:
     model = ("img_size=16", "patch_size=8", "embed_dim=16", "depth=2", "num_heads=2")
     out = tmp_path / "out"
-    command = ("-m", "satllm_ros.cli", "train", "--data", str(coloured_data), "--out", str(out), "--epochs", "2")
+    command = ("-m", "satllm_ros.cli.main", "train", "--data", str(coloured_data), "--out", str(out), "--epochs", "2")
     ended = together(*command, "--batch-size", "7", "--model-args", *model)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("test accuracy of") == 1 and (out / CHECKPOINT).exists()

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
+from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.structure import build
+from satllm_ros.training.compressed.rotate import principal_axes, rotate
 from satllm_ros.training.recipe import TrainingError
-from satllm_ros.training.rotate import principal_axes, rotate
 
 TINY = {"img_size": 16, "patch_size": 8, "embed_dim": 16, "depth": 3, "num_heads": 2, "num_classes": 5}
 

@@ -8,11 +8,11 @@ import torch
 from interruption import StopAfter
 from safetensors.numpy import load_file
 
-from satllm_ros.data.datasets import DatasetError, load_dataset
+from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training import train as module
-from satllm_ros.training.evaluate import evaluate, predict
+from satllm_ros.training.evaluation.evaluate import evaluate, predict
 from satllm_ros.training.recipe import Recipe, TrainingError
 from satllm_ros.training.train import CHECKPOINT, METRICS, STATE, TEST_ACCURACY, train
 from satllm_ros.training.watch import Watch

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from satllm_ros.assets_path import DEMO_CHECKPOINT, asset
-from satllm_ros.model.checkpoint import load_model
+from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
+from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.structure import build
 from satllm_ros.training.beginning import Start

@@ -7,11 +7,11 @@ from chaos.judge import Result
 from chaos.kills import UNDER_WAY, late
 from chaos.rig import BATCH_TILES, BLOCK_S, MEMORY_BYTES, PROPAGATION_S, RATE_BPS, SATELLITES, Rig
 
-from satllm_ros.planning.crew import best_crew
-from satllm_ros.planning.flight import FlightFacts, LinkFacts, SatelliteFacts
-from satllm_ros.planning.problem import Link, Setting
-from satllm_ros.planning.solution import Solution
-from satllm_ros.runtime.plan import Plan
+from satllm_ros.planning.problem.problem import Link, Setting
+from satllm_ros.planning.problem.solution import Solution
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.replanning.crew import best_crew
+from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts
 
 LEAST_SHARE = 0.85
 SLOWER = 4

@@ -8,7 +8,7 @@ from chaos.kills import UNDER_WAY
 from chaos.rig import MEMORY_BYTES, SATELLITES
 from stage_program import EXAMPLE, STRANGE, stage
 
-from satllm_ros.runtime.plan import Plan
+from satllm_ros.protocol.plan import Plan
 
 # Slow enough that a satellite more is worth a move, and that what becomes of it can be seen.
 BLOCK_S = 0.05

@@ -15,10 +15,10 @@ from rclpy.client import Client
 from satllm_ros.msg import Plan as PlanMessage
 
 from satllm_ros import interfaces as graph
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.runtime.identity import Epoch
-from satllm_ros.runtime.plan import Plan
-from satllm_ros.runtime.signing import load_signing_key, make_key_file, sign
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol.identity import Epoch
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.signing.signing import load_signing_key, make_key_file, sign
 
 FORGER = "forger"
 READERS = ("sensing", "planner", "recorder", *(f"{name}/stage" for name in SATELLITES))

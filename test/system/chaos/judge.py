@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from satllm_ros.runtime.run_identity import read_run
-from satllm_ros.runtime.store import PredictionStore
+from satllm_ros.storage.prediction_store import PredictionStore
+from satllm_ros.storage.run_identity import read_run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flight import Flight
 
-from satllm_ros.runtime.parent import PARENT_VARIABLE
+from satllm_ros.supervisor.parent import PARENT_VARIABLE
 
 END_PATIENCE_S = 60.0
 

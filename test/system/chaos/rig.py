@@ -17,9 +17,9 @@ from satllm_ros.msg import BatchAck, ImageBatch, Ledger, Plan, SatelliteStatus
 from std_srvs.srv import Trigger
 
 from satllm_ros import interfaces as graph
-from satllm_ros.nodes import conversions as convert
-from satllm_ros.nodes.qos import profile
-from satllm_ros.runtime import plan as plans
+from satllm_ros.nodes.base.qos import profile
+from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.protocol import plan as plans
 
 SATELLITES = ("sat1", "sat2", "sat3", "sat4")
 # Two blocks of each of two tiles: a cycle of 40 ms.

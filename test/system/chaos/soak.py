@@ -21,7 +21,7 @@ from satllm_ros.msg import Ledger
 from tiny_material import CLASSES, encoded, picture, save_material
 
 from satllm_ros import interfaces as graph
-from satllm_ros.data.bag_writer import LabelledFrame, write_bag
+from satllm_ros.data.rosbag.bag_writer import LabelledFrame, write_bag
 
 DEFAULT_BATCHES = 100_000
 SAMPLES = 100

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from tiny_material import PATCH, SIDE, Material, encoded, picture, save_bag, save_material
 
-from satllm_ros.compression.artefacts import load_artefacts
 from satllm_ros.compression.codec import decode, encode
-from satllm_ros.compression.setting import CodecSetting
+from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.data.tiles import decode_jpeg
 from satllm_ros.model.reference import UnsplitModel
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.runtime.tiles import decode_jpeg
 
 BLOCKS = 8
 _CHUNK = 64

@@ -12,13 +12,13 @@ import numpy as np
 from gigantic.limits import Limit, Limits
 from PIL import Image
 
-from satllm_ros.assets_path import DEMO_BAG, DEMO_CHECKPOINT, asset
-from satllm_ros.compression.artefacts import Artefacts, save_artefacts
-from satllm_ros.compression.measurement import Measurement
-from satllm_ros.data.bag import image_topic
-from satllm_ros.model.random_weights import save_random_checkpoint
+from satllm_ros.assets.paths import DEMO_BAG, DEMO_CHECKPOINT, asset
+from satllm_ros.compression.tables.artefacts import Artefacts, save_artefacts
+from satllm_ros.compression.tables.measurement import Measurement
+from satllm_ros.data.rosbag.bag import image_topic
+from satllm_ros.model.checkpoints.random_weights import save_random_checkpoint
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.nodes.frames import Frame, bag_frames
+from satllm_ros.nodes.images.frames import Frame, bag_frames
 
 SEED = 1
 

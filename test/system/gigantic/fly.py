@@ -14,7 +14,7 @@ from observer import Observer
 from satllm_ros.msg import BatchTiming, Predictions
 
 from satllm_ros import interfaces as graph
-from satllm_ros.nodes import conversions as convert
+from satllm_ros.nodes.wire import conversions as convert
 
 PATIENCE_S = 1800.0
 # What an interpreter may have taken by the time it is limited; torch is imported long after.

@@ -15,8 +15,8 @@ def main() -> None:
     import torch
 
     from satllm_ros.data.folder import list_folder
-    from satllm_ros.data.images import decode_image
-    from satllm_ros.model.checkpoint import load_model
+    from satllm_ros.data.images.decoding import decode_image
+    from satllm_ros.model.checkpoints.checkpoint import load_model
     from satllm_ros.model.spec import read_spec
     from satllm_ros.model.stage import normalise
 

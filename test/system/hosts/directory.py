@@ -11,7 +11,7 @@ from pathlib import Path
 from hosts.scenario import Discovery, both_ways
 from hosts.topology import Network
 
-from satllm_ros.runtime.transports import IS_VERSION_2
+from satllm_ros.middleware.transports import IS_VERSION_2
 
 _PROGRAM, _PORT = "fast-discovery-server", 11811
 # As `fastdds discovery` calls it, which needs psutil that the wheels do not bring. Version 2 serves without a word.

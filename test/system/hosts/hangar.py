@@ -17,8 +17,8 @@ from hosts.namespaces import OUTER
 from hosts.result import Result, judge
 from hosts.scenario import PATCH, SIDE, Plan, Scenario
 
-from satllm_ros.compression.setting import CodecSetting
-from satllm_ros.report.store import load_run
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.report.record.store import load_run
 from satllm_ros.report.write import RECORD
 
 _HERE = Path(__file__).resolve().parent

@@ -1,0 +1,130 @@
+"""A model cut into stages with every activation really coded between them: its answers, and the bytes of each hop."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.wire.setting import CodecSetting
+from satllm_ros.data.labelled.datasets import Dataset
+from satllm_ros.model.spec import ModelSpec, read_spec
+from satllm_ros.model.stage import load_stage, normalise
+from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
+from satllm_ros.training.recipe import TrainingError
+
+
+@dataclass
+class Hop:
+    """What crosses a cut.
+
+    Attributes
+    ----------
+    wire_bytes, fp32_bytes
+        Of all images: whole frames, and the same activations as float32 [bytes].
+    """
+
+    cut: int
+    wire_bytes: int = 0
+    fp32_bytes: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller than float32."""
+        return self.fp32_bytes / self.wire_bytes
+
+
+@dataclass
+class CodedResult:
+    """Answers and bytes of a setting with a set of cuts."""
+
+    paired: PairedAccuracy
+    hops: list[Hop] = field(default_factory=list)
+
+    @property
+    def bytes_per_hop(self) -> float:
+        """Mean over hops and images [bytes]."""
+        return sum(hop.wire_bytes for hop in self.hops) / len(self.hops) / self.paired.n
+
+
+class CodedModel:
+    """All blocks of a model, each a stage, and the artefacts to code what passes between them."""
+
+    def __init__(self, checkpoint: Path, artefacts: Artefacts) -> None:
+        self.spec: ModelSpec = read_spec(checkpoint)
+        self.artefacts = artefacts
+        self._stages = [load_stage(checkpoint, block - 1, block) for block in range(1, self.spec.blocks + 1)]
+
+    def run(self, values: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
+        """Blocks (start, stop] on images (N, 3, H, W) or an activation (N, S, D)."""
+        tensor = torch.from_numpy(values)
+        for stage in self._stages[start:stop]:
+            tensor = stage(tensor)
+        return tensor.numpy()
+
+    def code(self, values: NDArray[np.float32], setting: CodecSetting, hop: Hop) -> NDArray[np.float32]:
+        """What arrives of an activation; its bytes are added to the hop."""
+        frame = encode(values, setting, self.artefacts, hop.cut)
+        hop.wire_bytes += len(frame)
+        hop.fp32_bytes += values.nbytes
+        return decode(frame, self.artefacts, max_elements=values.size).activation
+
+    def check_cuts(self, cuts: Sequence[int]) -> None:
+        """Refuse cuts that do not ascend within the model."""
+        if list(cuts) != sorted(set(cuts)) or (cuts and not 1 <= cuts[0] <= cuts[-1] < self.spec.blocks):
+            raise TrainingError(
+                f"cuts {' '.join(map(str, cuts))} are not allowed; they must ascend within 1 to {self.spec.blocks - 1}"
+            )
+
+
+def image_batches(
+    dataset: Dataset, spec: ModelSpec, chosen: NDArray[np.int64], batch_images: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Indices and model input of the chosen images, batch by batch."""
+    for first in range(0, len(chosen), batch_images):
+        batch = chosen[first : first + batch_images]
+        yield batch, normalise(dataset.stack(batch), spec).numpy()
+
+
+def evaluate_coded(
+    model: CodedModel,
+    dataset: Dataset,
+    chosen: NDArray[np.int64],
+    settings: Sequence[CodecSetting],
+    cuts: Sequence[int],
+    batch_images: int,
+    on_images: Callable[[int], None] = lambda images: None,
+) -> list[CodedResult]:
+    """Run the chosen images compressed by each setting, and uncompressed, which all of them are paired with.
+
+    Raises
+    ------
+    TrainingError, DatasetError
+        If cuts or classes do not fit the model.
+    """
+    model.check_cuts(cuts)
+    dataset.check_classes(model.spec.classes, "the model")
+    hops = [[Hop(cut) for cut in cuts] for _ in settings]
+    answers: list[list[NDArray[np.int64]]] = [[] for _ in settings]
+    references = []
+    for batch, inputs in image_batches(dataset, model.spec, chosen, batch_images):
+        # Until the first cut all ways are one.
+        first = cuts[0] if cuts else model.spec.blocks
+        shared = model.run(inputs, 0, first)
+        references.append(model.run(shared, first, model.spec.blocks).argmax(axis=1))
+        for setting, its_hops, its_answers in zip(settings, hops, answers, strict=True):
+            values, done = shared, first
+            for hop in its_hops:
+                values = model.code(model.run(values, done, hop.cut), setting, hop)
+                done = hop.cut
+            its_answers.append(model.run(values, done, model.spec.blocks).argmax(axis=1))
+        on_images(len(batch))
+    labels, reference = dataset.labels[chosen], np.concatenate(references)
+    return [
+        CodedResult(compare(labels, np.concatenate(its_answers), reference), its_hops)
+        for its_answers, its_hops in zip(answers, hops, strict=True)
+    ]
