@@ -7,7 +7,8 @@ import numpy as np
 
 from satllm_ros.assets.paths import DEMO, artefacts_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import load_artefacts
-from satllm_ros.data.labelled.datasets import Dataset, load_dataset
+from satllm_ros.data.labelled.dataset import Dataset
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training.evaluation.coded import CodedModel
 

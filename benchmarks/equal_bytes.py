@@ -15,7 +15,8 @@ import numpy as np
 from coded_model import add_arguments, load
 
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
-from satllm_ros.data.labelled.datasets import Dataset, load_dataset
+from satllm_ros.data.labelled.dataset import Dataset
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
 
 MASKS, TOP_K = CodecSetting(Codec.MASK, 0.2, 8), CodecSetting(Codec.TOPK, 0.2, 8)

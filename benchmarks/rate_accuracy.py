@@ -19,7 +19,7 @@ from coded_model import add_arguments, load
 from PIL import Image
 
 from satllm_ros.compression.wire.setting import CodecSetting
-from satllm_ros.data.labelled.datasets import Dataset
+from satllm_ros.data.labelled.dataset import Dataset
 from satllm_ros.model.stage import normalise
 from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded, image_batches
 from satllm_ros.training.evaluation.paired import PairedAccuracy, compare

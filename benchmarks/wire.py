@@ -59,7 +59,8 @@ def _outside(args: argparse.Namespace) -> int:
 
 def _profile(args: argparse.Namespace, folder: Path) -> dict[str, str]:
     from satllm_ros.constellation.graph import ProcessSpec
-    from satllm_ros.middleware.profile import Route, profile_environment
+    from satllm_ros.middleware.profile import Route
+    from satllm_ros.supervisor.process_profile import profile_environment
 
     spec = ProcessSpec("sensing", "sensing", "", routes=(Route("sat1", (INBOX,), args.rate * 1e6),))
     return profile_environment(spec, folder, "", {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, has_room=False)

@@ -112,6 +112,6 @@ def summary(profile: object) -> list[str]:
 
 def run_calibrate(arguments: argparse.Namespace) -> int:
     """Sweep, fit, write, print."""
-    from satllm_ros.profiling.calibration import run
+    from satllm_ros.cli.calibrate import run
 
     return run(arguments)

@@ -34,11 +34,11 @@ from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.external import ExternalStage, ExternalStageError
 from satllm_ros.protocol.checksum import seal
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.hop import HopReceiver
 from satllm_ros.protocol.identity import Envelope
 from satllm_ros.protocol.satellite import Ignore, Refuse, Serve
 from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.satellite.external_blocks import ExternalBlocks
 from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.pipeline import Job, Pipeline

@@ -24,7 +24,6 @@ from satllm_ros.nodes.hop.outlet import Outlet
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.delivery import (
     REMEMBERED_DELIVERIES,
     MarkDelivered,
@@ -36,6 +35,7 @@ from satllm_ros.protocol.delivery import (
 )
 from satllm_ros.protocol.identity import BatchId, Envelope
 from satllm_ros.protocol.membership.ground_contact import GroundContact
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.storage.batch_store import ON_DISK, BatchStore
 from satllm_ros.storage.run_identity import read_run
 

@@ -1,9 +1,8 @@
-"""Ground node: writes predictions durably, acknowledges them; and the process it runs in, with the recorder."""
+"""Ground node: writes predictions durably, acknowledges them."""
 
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.parameters import CHECKPOINT, SATELLITES, Parameter
-from satllm_ros.nodes.base.process import Stop, run
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.hop.receipts import Receipts
-from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted, stored_tiles
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
 from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage.prediction_store import PredictionStore
 
 STORE_NAME = "predictions.sqlite"
@@ -171,17 +168,3 @@ class GroundNode(FlightNode):
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, sentence, values = super().diagnose()
         return level, sentence, {**values, **(self._protocol.causes if self._protocol is not None else {})}
-
-
-def main() -> int:
-    def make_nodes(stop: Stop) -> list[GroundNode | RecorderNode]:
-        ground = GroundNode()
-        recorder = RecorderNode(ground, stop)
-        recorder.offset_of = ground.offset_of
-        return [recorder, ground]
-
-    return run(make_nodes)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,7 +22,7 @@ from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.host_clock import host_clock
-from satllm_ros.nodes.base.parameters import SATELLITES, Parameter
+from satllm_ros.nodes.base.parameters import KINDS, LINK_PAIRS, SATELLITES, Parameter
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.qos import message_class
 
@@ -45,22 +45,6 @@ def _up(kind: str, what: str) -> Parameter:
 
 def _share(name: str, what: str) -> Parameter:
     return Parameter(name, 0.0, f"Share of messages {what}", "-", 0.0, 1.0, read_only=False)
-
-
-KINDS = {
-    "upload": "the link from sensing to the first satellite",
-    "isl": "each inter-satellite link",
-    "s2g": "the link to the ground",
-}
-
-
-LINK_PAIRS = Parameter(
-    "link_pairs",
-    [],
-    "Rate [bit/s] and propagation delay [s] of single directed links, where they differ from those of their kind: "
-    "'sat1-sat2=8e6,0.01'; an empty string names none",
-    read_only=False,
-)
 
 
 class LinkNode(FlightNode):

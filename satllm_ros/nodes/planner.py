@@ -26,9 +26,9 @@ from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.protocol.plan import Plan, PlanError, check_plan
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol
 from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.vocabulary import Readiness
 from satllm_ros.replanning.flight_planner import FlightPlanner
 from satllm_ros.replanning.load_rates import LoadRates
 from satllm_ros.replanning.observed import NonsenseError, Observed, Stream

@@ -12,12 +12,13 @@ from satllm_ros.nodes.base.parameters import (
     ARTEFACTS,
     BATCH_TILES,
     CHECKPOINT,
+    KINDS,
+    LINK_PAIRS,
     PLAN_PUBLIC_KEY,
     SATELLITES,
     STATE_DIRECTORY,
     Parameter,
 )
-from satllm_ros.nodes.links import KINDS, LINK_PAIRS
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts
 

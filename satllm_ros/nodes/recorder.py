@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
+from satllm_ros.acquisition.drop_causes import NEVER_SENT
 from satllm_ros.acquisition.stamps import clock_of_run
 from satllm_ros.assets.paths import bag_path, checkpoint_path
 from satllm_ros.data.manifest import CAMERA, Manifest
@@ -22,7 +23,6 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.base.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
 from satllm_ros.nodes.base.process import Stop
-from satllm_ros.nodes.images.image_source import NEVER_SENT
 from satllm_ros.nodes.images.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire import records
@@ -39,11 +39,9 @@ from satllm_ros.report.write import write_run
 from satllm_ros.signing.signing import check_signature, parse_public_key
 from satllm_ros.storage.database import BadDatabaseError
 from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameRow, Journal, read_books, read_journal
+from satllm_ros.storage.prediction_store import PredictionStore
 from satllm_ros.storage.run_identity import RunMismatchError, read_run
 from satllm_ros.supervisor.comparing import EXECUTABLE, ComparisonProcess, Job
-
-if TYPE_CHECKING:
-    from satllm_ros.nodes.ground import GroundNode
 
 Item = TypeVar("Item")
 
@@ -99,9 +97,9 @@ class RecorderNode(FlightNode):
         ),
     )
 
-    def __init__(self, ground: GroundNode, stop: Stop, **kwargs: Any) -> None:
+    def __init__(self, store: Callable[[], PredictionStore | None], stop: Stop, **kwargs: Any) -> None:
         super().__init__("recorder", **kwargs)
-        self._ground = ground
+        self._store = store
         self._stop = stop
         self._reported = self._gathered = False
         self._ledger: m.Ledger | None = None
@@ -390,13 +388,14 @@ class RecorderNode(FlightNode):
             yield f"of the oldest {self._run.older_tiles} tiles only the number is reported"
 
     def _stored_tiles(self) -> int:
-        return self._ground.store.count() if self._ground.store is not None else 0
+        store = self._store()
+        return store.count() if store is not None else 0
 
     def _add_tiles(self) -> None:
         """What the ground has, of earlier lives of its process too."""
-        if self._ground.store is None:
+        if (store := self._store()) is None:
             return
-        self._run.tiles = [records.tile_record(tile) for tile in self._ground.store.read(MAX_TILES)]
+        self._run.tiles = [records.tile_record(tile) for tile in store.read(MAX_TILES)]
         self._run.older_tiles = max(0, self._stored_tiles() - len(self._run.tiles))
 
     def _add_audit(self) -> None:

@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
+from satllm_ros.acquisition.drop_causes import DROP_CAUSES
 from satllm_ros.acquisition.played import READY_FOR_IMAGES, PlayedStream
 from satllm_ros.acquisition.source_buffer import SourceBuffer
 from satllm_ros.acquisition.source_identity import CameraIdentity
@@ -50,17 +51,18 @@ from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.hop.outlet import Outlet
 from satllm_ros.nodes.images.camera import Camera
 from satllm_ros.nodes.images.frames import SourceKind
-from satllm_ros.nodes.images.image_source import NEVER_SENT, ImageSource
+from satllm_ros.nodes.images.image_source import ImageSource
 from satllm_ros.nodes.images.pixel_parameters import PIXEL_PARAMETERS, rules_of
 from satllm_ros.nodes.images.waits import Waits
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.ledger import books_of, ledger_message
 from satllm_ros.protocol import sensing as act
 from satllm_ros.protocol.checksum import seal
-from satllm_ros.protocol.custody import FINAL, CustodyLimits, State, Verdict
+from satllm_ros.protocol.custody import CustodyLimits, State
 from satllm_ros.protocol.identity import BatchId, Envelope
 from satllm_ros.protocol.plan import Plan, PlanError, check_plan
 from satllm_ros.protocol.sensing import SendBatch, SensingLimits, SensingProtocol
+from satllm_ros.protocol.vocabulary import FINAL, Verdict
 from satllm_ros.signing.signing import check_signature, parse_public_key
 from satllm_ros.storage.custody_store import CustodyStore
 from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameJournal
@@ -69,8 +71,6 @@ from satllm_ros.storage.loss_journal import LossJournal
 from satllm_ros.storage.run_identity import read_run
 from satllm_ros.supervisor.parent import PLAN, tell_parent
 
-# Causes in the ledger by which tiles were dropped; the others tell why batches were sent again.
-DROP_CAUSES = (*NEVER_SENT, "attempts_exhausted", "refused_by_ground")
 # Peers on this computer are discovered well within this, and a graph that lives publishes its ledger twice.
 DISCOVERY_S = 2.0
 TICK_PERIOD_S = 0.1

@@ -8,11 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.model.first_blocks import MEASURED_BYTES, middle_blocks
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem.problem import Setting
 from satllm_ros.profiling.files import Profile, ProfileError, load_profile
 from satllm_ros.profiling.inputs import age_sentence, calibration_time, measured_settings
-from satllm_ros.replanning.measured import MEASURED_BYTES, DeviceTimes, middle_blocks
+from satllm_ros.replanning.measured import DeviceTimes
 from satllm_ros.replanning.offered import offered_settings
 
 

@@ -14,35 +14,11 @@ from typing import Generic, TypeVar
 
 from satllm_ros.interfaces import GROUND
 from satllm_ros.protocol.identity import BatchId, Epoch
+from satllm_ros.protocol.vocabulary import BLAMELESS, FINAL, Cause, Verdict
 
 Payload = TypeVar("Payload")
 
 
-class Verdict(IntEnum):
-    """What an acknowledgement says (message `BatchAck`)."""
-
-    STORED = 1
-    DELIVERED = 2
-    REFUSED = 3
-
-
-class Cause(IntEnum):
-    """Why a batch was refused (message `BatchAck`)."""
-
-    NONE = 0
-    UNKNOWN_EPOCH = 1
-    BAD_CRC = 2
-    FULL = 3
-    MALFORMED = 4
-    INTERNAL = 5
-    NOT_HELD = 6
-    FOREIGN = 7
-
-
-# These say something of the satellite, nothing of the batch: they do not count as attempts of it.
-BLAMELESS = frozenset({Cause.UNKNOWN_EPOCH, Cause.FULL, Cause.NOT_HELD})
-# By these the ground refuses what came down whole: the store sets it aside.
-FINAL = frozenset({Cause.FOREIGN, Cause.MALFORMED})
 # Batches that were dropped and may yet turn up on the ground.
 REMEMBERED_DROPS = 4096
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from satllm_ros.protocol.custody import FINAL, Cause, Verdict
 from satllm_ros.protocol.identity import BatchId
 from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.vocabulary import FINAL, Cause, Verdict
 
 Payload = TypeVar("Payload")
 # More than sensing can have questions about; of an older one it is told that it is not held, and sends it again.

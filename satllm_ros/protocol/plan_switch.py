@@ -7,21 +7,10 @@ A pure state machine (event in, decision out; no clock, thread or I/O) that runs
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import IntEnum
 
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.plan import Plan, PlanError, check_plan
-
-
-class Readiness(IntEnum):
-    """What a satellite makes of a proposal (message `SatelliteStatus`)."""
-
-    NONE = 0
-    LOADING = 1
-    READY = 2
-    REFUSED = 3
-    # Willing, but its memory does not hold the old and the new blocks at once.
-    NEEDS_DRAIN = 4
+from satllm_ros.protocol.vocabulary import Readiness
 
 
 def takes_precedence(plan: Plan, held: Plan) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from satllm_ros.protocol.identity import NO_EPOCH, Epoch
 from satllm_ros.protocol.membership.liveness import Life, Liveness, LivenessLimits
 from satllm_ros.protocol.plan import MAX_EPOCH, Plan
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.vocabulary import Readiness
 
 # Draft of a plan for these satellites, its epoch and hash yet to be filled in; None if none can hold the model.
 Split = Callable[[tuple[str, ...]], Plan | None]

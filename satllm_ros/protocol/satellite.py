@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.identity import NO_EPOCH, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan, PlanError, Stage, check_plan
-from satllm_ros.protocol.plan_switch import Readiness, takes_precedence
-from satllm_ros.protocol.signals import NO_PLAN, PlanKey, Report, SwitchState
+from satllm_ros.protocol.plan_switch import takes_precedence
+from satllm_ros.protocol.signals import Report, SwitchState
+from satllm_ros.protocol.vocabulary import Cause, PlanKey, Readiness, plan_key
 
 Blocks = tuple[int, int]
 KEPT_PROPOSALS = 2
@@ -63,11 +63,6 @@ class Ignore:
     """Not meant for this satellite: count it, nothing else."""
 
     reason: str
-
-
-def plan_key(plan: Plan | None) -> PlanKey:
-    """Epoch and hash of a plan."""
-    return (plan.epoch, plan.plan_hash) if plan is not None else NO_PLAN
 
 
 def _no_objection(plan: Plan) -> str:

@@ -14,9 +14,9 @@ from satllm_ros.protocol.custody import Custody, CustodyLimits, Place, State, Ta
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Epoch
 from satllm_ros.protocol.membership.liveness import Change, Life, Liveness, LivenessLimits
 from satllm_ros.protocol.plan import Plan, PlanError
-from satllm_ros.protocol.plan_switch import PlanCommitter, Readiness
-from satllm_ros.protocol.satellite import plan_key
-from satllm_ros.protocol.signals import NO_PLAN, Ack, CustodyQuery, Report, SwitchState
+from satllm_ros.protocol.plan_switch import PlanCommitter
+from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
+from satllm_ros.protocol.vocabulary import NO_PLAN, Readiness, plan_key
 
 Payload = TypeVar("Payload")
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Epoch
-from satllm_ros.protocol.plan_switch import Readiness
-
-PlanKey = tuple[Epoch, str]
-NO_PLAN: PlanKey = (NO_EPOCH, "")
+from satllm_ros.protocol.vocabulary import NO_PLAN, Cause, PlanKey, Readiness, Verdict
 
 
 @dataclass(frozen=True)

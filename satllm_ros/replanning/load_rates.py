@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.signals import PlanKey, Report
+from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.vocabulary import PlanKey, Readiness
 from satllm_ros.replanning.steady_figure import SteadyFigure
 
 # Shorter than this is the time a report takes, not a load.

@@ -6,21 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 from satllm_ros.compression.wire.setting import CodecSetting
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.identity import Envelope
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.satellite import (
-    Action,
-    Blocks,
-    Ignore,
-    Load,
-    Refuse,
-    SatelliteProtocol,
-    Serve,
-    Unload,
-    plan_key,
-)
+from satllm_ros.protocol.satellite import Action, Blocks, Ignore, Load, Refuse, SatelliteProtocol, Serve, Unload
 from satllm_ros.protocol.signals import SwitchState
+from satllm_ros.protocol.vocabulary import Cause, plan_key
 from satllm_ros.satellite.external_blocks import ExternalBlocks
 from satllm_ros.satellite.submodels import SubModels
 

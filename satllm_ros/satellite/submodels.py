@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from satllm_ros.model.first_blocks import MEASURED_BYTES, middle_blocks
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.replanning.measured import MEASURED_BYTES, middle_blocks
 from satllm_ros.satellite.blas_threads import limit_blas
 from satllm_ros.satellite.engine_time import engine_s
 from satllm_ros.satellite.memory import give_back_pages

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from satllm_ros.protocol.custody import Cause, Custody, State, Verdict
+from satllm_ros.protocol.custody import Custody, State
 from satllm_ros.protocol.delivery import Acknowledge, GroundProtocol, Origin, StoreProtocol, Write
 from satllm_ros.protocol.hop import HopLimits, HopSender
 from satllm_ros.protocol.identity import BatchId, Envelope, TileKey
 from satllm_ros.protocol.membership.presence import Contact, Presence
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.protocol.plan_switch import PlanCommitter, Readiness
-from satllm_ros.protocol.satellite import SatelliteProtocol, Serve, plan_key
+from satllm_ros.protocol.plan_switch import PlanCommitter
+from satllm_ros.protocol.satellite import SatelliteProtocol, Serve
 from satllm_ros.protocol.sensing import Persist, SensingProtocol
 from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict, plan_key
 from satllm_ros.simulation.processes.ends import Ground
 from satllm_ros.simulation.processes.images import Image
 from satllm_ros.simulation.processes.messages import Tile

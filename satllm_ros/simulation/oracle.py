@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from satllm_ros.protocol.custody import Cause, State, Verdict
+from satllm_ros.protocol.custody import State
 from satllm_ros.protocol.delivery import BatchKey, batch_key
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Epoch, TileKey
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.satellite import Blocks, SatelliteProtocol, plan_key
+from satllm_ros.protocol.satellite import Blocks, SatelliteProtocol
 from satllm_ros.protocol.sensing import SensingProtocol
-from satllm_ros.protocol.signals import PlanKey, Report
+from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.vocabulary import Cause, PlanKey, Readiness, Verdict, plan_key
 from satllm_ros.simulation.processes.messages import Batch, Receipt, Result, Step, Tile
 from satllm_ros.simulation.processes.process import MODEL_ID, RUN_ID
 

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from satllm_ros.protocol.custody import Cause, Place, State, Verdict
+from satllm_ros.protocol.custody import Place, State
 from satllm_ros.protocol.delivery import BatchKey, batch_key
 from satllm_ros.protocol.identity import BatchId, Epoch
 from satllm_ros.protocol.membership.liveness import Life
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.sensing import SensingLimits
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.simulation.processes.process import GROUND, SENSING
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.delivery import REMEMBERED_DELIVERIES, Restored, batch_key
 from satllm_ros.protocol.identity import BatchId
+from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage.database import open_database
 
 # Two days of a batch every ten seconds without contact, and more than sensing keeps copies of.

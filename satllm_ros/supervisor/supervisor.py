@@ -17,12 +17,12 @@ from pathlib import Path
 from satllm_ros.acquisition.waiting import Reminder
 from satllm_ros.assets.share import share_directory
 from satllm_ros.constellation.graph import ProcessSpec
-from satllm_ros.middleware.profile import profile_environment, unlimited
 from satllm_ros.middleware.shared_memory import domain_of_environment, remove_orphans
 from satllm_ros.middleware.transports import has_room, transports
 from satllm_ros.supervisor.child import Child, how_it_ended
 from satllm_ros.supervisor.log_directory import log_variables
 from satllm_ros.supervisor.parent import EXIT_BAD_INPUT
+from satllm_ros.supervisor.process_profile import profile_environment, unlimited
 
 POLL_PERIOD_S = 0.05
 # Pauses after SIGINT and after SIGTERM before the next stronger signal; the required process has a report to write.

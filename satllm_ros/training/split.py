@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from satllm_ros.data.labelled.datasets import Dataset, held_out, held_out_part
+from satllm_ros.data.labelled.dataset import Dataset
+from satllm_ros.data.labelled.datasets import held_out, held_out_part
 from satllm_ros.training.recipe import Recipe, TrainingError
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from satllm_ros.compression.tables.mask_file import save_masks
 from satllm_ros.data.images.pixels import PixelRules
-from satllm_ros.data.labelled.datasets import Dataset, load_dataset, split_names
+from satllm_ros.data.labelled.dataset import Dataset
+from satllm_ros.data.labelled.datasets import load_dataset, split_names
 from satllm_ros.model.checkpoints.checkpoint import save_checkpoint
 from satllm_ros.model.checkpoints.header import file_id, pixels_metadata
 from satllm_ros.model.structure import build_meta, measure_geometry

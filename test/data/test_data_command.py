@@ -7,7 +7,8 @@ import pytest
 from satllm_ros.assets.paths import DEMO_BAG, asset
 from satllm_ros.cli.bag import add_parser
 from satllm_ros.data.images.decoding import decode_image
-from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
+from satllm_ros.data.labelled.dataset import DatasetError
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.data.labelled.selection import alternating_sample
 from satllm_ros.data.rosbag.bag import count_messages, deserialise, image_topic, label_topic, read_messages
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satllm_ros.data.images.decoding import ImageError
-from satllm_ros.data.labelled.datasets import DatasetError, held_out, held_out_part, load_dataset, split_names
+from satllm_ros.data.labelled.dataset import DatasetError
+from satllm_ros.data.labelled.datasets import held_out, held_out_part, load_dataset, split_names
 
 
 @pytest.mark.parametrize("source", ["class_folders", "parquet_file"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satllm_ros.data.labelled.datasets import DatasetError, load_dataset, split_names
+from satllm_ros.data.labelled.dataset import DatasetError
+from satllm_ros.data.labelled.datasets import load_dataset, split_names
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.links.real_links import LONG_HEARTBEAT_S, LONG_S, controller_rate_bps, datagram_bytes
 from satllm_ros.middleware import profile as mp
 from satllm_ros.middleware.transports import PROFILE_VARIABLE, TRANSPORTS_VARIABLE
+from satllm_ros.supervisor.process_profile import profile_environment
 
 SATELLITES = ["sat1", "sat2", "sat3"]
 NAMESPACE = "{http://www.eprosima.com}"
@@ -107,7 +108,7 @@ def environment(tmp_path: Path, environ: dict[str, str], spec: ProcessSpec | Non
     if spec is None:
         routes = mp.routes_of("sat1", SATELLITES, link)
         spec = ProcessSpec("sat1", "satellite", "sat1", routes=tuple(routes))
-    return mp.profile_environment(spec, tmp_path, "", environ, has_room=False)
+    return profile_environment(spec, tmp_path, "", environ, has_room=False)
 
 
 def test_the_profile_is_in_the_run_folder_and_names_the_switch(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base.hello import hello_from, hello_to
 from satllm_ros.nodes.base.qos import message_class, profile
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
 from satllm_ros.protocol.membership.presence import HelloState, Presence
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.storage.prediction_store import PredictionStore
 
 PATIENCE_S = 120.0
@@ -47,7 +47,7 @@ DOWNLINK = (
     "import sys; from satllm_ros.nodes.downlink import DownlinkNode; from satllm_ros.nodes.base.process import run;"
     "sys.exit(run(lambda _: [DownlinkNode()]))"
 )
-GROUND = "import sys; from satllm_ros.nodes.ground import main; sys.exit(main())"
+GROUND = "import sys; from satllm_ros.nodes.ground_process import main; sys.exit(main())"
 SPEC = read_spec(checkpoint_path("demo"))
 
 

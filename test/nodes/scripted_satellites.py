@@ -22,8 +22,7 @@ from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.membership.presence import PROTOCOL
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.signals import NO_PLAN, PlanKey
+from satllm_ros.protocol.vocabulary import NO_PLAN, PlanKey, Readiness
 
 # Tests that run beside these may share the ROS domain.
 ROOT = f"/planners_{os.getpid()}"

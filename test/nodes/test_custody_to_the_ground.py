@@ -11,7 +11,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.nodes.base.qos import profile
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.custody import Cause, Verdict
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.storage.batch_store import BatchStore
 from satllm_ros.storage.prediction_store import PredictionStore
 from satllm_ros.storage.run_identity import RunFacts, open_run

@@ -23,7 +23,7 @@ STEADY_AHEAD_S, WALL_AHEAD_S = 1000.0, 77.0
 def recorder(context: rclpy.Context) -> Iterator[RecorderNode]:
     values = {"satellites": ["sat1"], "autostart": False}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
-    made = RecorderNode(None, Stop(), context=context, parameter_overrides=overrides)
+    made = RecorderNode(lambda: None, Stop(), context=context, parameter_overrides=overrides)
     made.configure()
     yield made
     made.destroy_node()

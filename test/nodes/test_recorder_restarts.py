@@ -13,7 +13,7 @@ from satllm_ros.compression.wire.setting import Codec, CodecSetting
 from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.base.qos import profile
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.custody import Verdict
+from satllm_ros.protocol.vocabulary import Verdict
 
 TILES = 3
 

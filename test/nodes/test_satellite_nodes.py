@@ -29,13 +29,11 @@ from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.stage import StageNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.checksum import seal
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Envelope, Epoch
 from satllm_ros.protocol.membership.presence import PROTOCOL
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.satellite import plan_key
 from satllm_ros.protocol.signals import Ack, SwitchState
+from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict, plan_key
 from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.signing.signing import load_signing_key, make_key_file, sign
 

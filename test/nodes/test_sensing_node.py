@@ -15,19 +15,19 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
+from satllm_ros.acquisition.drop_causes import DROP_CAUSES
 from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes import sensing
 from satllm_ros.nodes.base.qos import message_class, profile
-from satllm_ros.nodes.sensing import DROP_CAUSES, SensingNode
+from satllm_ros.nodes.sensing import SensingNode
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.membership.presence import PROTOCOL, PresenceLimits
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.signals import NO_PLAN, Ack, Report
+from satllm_ros.protocol.signals import Ack, Report
+from satllm_ros.protocol.vocabulary import NO_PLAN, Cause, Readiness, Verdict
 from satllm_ros.signing.signing import load_signing_key, make_key_file, sign
 from satllm_ros.storage.run_identity import read_run
 

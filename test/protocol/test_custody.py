@@ -2,8 +2,9 @@ import copy
 
 import pytest
 
-from satllm_ros.protocol.custody import Cause, Custody, CustodyLimits, State, Verdict
+from satllm_ros.protocol.custody import Custody, CustodyLimits, State
 from satllm_ros.protocol.identity import BatchId, Epoch
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 
 BOOT = 77
 EPOCH = Epoch(1, 1)

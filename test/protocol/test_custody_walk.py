@@ -4,8 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from satllm_ros.protocol.custody import Cause, Custody, CustodyLimits, Verdict
+from satllm_ros.protocol.custody import Custody, CustodyLimits
 from satllm_ros.protocol.identity import BatchId, Epoch
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 
 BOOT = 5
 STALL_S, DELIVERY_S = 20.0, 60.0

@@ -1,6 +1,5 @@
 import pytest
 
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.delivery import (
     REMEMBERED_DELIVERIES,
     Acknowledge,
@@ -17,6 +16,7 @@ from satllm_ros.protocol.delivery import (
 )
 from satllm_ros.protocol.identity import BatchId
 from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 
 FIRST, AGAIN = BatchId(1, 0, 0), BatchId(1, 0, 1)
 RUN, MODEL = 2**63 + 1, "model"

@@ -3,7 +3,8 @@ from flight_plans import BLOCKS, ORIGIN, make_plan
 
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.plan import Plan, PlanError
-from satllm_ros.protocol.plan_switch import PlanCommitter, Readiness
+from satllm_ros.protocol.plan_switch import PlanCommitter
+from satllm_ros.protocol.vocabulary import Readiness
 
 LOADING, READY, REFUSED = Readiness.LOADING, Readiness.READY, Readiness.REFUSED
 # sat1 keeps its blocks from the first plan to the second and gets others with the third.

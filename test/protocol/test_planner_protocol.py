@@ -5,10 +5,9 @@ from flight_plans import BLOCKS, KNOWN, make_plan
 from satllm_ros.protocol.identity import NO_EPOCH, Epoch
 from satllm_ros.protocol.membership.liveness import LivenessLimits
 from satllm_ros.protocol.plan import MAX_EPOCH, Plan
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.planner import EPOCH_JUMP, PersistIncarnation, PlannerLimits, PlannerProtocol, Propose
-from satllm_ros.protocol.satellite import plan_key
 from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.vocabulary import Readiness, plan_key
 
 LIMITS = PlannerLimits(
     start_s=10.0,

@@ -3,21 +3,11 @@ from itertools import permutations
 import pytest
 from flight_plans import BLOCKS, KNOWN, MODEL_ID, make_plan
 
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.satellite import (
-    Action,
-    Ignore,
-    Load,
-    Refuse,
-    SatelliteProtocol,
-    Serve,
-    Unload,
-    plan_key,
-)
+from satllm_ros.protocol.satellite import Action, Ignore, Load, Refuse, SatelliteProtocol, Serve, Unload
 from satllm_ros.protocol.signals import SwitchState
+from satllm_ros.protocol.vocabulary import Cause, Readiness, plan_key
 
 ROOMY, TIGHT = 2 * BLOCKS, 5
 

@@ -3,12 +3,10 @@ from typing import TypeVar
 import pytest
 from flight_plans import KNOWN, MODEL_ID, ORIGIN, make_plan
 
-from satllm_ros.protocol.custody import Cause, CustodyLimits, Verdict
+from satllm_ros.protocol.custody import CustodyLimits
 from satllm_ros.protocol.identity import BatchId
 from satllm_ros.protocol.membership.liveness import Life, LivenessLimits
 from satllm_ros.protocol.plan import Plan, PlanError
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.satellite import plan_key
 from satllm_ros.protocol.sensing import (
     Announce,
     Ask,
@@ -18,7 +16,8 @@ from satllm_ros.protocol.sensing import (
     SensingProtocol,
     Tell,
 )
-from satllm_ros.protocol.signals import NO_PLAN, Ack, CustodyQuery, PlanKey, Report, SwitchState
+from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
+from satllm_ros.protocol.vocabulary import NO_PLAN, Cause, PlanKey, Readiness, Verdict, plan_key
 
 LIMITS = SensingLimits(
     CustodyLimits(window_batches=2, copies_batches=6, stall_s=20.0, query_s=5.0),

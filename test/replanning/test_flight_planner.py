@@ -14,8 +14,8 @@ from satllm_ros.links.real_links import goodput_bps
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.plan import MAX_EPOCH, Plan
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.vocabulary import Readiness
 from satllm_ros.replanning.flight import LinkFacts
 from satllm_ros.replanning.flight_planner import FlightPlanner
 from satllm_ros.replanning.load_rates import LoadRates

@@ -5,12 +5,13 @@ from flight_facts import BLOCKS, make_facts, shares
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from satllm_ros.model.first_blocks import middle_blocks
 from satllm_ros.planning.problem.problem import Setting
 from satllm_ros.planning.problem.solution import Solution
 from satllm_ros.replanning.crew import best_crew
 from satllm_ros.replanning.drift import drift
 from satllm_ros.replanning.flight import SatelliteFacts, flight_problem
-from satllm_ros.replanning.measured import DeviceTimes, Pace, middle_blocks, with_costs
+from satllm_ros.replanning.measured import DeviceTimes, Pace, with_costs
 from satllm_ros.replanning.move import predicted_s
 
 # The first layer takes as long as the five others together.

@@ -8,12 +8,11 @@ import pytest
 
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
 from satllm_ros.model.spec import read_spec
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.plan_switch import Readiness
-from satllm_ros.protocol.satellite import Ignore, Refuse, SatelliteProtocol, Serve, plan_key
+from satllm_ros.protocol.satellite import Ignore, Refuse, SatelliteProtocol, Serve
 from satllm_ros.protocol.signals import Report, SwitchState
+from satllm_ros.protocol.vocabulary import Cause, Readiness, plan_key
 from satllm_ros.satellite.external_blocks import BlocksState, ExternalBlocks, StageAnswer, StageOrder
 from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.submodels import NotLoadedError, SubModels

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
-from satllm_ros.protocol.custody import Cause, CustodyLimits, Verdict
+from satllm_ros.protocol.custody import CustodyLimits
 from satllm_ros.protocol.hop import HopLimits
 from satllm_ros.protocol.identity import BatchId, Epoch
 from satllm_ros.protocol.membership.liveness import LivenessLimits
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.sensing import SensingLimits, SensingProtocol
 from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.simulation.lossy_chain import fly
 from satllm_ros.simulation.recovery import Bounds, RecoveryWatch
 from satllm_ros.simulation.scenario import RESEND_S, make_scenario

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.delivery import REMEMBERED_DELIVERIES, Restored, SendToGround, StoreProtocol
 from satllm_ros.protocol.identity import UINT64_MAX, BatchId
+from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage import batch_store
 from satllm_ros.storage.batch_store import ON_DISK, BatchStore, StoreFullError
 from satllm_ros.storage.database import BadDatabaseError

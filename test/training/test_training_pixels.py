@@ -10,7 +10,8 @@ from test_training_command import TINY, run
 
 from satllm_ros.data.images.decoding import ImageError
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
-from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
+from satllm_ros.data.labelled.dataset import DatasetError
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training.recipe import TrainingError
 

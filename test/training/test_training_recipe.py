@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
+from satllm_ros.data.labelled.dataset import DatasetError
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.training.recipe import Recipe, TrainingError, learning_rate
 from satllm_ros.training.split import channel_statistics, split_training_images
 

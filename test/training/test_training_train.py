@@ -8,7 +8,8 @@ import torch
 from interruption import StopAfter
 from safetensors.numpy import load_file
 
-from satllm_ros.data.labelled.datasets import DatasetError, load_dataset
+from satllm_ros.data.labelled.dataset import DatasetError
+from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.spec import read_spec
 from satllm_ros.training import train as module

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from satllm_ros.data.labelled.datasets import Dataset
+    from satllm_ros.data.labelled.dataset import Dataset
     from satllm_ros.training.evaluation.coded import CodedResult
 
 

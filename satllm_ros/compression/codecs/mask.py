@@ -4,7 +4,6 @@
 Eq. 6: one range for the batch, found in the batch. Both leave the mean where nothing was sent.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +15,7 @@ from satllm_ros.compression.codecs.topk import decompress_symbols
 from satllm_ros.compression.coding import native
 from satllm_ros.compression.coding import signed_magnitude as paper
 from satllm_ros.compression.coding.entropy import compress
+from satllm_ros.compression.coding.mask_choice import Choice
 from satllm_ros.compression.tables.cut_tables import CutTables
 from satllm_ros.compression.tables.scales import CutScales
 from satllm_ros.compression.wire.frame import FrameHeader, Sections
@@ -24,18 +24,6 @@ from satllm_ros.compression.wire.setting import Codec, CodecSetting
 _SIGNS = np.array([1, -1], np.float32)
 # The signed magnitude that each symbol stands for.
 _SIGNED = (np.arange(256) >> 1).astype(np.float32) * _SIGNS[np.arange(256) & 1]
-
-
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """What a setting sends of an image at a cut: `places` (n,) in its patch tokens, and their quantizers."""
-
-    places: NDArray[np.uint32]
-    mean: NDArray[np.float32]
-    step: NDArray[np.float32]
-    inverse_step: NDArray[np.float32]
-    fill: NDArray[np.float32]
-    largest: int
 
 
 @lru_cache(maxsize=32)

@@ -16,7 +16,7 @@ from satllm_ros.compression.coding.rans import SymbolTables
 from satllm_ros.compression.wire.errors import FrameError, FrameFault
 
 if TYPE_CHECKING:
-    from satllm_ros.compression.codecs.mask import Choice
+    from satllm_ros.compression.coding.mask_choice import Choice
 
 LIBRARY = Path(__file__).with_name("libsatllm_codec.so")
 # A symbol takes at most two words: one for its digit, one for its low bits.

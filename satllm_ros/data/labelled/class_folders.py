@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from satllm_ros.data.folder import IMAGE_EXTENSIONS, image_files, left_out_sentence
-from satllm_ros.data.labelled.datasets import ALL_SPLITS, Dataset, DatasetError, check_split
+from satllm_ros.data.labelled.dataset import ALL_SPLITS, Dataset, DatasetError, check_split
 
 # Either name among the subfolders says that the subfolders are splits, not classes.
 _SPLIT_FOLDERS = ("train", "test")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from satllm_ros.data.labelled.datasets import ALL_SPLITS, Dataset, DatasetError, check_split, class_shares
+from satllm_ros.data.labelled.dataset import ALL_SPLITS, Dataset, DatasetError, check_split, class_shares
 
 _SPLITS = ("test", "train")
 

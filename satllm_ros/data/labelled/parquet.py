@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.data.labelled.datasets import ALL_SPLITS, Dataset, DatasetError, check_split
+from satllm_ros.data.labelled.dataset import ALL_SPLITS, Dataset, DatasetError, check_split
 
 COLUMNS = ("filename", "label", "class_name", "split", "image")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.data.labelled.datasets import Dataset, DatasetError
+from satllm_ros.data.labelled.dataset import Dataset, DatasetError
 
 
 def alternating_sample(dataset: Dataset, per_class: int, seed: int) -> NDArray[np.int64]:

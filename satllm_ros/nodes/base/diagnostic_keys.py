@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from satllm_ros.compression.wire.errors import FrameFault
-from satllm_ros.protocol.custody import Cause
+from satllm_ros.protocol.vocabulary import Cause
 
 _REFUSALS = {
     Cause.UNKNOWN_EPOCH: "of a plan that is not known here",

@@ -204,3 +204,18 @@ RESIZE = Parameter(
     0,
     16384,
 )
+
+
+KINDS = {
+    "upload": "the link from sensing to the first satellite",
+    "isl": "each inter-satellite link",
+    "s2g": "the link to the ground",
+}
+
+LINK_PAIRS = Parameter(
+    "link_pairs",
+    [],
+    "Rate [bit/s] and propagation delay [s] of single directed links, where they differ from those of their kind: "
+    "'sat1-sat2=8e6,0.01'; an empty string names none",
+    read_only=False,
+)

@@ -39,15 +39,6 @@ from satllm_ros.nodes.images.frames import (
 )
 from satllm_ros.storage.frame_journal import FrameJournal, FrameRow
 
-# Causes by which tiles are dropped before they are in custody.
-NEVER_SENT = (
-    "unreadable_image",
-    "refused_pixels",
-    "frame_too_small",
-    "source_damaged",
-    "source_changed",
-    "camera_overflow",
-)
 # Frames looked at before the run, for the size of an upload that the planner needs.
 PEEKED_FRAMES = 20
 # How often a search for the first usable frame of a large source is spoken of.

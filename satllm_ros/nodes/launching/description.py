@@ -30,11 +30,11 @@ from satllm_ros.checks.check import Surroundings
 from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.constellation import preflight
 from satllm_ros.constellation.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
-from satllm_ros.middleware.profile import profile_environment, unlimited
 from satllm_ros.middleware.transports import has_room, transports
 from satllm_ros.report.figures.sample import DEFAULT, parse_reference
 from satllm_ros.supervisor.log_directory import can_be_written, log_variables, ros_log_directory
 from satllm_ros.supervisor.parent import PARENT_VARIABLE
+from satllm_ros.supervisor.process_profile import profile_environment, unlimited
 from satllm_ros.supervisor.run_directory import finished_run, open_run_directory
 
 ARGUMENTS = {

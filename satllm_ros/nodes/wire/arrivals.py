@@ -7,8 +7,8 @@ from collections.abc import Callable
 from satllm_ros import msg as m
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.custody import Cause
 from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage.prediction_store import StoredTile
 
 

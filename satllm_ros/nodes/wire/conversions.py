@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from satllm_ros import msg as m
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
 from satllm_ros.protocol.checksum import seal
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan, PlanError, Stage
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
+from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict
 
 # A batch larger than this is an attack or a mistake, not a workload.
 MAX_TILES = 4096

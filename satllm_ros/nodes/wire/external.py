@@ -13,7 +13,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.custody import Cause
+from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.satellite.external_blocks import ExternalBlocks, StageAnswer, StageOrder
 from satllm_ros.satellite.pipeline import Job
 from satllm_ros.satellite.submodels import NotLoadedError

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from satllm_ros import msg as m
-from satllm_ros.nodes.images.image_source import NEVER_SENT
-from satllm_ros.nodes.sensing import DROP_CAUSES
+from satllm_ros.acquisition.drop_causes import DROP_CAUSES, NEVER_SENT
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.report.record.lives import Account

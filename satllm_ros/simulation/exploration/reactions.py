@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any
 
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
-from satllm_ros.protocol.custody import CustodyLimits, Verdict
+from satllm_ros.protocol.custody import CustodyLimits
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.membership.liveness import LivenessLimits
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.satellite import Blocks
 from satllm_ros.protocol.sensing import SensingLimits
 from satllm_ros.protocol.signals import Ack, Report
+from satllm_ros.protocol.vocabulary import Readiness, Verdict
 from satllm_ros.simulation.oracle import Oracle, Violation
 from satllm_ros.simulation.processes.images import Folder, make_image
 from satllm_ros.simulation.processes.messages import Active, Proposed, Tile

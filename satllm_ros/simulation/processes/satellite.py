@@ -9,13 +9,13 @@ from typing import Any
 
 from satllm_ros.protocol import delivery
 from satllm_ros.protocol import satellite as satellite_protocol
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.delivery import Origin, Restored, StoreProtocol, batch_key
 from satllm_ros.protocol.hop import HopLimits, HopSender
 from satllm_ros.protocol.identity import BatchId, Epoch
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.satellite import SatelliteProtocol, Serve
 from satllm_ros.protocol.signals import Ack, CustodyQuery
+from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.simulation.processes.hops import Hops
 from satllm_ros.simulation.processes.messages import Active, Batch, Predictions, Proposed, Receipt, Result, Step, Tile
 from satllm_ros.simulation.processes.process import CLASSES, GROUND, MODEL_ID, SENSING, Host, Process

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.wire.setting import CodecSetting
-from satllm_ros.data.labelled.datasets import Dataset
+from satllm_ros.data.labelled.dataset import Dataset
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.model.stage import load_stage, normalise
 from satllm_ros.training.evaluation.paired import PairedAccuracy, compare

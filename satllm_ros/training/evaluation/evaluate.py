@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from satllm_ros.data.labelled.datasets import Dataset
+from satllm_ros.data.labelled.dataset import Dataset
 from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
 from satllm_ros.model.stage import normalise

@@ -16,11 +16,10 @@ from satllm_ros import msg as m
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.checksum import seal
-from satllm_ros.protocol.custody import Cause, Verdict
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan, PlanError, Stage
-from satllm_ros.protocol.plan_switch import Readiness
 from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
+from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict
 
 UINT32, UINT64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 EPOCHS = st.builds(Epoch, UINT64, UINT64)
