@@ -1,6 +1,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all chaos hosts soak bench fuzz big jazzy lint clean distclean
+.PHONY: help setup demo test test-all chaos hosts soak bench fuzz big jazzy lint house clean distclean
 
 # Which Python makes .venv (3.10 to 3.13), and further words for the command behind a target.
 export PYTHON
@@ -16,8 +16,11 @@ setup: ## prepare .venv (or, with ROS 2 sourced, a colcon build) and install the
 demo: setup ## fly the shipped images through four satellites
 	@tools/demo.sh $(ARGS)
 
-lint: setup ## ruff: rules and format; mypy: types
+lint: setup ## ruff, import contracts, sizes of rooms and files; mypy: types
 	@tools/lint.sh
+
+house: ## the largest rooms and files; fails at what is too large
+	@python3 tools/house.py $(ARGS)
 
 test: setup ## lint and all tests, the flights over DDS included
 	@tools/lint.sh

@@ -5,6 +5,8 @@ cd "$root"
 
 "$venv/bin/python" -m ruff check .
 "$venv/bin/python" -m ruff format --check .
+"$venv/bin/lint-imports" --no-logo --no-cache
+"$venv/bin/python" tools/house.py --quiet
 
 # Elsewhere rclpy and numpy have other types, or none.
 if [[ $route != pypi || -n ${SATLLM_WHEELS:-} ]]; then

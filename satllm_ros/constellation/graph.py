@@ -1,5 +1,7 @@
 """A constellation file to the processes, nodes and parameters of its graph; for the launch files and `satllm`."""
 
+# long: to be split: the file, and the processes made from it
+
 from __future__ import annotations
 
 import itertools

@@ -1,5 +1,7 @@
 """Compression node: takes batches from the inbox, feeds the stage, sends what comes out to the next hop."""
 
+# long: to be split: what arrives, and what is sent
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,7 @@
 """Recorder node: listens to a run, shows its progress, and writes its report when every tile is accounted for."""
 
+# long: to be split: what is heard, and how the report is made
+
 from __future__ import annotations
 
 import math

@@ -1,5 +1,7 @@
 """Sensing node: frames to batches of tiles, custody of them, and the commit of plans."""
 
+# long: to be split: the plan that is kept, custody, messages
+
 from __future__ import annotations
 
 import os

@@ -4,6 +4,8 @@ A pure state machine: the caller brings payloads, acknowledgements and the time 
 the returned `Send` actions. Every batch is in exactly one state; `tally()` counts them.
 """
 
+# long: one state machine
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,5 +1,7 @@
 """Deliberate bugs in the protocol: a simulation that does not catch every one of them proves nothing."""
 
+# long: a list of bugs, one after the other
+
 from __future__ import annotations
 
 from collections.abc import Iterable

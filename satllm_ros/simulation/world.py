@@ -1,5 +1,7 @@
 """A world for the processes: virtual clock, network with faults, lives and deaths. Same seed, same history."""
 
+# long: to be split: the network, and lives of processes
+
 from __future__ import annotations
 
 import heapq

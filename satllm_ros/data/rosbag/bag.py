@@ -1,5 +1,7 @@
 """Reading rosbag2 bags (MCAP or sqlite3) without ROS, as they lie there: whole, unindexed, broken off or damaged."""
 
+# long: to be split: reading, and what is said of damage
+
 from __future__ import annotations
 
 import shutil

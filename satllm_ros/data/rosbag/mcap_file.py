@@ -1,5 +1,7 @@
 """Reading an MCAP file as it lies there: indexed or not, whole, broken off or damaged in the middle."""
 
+# long: one reader, of whole and of broken files
+
 from __future__ import annotations
 
 import zlib

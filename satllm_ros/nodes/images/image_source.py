@@ -4,6 +4,8 @@ One thread reads and cuts, whatever the source: a bag or folder as fast as custo
 the queue of what was heard. Nothing is heard, cut or dropped without a row in sensing's journal.
 """
 
+# long: to be split: sources that are read, and what is cut from them
+
 from __future__ import annotations
 
 import threading

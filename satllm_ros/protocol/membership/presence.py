@@ -5,6 +5,8 @@ and an endpoint says nothing of the way back. Whoever is heard is present; whoev
 whoever is present while its work stands still is not alive.
 """
 
+# long: one state machine
+
 from __future__ import annotations
 
 from collections import Counter, deque

@@ -1,5 +1,7 @@
 """What each process of the small world does in each of its states at each event: run once, then remembered."""
 
+# long: one table of states and events
+
 from __future__ import annotations
 
 import io
