@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 # How many rows the table shows of each kind; the JSON has all.
 _MOST_ROWS = 20
+MAX_HOURS = 366 * 24.0
+# The drag of days that nobody foresaw.
+MAX_AGE_DAYS = 14
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,9 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-MAX_HOURS = 366 * 24.0
-
-
 def _warn_of_age(geometry: Geometry, duration_s: float) -> None:
     from satllm_ros.orbit.propagation import ElementSets
 
@@ -95,12 +96,7 @@ def _warn_of_age(geometry: Geometry, duration_s: float) -> None:
             )
 
 
-MAX_AGE_DAYS = 14
-
-
 def _to_json(geometry: Geometry, over: list[Pass], seen: list[Sight]) -> dict[str, Any]:
-    import math
-
     members, motion = geometry.orbit.members, geometry.motion
     return {
         "passes": [{"index": row.index, "satellite": members.get(row.index)} | asdict(row) for row in over],
@@ -130,7 +126,7 @@ def _print(geometry: Geometry, over: list[Pass], seen: list[Sight], duration_s: 
             f"{site.kind.value} {site.name}: {len(rows)} passes above {site.elevation_deg:g}°, {total_s / 60:.1f} min"
         )
     if over:
-        table = Table("satellite", "site", "rise [s]", "set [s]", "length [s]", "highest [°]", title="Passes")
+        table = Table("satellite", "site", r"rise \[s]", r"set \[s]", r"length \[s]", r"highest \[°]", title="Passes")
         for row in over[:_MOST_ROWS]:
             table.add_row(
                 orbit.members.get(row.index, str(row.index)),
@@ -143,7 +139,7 @@ def _print(geometry: Geometry, over: list[Pass], seen: list[Sight], duration_s: 
         console.print(table)
         _print_rest(console, len(over))
     if seen:
-        table = Table("from", "to", "start [s]", "stop [s]", "range [km]", title="Inter-satellite links")
+        table = Table("from", "to", r"start \[s]", r"stop \[s]", r"range \[km]", title="Inter-satellite links")
         for sight in seen[:_MOST_ROWS]:
             table.add_row(
                 orbit.members.get(sight.from_index, str(sight.from_index)),

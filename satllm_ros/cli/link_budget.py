@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +58,9 @@ def _print(found: dict[str, Any]) -> None:
 
     console = Console()
     if isl := found.get("isl"):
-        table = Table("range [km]", "received [dBm]", "noise [dBm]", "SNR [dB]", "rate [Gbit/s]", title="Optical link")
+        table = Table(title="Optical link")
+        for head in (r"range \[km]", r"received \[dBm]", r"noise \[dBm]", r"SNR \[dB]", r"rate \[Gbit/s]"):
+            table.add_column(head)
         table.add_row(
             f"{isl['range_m'] / 1e3:.0f}",
             f"{_dbm(isl['received_w']):.1f}",
@@ -67,9 +70,9 @@ def _print(found: dict[str, Any]) -> None:
         )
         console.print(table)
     if rows := found.get("s2g"):
-        table = Table(
-            "range [km]", "path loss [dB]", "received [dBm]", "SNR [dB]", "rate [Gbit/s]", title="Link to the ground"
-        )
+        table = Table(title="Link to the ground")
+        for head in (r"range \[km]", r"path loss \[dB]", r"received \[dBm]", r"SNR \[dB]", r"rate \[Gbit/s]"):
+            table.add_column(head)
         for row in rows:
             table.add_row(
                 f"{row['range_m'] / 1e3:.0f}",
@@ -82,6 +85,4 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def _dbm(watts: float) -> float:
-    import math
-
     return 10.0 * math.log10(watts) + 30.0

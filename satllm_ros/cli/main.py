@@ -10,8 +10,10 @@ import satllm_ros.cli.bag
 import satllm_ros.cli.compression.bench
 import satllm_ros.cli.compression.calibrate_codec
 import satllm_ros.cli.compression.frames
+import satllm_ros.cli.contacts
 import satllm_ros.cli.doctor
 import satllm_ros.cli.keys
+import satllm_ros.cli.link_budget
 import satllm_ros.cli.plan
 import satllm_ros.cli.profile
 import satllm_ros.cli.report
@@ -36,6 +38,8 @@ _SUBCOMMANDS = (
     satllm_ros.cli.compression.frames,
     satllm_ros.cli.compression.bench,
     satllm_ros.cli.profile,
+    satllm_ros.cli.contacts,
+    satllm_ros.cli.link_budget,
 )
 EXIT_BAD_INPUT = 2
 

@@ -15,17 +15,19 @@ from typing import Any
 import yaml
 
 from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
-from satllm_ros.constellation.document import ConstellationError, Section
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
+from satllm_ros.documents.section import DocumentError, Section
 from satllm_ros.links.link_controllers import written_controllers
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from, written
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.middleware.profile import Route, routes_of
+from satllm_ros.orbit.document import read_budget, read_orbit
+from satllm_ros.orbit.scenario import Orbit
 from satllm_ros.report.figures.sample import DEFAULT
 
 __all__ = [
     "Constellation",
-    "ConstellationError",
+    "DocumentError",
     "ProcessSpec",
     "SatelliteConfig",
     "SourceConfig",
@@ -108,6 +110,7 @@ class Constellation:
     durable_custody: bool = False
     calibration: str = ""
     link_pairs: Mapping[Pair, LinkRates] = field(default_factory=dict)
+    orbit: Orbit | None = None
 
     @property
     def names(self) -> list[str]:
@@ -184,13 +187,13 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
     ------
     OSError
         If the file cannot be read.
-    ConstellationError
+    DocumentError
         If it is not YAML, or a field is missing, unknown or out of range.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConstellationError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise DocumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     top = Section(path.name, document)
     model, emulate, links = top.section("model"), top.section("emulate"), top.section("links")
     read_source, signing = top.section("source"), top.section("signing", {})
@@ -205,11 +208,11 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
     )
     source = replace(source, pixels=own_source.pixels) if source is not None else own_source
     if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
-        raise ConstellationError(
+        raise DocumentError(
             f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
         )
     if source.kind != "topic" and not source.path:
-        raise ConstellationError(f"{read_source.where}: path is empty; a {source.kind} needs one")
+        raise DocumentError(f"{read_source.where}: path is empty; a {source.kind} needs one")
     satellites = tuple(_satellite(s) for s in top.sections("satellites"))
     constellation = Constellation(
         checkpoint=model.text("checkpoint"),
@@ -230,11 +233,12 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         durable_custody=top.flag("durable_custody", False),
         calibration=model.text("calibration", ""),
         link_pairs=_link_pairs(links.section("pairs", {}), [satellite.name for satellite in satellites]),
+        orbit=_orbit(top, document, path),
     )
     for section in (top, model, emulate, links, read_source, signing):
         section.refuse_unknown()
     if len(set(constellation.names)) != len(constellation.names):
-        raise ConstellationError(f"{path.name}: satellites have the same name twice: {', '.join(constellation.names)}")
+        raise DocumentError(f"{path.name}: satellites have the same name twice: {', '.join(constellation.names)}")
     return constellation
 
 
@@ -381,10 +385,22 @@ def new_run_directory(runs: Path) -> Path:
     return runs / name
 
 
+def _orbit(top: Section, document: dict[str, Any], path: Path) -> Orbit | None:
+    """What the file says of an orbit, all of it checked; None if it has none."""
+    if top.value("orbit") is None:
+        if stray := [key for key in ("sites", "budget") if top.value(key) is not None]:
+            raise DocumentError(f"{path.name}: {stray[0]} is there without an orbit; an orbit section is needed")
+        return None
+    if top.value("budget") is not None:
+        read_budget(document, path.name)
+    top.value("sites")
+    return read_orbit(document, path.parent, path.name)
+
+
 def _satellite(section: Section) -> SatelliteConfig:
     name = section.text("name")
     if not _NAME.match(name) or name in _RESERVED:
-        raise ConstellationError(
+        raise DocumentError(
             f"{section.where}.name is {name!r}; allowed are letters, digits and _, but not {', '.join(_RESERVED)}"
         )
     made = SatelliteConfig(
@@ -394,8 +410,10 @@ def _satellite(section: Section) -> SatelliteConfig:
         section.flag("external", False),
         section.text("profile", ""),
     )
+    # Read by `orbit.document`, against the size of the constellation.
+    section.value("slot")
     if made.external and made.profile:
-        raise ConstellationError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
+        raise DocumentError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
     section.refuse_unknown()
     return made
 
@@ -404,7 +422,7 @@ def _codec(section: Section, setting: str) -> str:
     try:
         CodecSetting.parse(setting)
     except CodecSettingError as error:
-        raise ConstellationError(f"{section.where}: codecs: {error}") from None
+        raise DocumentError(f"{section.where}: codecs: {error}") from None
     return setting
 
 
@@ -413,7 +431,7 @@ def _pixels(section: Section) -> PixelRules:
     try:
         return PixelRules(tuple(bands) if isinstance(bands, list) else bands, scale, resize)
     except PixelRulesError as error:
-        raise ConstellationError(f"{section.where}: {error}") from None
+        raise DocumentError(f"{section.where}: {error}") from None
 
 
 def _pixel_parameters(rules: PixelRules) -> dict[str, Any]:
@@ -437,6 +455,6 @@ def _link_pairs(section: Section, satellites: list[str]) -> dict[Pair, LinkRates
         try:
             pair = pair_from(name, satellites)
         except ValueError as error:
-            raise ConstellationError(f"{section.where}: {error}") from None
+            raise DocumentError(f"{section.where}: {error}") from None
         made[pair] = _link(section.section(name))
     return made

@@ -130,7 +130,7 @@ def _from_yaml(name: str, text: str) -> list[Contact]:
 
 def _from_ion(name: str, text: str) -> list[Contact]:
     names: dict[str, str] = {}
-    ways: dict[tuple[str, str, str, str], float] = {}
+    ways: dict[tuple[str, ...], float] = {}
     found: list[tuple[int, list[str]]] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
@@ -139,8 +139,8 @@ def _from_ion(name: str, text: str) -> list[Contact]:
         elif words[:2] == ["a", "contact"] and len(words) in (7, 8):
             found.append((number, words[2:7]))
         elif words[:2] == ["a", "range"] and len(words) == 7:
-            start, stop, sender, receiver, light_s = words[2:]
-            ways[start, stop, sender, receiver] = _number(f"{name}: line {number}", "range", light_s)
+            *window, far = words[2:]
+            ways[tuple(window)] = _number(f"{name}: line {number}", "range", far)
         elif words and not words[0].startswith("#"):
             raise ContactPlanError(f"{name}: line {number} is {line!r}; a contact, a range or a comment is needed")
     contacts = []

@@ -64,7 +64,9 @@ class Geometry:
 
     def range_m(self, ones: Indices, others: Indices, times_s: Floats) -> Floats:
         """(n,) distance of two satellites each [m]."""
-        return np.linalg.norm(self.motion.positions(others, times_s) - self.motion.positions(ones, times_s), axis=-1)
+        apart = self.motion.positions(others, times_s) - self.motion.positions(ones, times_s)
+        lengths: Floats = np.linalg.norm(apart, axis=-1)
+        return lengths
 
     def margin_m(self, ones: Indices, others: Indices, times_s: Floats) -> Floats:
         """(n,) how much higher and shorter than it must be a line of sight is [m]; below 0 there is no link.
@@ -77,7 +79,10 @@ class Geometry:
         length2 = np.maximum(np.sum(along * along, axis=-1), np.finfo(float).tiny)
         nearest = np.clip(-np.sum(a * along, axis=-1) / length2, 0.0, 1.0)
         height_m = np.linalg.norm(a + nearest[..., None] * along, axis=-1) - EARTH_RADIUS_M
-        return np.minimum(height_m - self.orbit.grazing_altitude_m, self.orbit.isl_range_m - np.sqrt(length2))
+        margins: Floats = np.minimum(
+            height_m - self.orbit.grazing_altitude_m, self.orbit.isl_range_m - np.sqrt(length2)
+        )
+        return margins
 
 
 def passes(geometry: Geometry, duration_s: float) -> list[Pass]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from satllm_ros.document import ConstellationError, Section
+from satllm_ros.documents.section import DocumentError, Section
 from satllm_ros.orbit.budget import Beam, Divergence, OpticalLink, RadioLink
 from satllm_ros.orbit.elements import read_elements
 from satllm_ros.orbit.scenario import Earth, ElementSet, Orbit, Propagator, Site, SiteKind, Walker
@@ -43,7 +43,7 @@ def read_orbit(content: Mapping[str, Any], folder: Path, name: str) -> Orbit:
 
     Raises
     ------
-    ConstellationError
+    DocumentError
         In one sentence, with what is allowed.
     """
     section = Section(name, dict(content)).section("orbit")
@@ -71,7 +71,7 @@ def read_budget(content: Mapping[str, Any], name: str) -> Budget:
 
     Raises
     ------
-    ConstellationError
+    DocumentError
         In one sentence, with what is allowed.
     """
     section = Section(name, dict(content)).section("budget")
@@ -79,7 +79,7 @@ def read_budget(content: Mapping[str, Any], name: str) -> Budget:
     s2g = _radio(section.section("s2g")) if "s2g" in section.keys else None
     section.refuse_unknown()
     if isl is None and s2g is None:
-        raise ConstellationError(f"{section.where} names no link; isl, s2g or both are needed")
+        raise DocumentError(f"{section.where} names no link; isl, s2g or both are needed")
     return Budget(isl, s2g)
 
 
@@ -91,7 +91,7 @@ def _above(section: Section, key: str, most: float) -> float:
     """A number above 0."""
     value = section.number(key, 0.0, most)
     if value == 0.0:
-        raise ConstellationError(f"{section.where}: {key} is 0; a number above 0 is needed")
+        raise DocumentError(f"{section.where}: {key} is 0; a number above 0 is needed")
     return value
 
 
@@ -106,7 +106,7 @@ def _epoch(section: Section) -> datetime:
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
-        raise ConstellationError(
+        raise DocumentError(
             f"{section.where}: epoch is {section.value('epoch')!r}; a date in UTC is needed, as 2026-01-01T00:00:00Z"
         )
     return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
@@ -116,10 +116,10 @@ def _satellites(section: Section, propagator: Propagator, folder: Path) -> tuple
     has_walker, has_elements = "walker" in section.keys, "tle" in section.keys
     if has_walker == has_elements:
         given = "both walker and tle" if has_walker else "neither walker nor tle"
-        raise ConstellationError(f"{section.where} has {given}; one of them is needed")
+        raise DocumentError(f"{section.where} has {given}; one of them is needed")
     wanted = "tle" if propagator is Propagator.SGP4 else "walker"
     if has_walker != (wanted == "walker"):
-        raise ConstellationError(
+        raise DocumentError(
             f"{section.where}: propagator is {propagator.value} and satellites are given by "
             f"{'walker' if has_walker else 'tle'}; {propagator.value} needs {wanted}"
         )
@@ -132,7 +132,7 @@ def _walker(section: Section) -> Walker:
     total = section.integer("total", 1, MAX_SATELLITES)
     planes = section.integer("planes", 1, MAX_SATELLITES)
     if total % planes:
-        raise ConstellationError(
+        raise DocumentError(
             f"{section.where}: {total} satellites are no whole number in each of {planes} planes; total must be a "
             "multiple of planes"
         )
@@ -167,7 +167,7 @@ def _sites(content: Mapping[str, Any], name: str) -> tuple[Site, ...]:
         section.refuse_unknown()
     names = [site.name for site in sites]
     if twice := next((n for n in names if names.count(n) > 1), None):
-        raise ConstellationError(f"{name}: sites: {twice!r} is named twice; once is allowed")
+        raise DocumentError(f"{name}: sites: {twice!r} is named twice; once is allowed")
     return tuple(sites)
 
 
@@ -181,7 +181,7 @@ def _members(content: Mapping[str, Any], total: int, name: str) -> dict[int, str
         section = Section(f"{name}: satellites[{number}]", item)
         slot, satellite = section.integer("slot", 0, total - 1), section.text("name")
         if slot in members:
-            raise ConstellationError(
+            raise DocumentError(
                 f"{name}: satellites {members[slot]} and {satellite} are both on slot {slot}; one on each is allowed"
             )
         members[slot] = satellite
@@ -224,7 +224,7 @@ def _radio(section: Section) -> RadioLink:
 def _ranges(section: Section) -> tuple[float, ...]:
     given = section.value("ranges_m")
     if not isinstance(given, list) or not given:
-        raise ConstellationError(f"{section.where}: ranges_m is {given!r}; a list of at least one number is needed")
+        raise DocumentError(f"{section.where}: ranges_m is {given!r}; a list of at least one number is needed")
     # A list has no names: each is read as if it stood alone, with the list's.
     return tuple(_above(Section(section.where, {"ranges_m": value}), "ranges_m", _LARGEST) for value in given)
 
@@ -234,7 +234,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    ConstellationError
+    DocumentError
         If it is no YAML, or no mapping.
     OSError
         If it cannot be read.
@@ -242,7 +242,7 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConstellationError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
+        raise DocumentError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise ConstellationError(f"{path.name} is {type(content).__name__}; a mapping is needed")
+        raise DocumentError(f"{path.name} is {type(content).__name__}; a mapping is needed")
     return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from satllm_ros.document import ConstellationError
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.orbit.scenario import ElementSet
 
 _LINE_LENGTH = 69
@@ -15,14 +15,14 @@ def read_elements(path: Path) -> tuple[ElementSet, ...]:
 
     Raises
     ------
-    ConstellationError
+    DocumentError
         If it cannot be read, has none, or one of them lacks a line or has a wrong checksum.
     """
     try:
         lines = [line.rstrip() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ConstellationError(f"element sets {path.name} cannot be read: {error}") from error
-    found = []
+        raise DocumentError(f"element sets {path.name} cannot be read: {error}") from error
+    found: list[ElementSet] = []
     place = 0
     while place < len(lines):
         name = ""
@@ -34,17 +34,15 @@ def read_elements(path: Path) -> tuple[ElementSet, ...]:
         what = f"{path.name}: element set {number}" + (f" ({name})" if name else "")
         for digit, line in zip("12", [*pair, "", ""][:2], strict=True):
             if not _is_line(line, digit):
-                raise ConstellationError(f"{what} has no line {digit}; two of {_LINE_LENGTH} characters are needed")
+                raise DocumentError(f"{what} has no line {digit}; two of {_LINE_LENGTH} characters are needed")
             if _checksum(line) != line[-1]:
-                raise ConstellationError(
-                    f"{what}: line {digit} ends with {line[-1]}, not {_checksum(line)}, its checksum"
-                )
+                raise DocumentError(f"{what}: line {digit} ends with {line[-1]}, not {_checksum(line)}, its checksum")
         if pair[0][2:7] != pair[1][2:7]:
-            raise ConstellationError(f"{what}: its lines are of satellites {pair[0][2:7]} and {pair[1][2:7]}")
+            raise DocumentError(f"{what}: its lines are of satellites {pair[0][2:7]} and {pair[1][2:7]}")
         found.append(ElementSet(name or pair[0][2:7].strip(), *pair))
         place += 2
     if not found:
-        raise ConstellationError(f"{path.name} has no element set; pairs of lines are needed")
+        raise DocumentError(f"{path.name} has no element set; pairs of lines are needed")
     return tuple(found)
 
 

@@ -43,7 +43,9 @@ def elevations_deg(positions: Floats, site: Site, earth: Earth) -> Floats:
     """(…) elevation [deg] of positions that turn with the Earth."""
     here, up = place(site, earth)
     sight = positions - here
-    return np.degrees(np.arcsin(np.clip(sight @ up / np.linalg.norm(sight, axis=-1), -1.0, 1.0)))
+    sines: Floats = sight @ up / np.linalg.norm(sight, axis=-1)
+    found: Floats = np.degrees(np.arcsin(np.clip(sines, -1.0, 1.0)))
+    return found
 
 
 def subsatellite_deg(positions: Floats) -> tuple[Floats, Floats]:

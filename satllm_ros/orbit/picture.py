@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from satllm_ros.orbit.contacts import Geometry, Pass, Sight
 from satllm_ros.orbit.ground import subsatellite_deg
@@ -48,7 +49,8 @@ def save(figure: Figure, path: Path) -> None:
 
 def _tracks(axes: Axes, geometry: Geometry, duration_s: float) -> None:
     orbit = geometry.orbit
-    times = np.arange(0.0, min(duration_s, geometry.motion.period_s) + _TRACK_STEP_S, _TRACK_STEP_S)
+    shown_s = min(duration_s, geometry.motion.period_s)
+    times: NDArray[np.float64] = np.arange(0.0, shown_s + _TRACK_STEP_S, _TRACK_STEP_S, dtype=np.float64)
     count = min(orbit.satellites, _MOST_TRACKS)
     for number in range(count):
         latitude, longitude = subsatellite_deg(geometry.on_earth(np.full(times.shape, number), times))

@@ -153,8 +153,9 @@ class ElementSets:
 
     def ages_days(self) -> Floats:
         """(N,) how long before the epoch each set was made; negative: after it."""
-        made = np.array([s.jdsatepoch + s.jdsatepochF for s in self._satellites])
-        return self._day + self._fraction - made
+        made: Floats = np.array([s.jdsatepoch + s.jdsatepochF for s in self._satellites])
+        ages: Floats = self._day + self._fraction - made
+        return ages
 
     @property
     def semi_major_axis_m(self) -> float:

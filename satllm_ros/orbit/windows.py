@@ -38,7 +38,7 @@ class Window:
 def windows(figure: Figure, lanes: int, duration_s: float, step_s: float) -> list[Window]:
     """All windows of all lanes, cut at 0 and at the duration; by lane, then by time."""
     count = max(2, math.ceil(duration_s / step_s) + 1)
-    times = np.linspace(0.0, duration_s, count)
+    times: Floats = np.linspace(0.0, duration_s, count, dtype=np.float64)
     at_once = max(1, MOST_VALUES // count)
     found: list[Window] = []
     for first in range(0, lanes, at_once):

@@ -8,7 +8,7 @@ from constellation_documents import ABSENT, changed
 
 from satllm_ros.constellation.graph import (
     Constellation,
-    ConstellationError,
+    DocumentError,
     SourceConfig,
     link_rates,
     load_constellation,
@@ -148,7 +148,7 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
 def test_a_malformed_file_is_refused_naming_the_field(
     shipped: dict[str, Any], load: Load, named: str, path: tuple[str | int, ...], value: Any
 ) -> None:
-    with pytest.raises(ConstellationError) as refusal:
+    with pytest.raises(DocumentError) as refusal:
         load(changed(shipped, *path, value=value))
     assert "mine.yaml" in str(refusal.value)
     assert named in str(refusal.value)
@@ -157,7 +157,7 @@ def test_a_malformed_file_is_refused_naming_the_field(
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "5"])
 def test_a_file_that_is_no_mapping_is_refused(load: Load, text: str) -> None:
-    with pytest.raises(ConstellationError, match=r"mine\.yaml is \w+; a mapping is needed"):
+    with pytest.raises(DocumentError, match=r"mine\.yaml is \w+; a mapping is needed"):
         load(text)
 
 
@@ -165,7 +165,7 @@ def test_a_file_that_is_no_mapping_is_refused(load: Load, text: str) -> None:
 def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConstellationError, match="mine.yaml is not YAML") as refusal:
+    with pytest.raises(DocumentError, match="mine.yaml is not YAML") as refusal:
         load_constellation(path)
     assert "\n" not in str(refusal.value)
 
@@ -182,7 +182,7 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
 def test_a_camera_needs_no_path(shipped: dict[str, Any], load: Load, path: tuple[str, str]) -> None:
     document = changed(shipped, "source", value={"kind": "topic"})
     assert load(document).source == SourceConfig("topic")
-    with pytest.raises(ConstellationError, match=path[1]):
+    with pytest.raises(DocumentError, match=path[1]):
         load(changed(document, *path, value=3))
 
 
@@ -205,7 +205,7 @@ def test_what_is_stated_of_pixels_holds_for_another_source_too(shipped: dict[str
 
 
 def test_the_files_own_source_is_checked_even_when_replaced(shipped: dict[str, Any], load: Load) -> None:
-    with pytest.raises(ConstellationError, match="source: kind"):
+    with pytest.raises(DocumentError, match="source: kind"):
         load(changed(shipped, "source", "kind", value="video"), source=SourceConfig("topic"))
 
 
@@ -237,7 +237,7 @@ def test_optional_fields_are_read(shipped: dict[str, Any], load: Load) -> None:
 def test_an_unknown_field_that_is_nearly_one_gets_a_hint(
     shipped: dict[str, Any], load: Load, path: tuple[str, ...], meant: str
 ) -> None:
-    with pytest.raises(ConstellationError, match=f"unknown field '{path[-1]}'; did you mean {meant}[?]"):
+    with pytest.raises(DocumentError, match=f"unknown field '{path[-1]}'; did you mean {meant}[?]"):
         load(changed(shipped, *path, value=1))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from orbit_material import STATION, TARGET, orbit
+from orbit_material import SETS, STATION, TARGET, orbit
 
 from satllm_ros.orbit.contacts import Geometry, passes, sights
 
@@ -131,26 +131,6 @@ def test_a_site_on_the_ellipsoid_is_where_geodesy_has_it() -> None:
     above = here + 500e3 * up
     assert elevations_deg(above, site, Earth.WGS84) == pytest.approx(90.0, abs=1e-4)
     assert elevations_deg(above, site, Earth.SPHERE) < 89.0
-
-
-SETS = {
-    # From the verification of SGP4 by Vallado, Crawford, Hujsak and Kelso (2006), and from the sgp4 package.
-    "iss": (
-        "2019-12-09T17:00:00Z",
-        "1 25544U 98067A   19343.69339541  .00001764  00000-0  38792-4 0  9991",
-        "2 25544  51.6439 211.2001 0007417  17.6667  85.6398 15.50103472202482",
-    ),
-    "cbers": (
-        "2006-06-26T20:00:00Z",
-        "1 28057U 03049A   06177.78615833  .00000060  00000-0  35940-4 0  1836",
-        "2 28057  98.4283 247.6961 0000884  88.1964 271.9322 14.35478080140550",
-    ),
-    "vanguard": (
-        "2000-06-28T00:00:00Z",
-        "1 00005U 58002B   00179.78495062  .00000023  00000-0  28098-4 0  4753",
-        "2 00005  34.2682 348.7242 1859667 331.7664  19.3264 10.82419157413667",
-    ),
-}
 
 
 @pytest.mark.parametrize("name", SETS)

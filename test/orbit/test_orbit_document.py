@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orbit_material import STATION, TARGET, document, orbit
-from test_contacts import SETS
+from orbit_material import SETS, STATION, TARGET, document, orbit
 
-from satllm_ros.document import ConstellationError
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.orbit.document import read_budget, read_orbit
 from satllm_ros.orbit.scenario import Earth, Propagator, SiteKind
 
@@ -97,14 +96,14 @@ def test_satellites_of_the_file_are_on_their_slots() -> None:
     ],
 )
 def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConstellationError, match=words):
+    with pytest.raises(DocumentError, match=words):
         orbit(**changes)
 
 
 def test_an_unknown_field_is_refused() -> None:
     content = document()
     content["orbit"]["altitude"] = 3
-    with pytest.raises(ConstellationError, match="unknown field 'altitude'"):
+    with pytest.raises(DocumentError, match="unknown field 'altitude'"):
         read_orbit(content, Path("."), "orbit.yaml")
 
 
@@ -121,7 +120,7 @@ def test_an_unknown_field_is_refused() -> None:
 def test_a_spoilt_element_set_is_refused(spoil: Any, words: str, tmp_path: Path) -> None:
     lines = list(SETS["iss"][1:])
     (tmp_path / "sets.tle").write_text("\n".join(["iss", *spoil(lines)]) + "\n")
-    with pytest.raises(ConstellationError, match=words):
+    with pytest.raises(DocumentError, match=words):
         orbit(tmp_path, propagator="sgp4", walker=None, tle="sets.tle")
 
 
@@ -151,7 +150,7 @@ def test_a_budget_is_read_whole_or_in_part() -> None:
     ],
 )
 def test_a_budget_that_cannot_be_is_refused_by_name(part: str, key: str, value: object, words: str) -> None:
-    with pytest.raises(ConstellationError, match=words):
+    with pytest.raises(DocumentError, match=words):
         read_budget({"budget": BUDGET | {part: BUDGET[part] | {key: value}}}, "budget.yaml")
-    with pytest.raises(ConstellationError, match="names no link"):
+    with pytest.raises(DocumentError, match="names no link"):
         read_budget({"budget": {}}, "budget.yaml")

@@ -9,8 +9,8 @@ from typing import Any
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z", re.ASCII)
 
 
-class ConstellationError(ValueError):
-    """A constellation file that cannot fly; the message names the field."""
+class DocumentError(ValueError):
+    """A file that does not say what it must; the message names the field."""
 
 
 class Section:
@@ -18,7 +18,7 @@ class Section:
 
     def __init__(self, where: str, value: Any) -> None:
         if not isinstance(value, dict):
-            raise ConstellationError(f"{where} is {type(value).__name__}; a mapping is needed")
+            raise DocumentError(f"{where} is {type(value).__name__}; a mapping is needed")
         self.where = where
         self._value = value
         self._read: set[str] = set()
@@ -34,31 +34,31 @@ class Section:
     def sections(self, key: str) -> list[Section]:
         value = self._get(key)
         if not isinstance(value, list) or not value:
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of at least one is needed")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; a list of at least one is needed")
         return [Section(f"{self.where}: {key}[{i}]", item) for i, item in enumerate(value)]
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self._get(key, default)
         if not isinstance(value, str):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a string is needed (in quotes)")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; a string is needed (in quotes)")
         return value
 
     def texts(self, key: str) -> list[str]:
         value = self._get(key)
         if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a list of at least one string is needed")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; a list of at least one string is needed")
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
         value = self._get(key)
         if value not in allowed:
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; allowed are {', '.join(allowed)}")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; allowed are {', '.join(allowed)}")
         return str(value)
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         value = self._get(key, default)
         if not isinstance(value, bool):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; true or false is needed")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; true or false is needed")
         return value
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
@@ -67,13 +67,13 @@ class Section:
         if isinstance(value, str) and _EXPONENT.match(value):
             value = float(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; a number from {low:g} to {high:g} is needed")
         return float(value)
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
         value = self.number(key, low, high, default)
         if value != int(value):
-            raise ConstellationError(f"{self.where}: {key} is {value!r}; a whole number is needed")
+            raise DocumentError(f"{self.where}: {key} is {value!r}; a whole number is needed")
         return int(value)
 
     def value(self, key: str) -> Any:
@@ -86,7 +86,7 @@ class Section:
         if unknown:
             near = difflib.get_close_matches(str(unknown[0]), self._read, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise ConstellationError(
+            raise DocumentError(
                 f"{self.where}: unknown field {unknown[0]!r}; {hint}known are {', '.join(sorted(self._read))}"
             )
 
@@ -94,6 +94,6 @@ class Section:
         self._read.add(key)
         if key not in self._value:
             if default is None:
-                raise ConstellationError(f"{self.where}: {key} is missing")
+                raise DocumentError(f"{self.where}: {key} is missing")
             return default
         return self._value[key]
