@@ -47,6 +47,7 @@ def train_epoch(
     generator = np.random.default_rng([recipe.seed, epoch])
     torch.manual_seed(int(generator.integers(2**63)))
     device = next(model.parameters()).device
+    # Of every model of timm, though not of torch's Module.
     classes = int(model.num_classes)  # type: ignore[arg-type]
     order = torch.from_numpy(generator.permutation(len(split.images)))
     batches = [batch for batch in order.split(recipe.batch_size) if len(batch) >= ranks.world]

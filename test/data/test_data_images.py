@@ -324,6 +324,7 @@ def test_a_short_side_of_that_length_is_only_cut() -> None:
 def test_resampling_is_pillows_bicubic() -> None:
     square = picture(40, 40)
     found = decode_image(encoded(square, "PNG"), "x", PixelRules(resize=16))
+    # As in the package: the name that old Pillows have too.
     np.testing.assert_array_equal(found, np.array(Image.fromarray(square).resize((16, 16), Image.BICUBIC)))  # type: ignore[attr-defined]
 
 
