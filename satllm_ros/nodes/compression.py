@@ -89,7 +89,6 @@ class CompressionNode(FlightNode):
         super().__init__("compression", depth_below_root=1, **kwargs)
         self._onboard = onboard
         self._downlink = downlink
-        self._satellite = self.get_namespace().split("/")[-1]
         self._pipeline: Pipeline | None = None
         self._artefacts: Artefacts | None = None
         self._activations: Outlet | None = None
@@ -107,22 +106,22 @@ class CompressionNode(FlightNode):
         submodels = self._onboard.submodels
         if submodels is None:
             raise NotReadyError("the stage is not configured")
-        others = [name for name in self.value("satellites") if name != self._satellite]
+        others = [name for name in self.value("satellites") if name != self.satellite]
         emulated = self.value("emulate_links")
         self._activations = Outlet(
             self,
             graph.ACTIVATION_INBOX,
             graph.ACTIVATION_OUTBOX,
-            self._satellite,
+            self.satellite,
             others,
             emulated=emulated,
             controllers=self.value("link_controllers"),
         )
         self._ack = self.publish_on(graph.BATCH_ACK)
-        self._timing = self.publish_on(graph.TIMING, self._satellite)
+        self._timing = self.publish_on(graph.TIMING, self.satellite)
         self._external = None
         if isinstance(submodels, ExternalBlocks):
-            self._external = ExternalStage(self, self._satellite, self.value("external_timeout_s"))
+            self._external = ExternalStage(self, self.satellite, self.value("external_timeout_s"))
         self._pipeline = Pipeline(
             {"decode": self._decode, "compute": self._compute, "encode": self._encode},
             self._failed,
@@ -133,7 +132,7 @@ class CompressionNode(FlightNode):
         self._onboard.waiting = partial(getattr, self._pipeline, "waiting")
         self._onboard.worker_age_s = partial(getattr, self._pipeline, "progress_age_s")
         self._hop = HopReceiver()
-        receipts = Receipts(self, self._satellite, [graph.SENSING, *others])
+        receipts = Receipts(self, self.satellite, [graph.SENSING, *others])
         receipts.listen_to(graph.IMAGES_INBOX, self._on_images)
         receipts.listen_to(graph.ACTIVATION_INBOX, self._on_activation)
 
@@ -160,8 +159,7 @@ class CompressionNode(FlightNode):
         try:
             envelope = convert.envelope_from(message.envelope)
         except convert.WireError as error:
-            self.counters.add("malformed")
-            self._complain(str(error))
+            self.ignore("malformed", str(error))
             return
         if self._hop.is_duplicate(envelope.batch):
             # Its first copy is taken care of, or was refused since: then another attempt comes.
@@ -176,7 +174,7 @@ class CompressionNode(FlightNode):
             self._refuse(envelope, decision.cause)
             return
         if envelope.tiles > self.value("batch_tiles"):
-            self._complain(f"{envelope.batch} has {envelope.tiles} tiles; allowed are {self.value('batch_tiles')}")
+            self.warn(f"{envelope.batch} has {envelope.tiles} tiles; allowed are {self.value('batch_tiles')}")
             self._refuse(envelope, Cause.MALFORMED)
             return
         job = Job(envelope, cut, message.header, message, context=decision)
@@ -253,7 +251,7 @@ class CompressionNode(FlightNode):
 
     def _encode(self, job: Job) -> None:
         serve: Serve = job.context
-        next_hop = serve.plan.next_hop(self._satellite)
+        next_hop = serve.plan.next_hop(self.satellite)
         setting = self._onboard.setting_for(serve.plan, serve.stage)
         fp32_bytes = frame_bytes = wire_bytes = 0
         start_s = time.monotonic()
@@ -287,7 +285,7 @@ class CompressionNode(FlightNode):
             crc32=seal(job.envelope, cut, frame),
             payload=convert.to_bytes(frame),
         )
-        message.envelope.sender, message.envelope.destination = self._satellite, next_hop
+        message.envelope.sender, message.envelope.destination = self.satellite, next_hop
         return message
 
     def _timing_message(
@@ -295,7 +293,7 @@ class CompressionNode(FlightNode):
     ) -> m.BatchTiming:
         times, stage = job.times, job.context.stage
         message = m.BatchTiming(
-            satellite=self._satellite,
+            satellite=self.satellite,
             batch=convert.batch_to(job.envelope.batch),
             epoch=convert.epoch_to(job.envelope.epoch),
             start=stage.start,
@@ -317,7 +315,7 @@ class CompressionNode(FlightNode):
             wire_bytes=wire_bytes,
             setting=convert.setting_to(setting),
         )
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = self.stamp()
         return message
 
     def _failed(self, job: Job, error: Exception) -> None:
@@ -333,16 +331,13 @@ class CompressionNode(FlightNode):
             cause = Cause.FULL
         else:
             cause = Cause.INTERNAL
-        self._complain(f"{job.envelope.batch} of {job.envelope.sender} refused: {error!r}")
+        self.warn(f"{job.envelope.batch} of {job.envelope.sender} refused: {error!r}")
         self._refuse(job.envelope, cause)
 
     def _refuse(self, envelope: Envelope, cause: Cause) -> None:
         self.counters.add(f"refused_{cause.name.lower()}")
-        ack = Ack(envelope.batch, self._satellite, Verdict.REFUSED, cause)
-        self._ack.publish(convert.ack_to(ack, self.get_clock().now().to_msg()))
-
-    def _complain(self, sentence: str) -> None:
-        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
+        ack = Ack(envelope.batch, self.satellite, Verdict.REFUSED, cause)
+        self._ack.publish(convert.ack_to(ack, self.stamp()))
 
     # Operator's pin
 

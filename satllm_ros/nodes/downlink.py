@@ -6,7 +6,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,8 +77,7 @@ class DownlinkNode(FlightNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("downlink", depth_below_root=1, **kwargs)
-        self._satellite = self.get_namespace().split("/")[-1]
-        self.hello = HelloThread(self, self._satellite)
+        self.hello = HelloThread(self, self.satellite)
         # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
         self._store: BatchStore | None = None
@@ -89,14 +87,14 @@ class DownlinkNode(FlightNode):
         self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
-        folder = Path(self.value("store_directory") or ".")
+        folder = self.folder("store_directory")
         # A satellite on a computer of its own knows no run: its store takes whatever comes, and the ground judges.
         run = read_run(folder)
-        path = folder / f"{self._satellite}.predictions.sqlite"
+        path = folder / f"{self.satellite}.predictions.sqlite"
         self._store = BatchStore(path, run_id=run.run_id if run is not None else None)
         satellites = len(self.value("satellites"))
         self._protocol = StoreProtocol(
-            self._satellite,
+            self.satellite,
             restored=self._store.restore(),
             resend_s=self.value("resend_s"),
             # All of them may send at once into one inbox of that depth.
@@ -109,21 +107,21 @@ class DownlinkNode(FlightNode):
             self.get_logger().info(f"{self._protocol.set_aside} batches that the ground refused are kept in {path}")
 
     def activate(self) -> None:
-        others = [name for name in self.value("satellites") if name != self._satellite]
+        others = [name for name in self.value("satellites") if name != self.satellite]
         self._ack = self.publish_on(graph.BATCH_ACK)
         self._contact = GroundContact(time.monotonic())
         self._outlet = Outlet(
             self,
             graph.PREDICTIONS_INBOX,
             graph.PREDICTIONS_OUTBOX,
-            self._satellite,
+            self.satellite,
             [*others, graph.GROUND],
             emulated=self.value("emulate_links"),
             controllers=self.value("link_controllers"),
             # The store itself sends again what is not acknowledged.
             repeats=False,
         )
-        Receipts(self, self._satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
+        Receipts(self, self.satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
@@ -162,15 +160,15 @@ class DownlinkNode(FlightNode):
         with self._lock:
             if self._outlet is None:
                 raise NotActiveError("the downlink node is not active")
-            if custodian != self._satellite:
-                message.envelope.sender, message.envelope.destination = self._satellite, custodian
+            if custodian != self.satellite:
+                message.envelope.sender, message.envelope.destination = self.satellite, custodian
                 return self._outlet.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
 
     def _on_predictions(self, message: m.Predictions) -> None:
-        envelope = accepted(self, message, self._satellite)
+        envelope = accepted(self, message, self.satellite)
         if envelope is not None:
             with self._lock:
                 self._keep(message, envelope.batch)
@@ -193,7 +191,7 @@ class DownlinkNode(FlightNode):
                 self._carry_out(self._machine.on_refused(ack.batch, ack.cause, time.monotonic()))
 
     def _on_query(self, message: m.CustodyQuery) -> None:
-        if message.store != self._satellite:
+        if message.store != self.satellite:
             return
         if len(message.batches) > REMEMBERED_DELIVERIES:
             self.counters.add("refused_malformed")
@@ -203,7 +201,7 @@ class DownlinkNode(FlightNode):
             self._carry_out(self._machine.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
+        is_ours = (message.sender, message.receiver) == (self.satellite, graph.GROUND)
         # What was measured of a link does not say that it is there.
         if is_ours and message.source == m.LinkState.SOURCE_MODEM:
             self._contact.on_link(message.up, time.monotonic())
@@ -244,7 +242,7 @@ class DownlinkNode(FlightNode):
     # What follows; all with the lock held
 
     def _keep(self, message: m.Predictions, batch: BatchId) -> int:
-        message.envelope.sender, message.envelope.destination = self._satellite, graph.GROUND
+        message.envelope.sender, message.envelope.destination = self.satellite, graph.GROUND
         payload = serialize_message(message)
         return len(payload) if self._carry_out(self._machine.on_predictions(batch, payload, time.monotonic())) else 0
 
@@ -261,14 +259,14 @@ class DownlinkNode(FlightNode):
             elif isinstance(action, SendToGround):
                 self._send(action.batch)
             else:
-                self._ack.publish(convert.ack_to(action.ack, self.get_clock().now().to_msg()))
+                self._ack.publish(convert.ack_to(action.ack, self.stamp()))
         return done
 
     def _write(self, batch: BatchId, payload: bytes) -> bool:
         try:
             self._disk.write(batch, payload)
         except sqlite3.Error as error:
-            self._complain("store_failed", f"{batch} cannot be written: {error}")
+            self.complain("store_failed", f"{batch} cannot be written: {error}")
             self._carry_out(self._machine.on_write_failed(batch))
             return False
         self.counters.add("stored")
@@ -281,34 +279,30 @@ class DownlinkNode(FlightNode):
         try:
             self._disk.mark_delivered(batch)
         except sqlite3.Error as error:
-            self._complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
+            self.complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
 
     def _set_aside(self, batch: BatchId, cause: Cause) -> None:
-        self._complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
+        self.complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
         try:
             self._disk.set_aside(batch, cause)
         except sqlite3.Error as error:
             # The next life sends it once more, and is refused once more.
-            self._complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
+            self.complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
 
     def _send(self, batch: BatchId) -> None:
         try:
             payload = self._disk.message(batch)
         except sqlite3.Error as error:
             # The disk may recover: it is tried again like a message that was lost.
-            self._complain("read_failed", f"{batch} cannot be read: {error}")
+            self.complain("read_failed", f"{batch} cannot be read: {error}")
             return
         if payload is None:
-            self._complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
+            self.complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
             self._machine.on_spoilt(batch)
             return
         self.counters.add("sent")
         self.get_logger().debug(f"predictions of {batch} go to the ground")
         self._way.send_serialized(payload, graph.GROUND, batch)
-
-    def _complain(self, cause: str, sentence: str) -> None:
-        self.counters.add(cause)
-        self.get_logger().error(sentence, throttle_duration_sec=1.0)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()

@@ -58,7 +58,7 @@ class GroundNode(FlightNode):
 
     def configure(self) -> None:
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        folder = Path(self.value("run_directory") or ".")
+        folder = self.folder("run_directory")
         self.store = PredictionStore(folder / STORE_NAME, run_id=self._run_of(folder, spec))
         self._protocol = GroundProtocol(
             graph.GROUND, model_id=spec.model_id, classes=len(spec.classes), run_id=self.store.run_id
@@ -131,7 +131,7 @@ class GroundNode(FlightNode):
             elif isinstance(action, AdoptRun):
                 self._adopt(action.run_id)
             else:
-                self._ack.publish(convert.ack_to(action.ack, self.get_clock().now().to_msg()))
+                self._ack.publish(convert.ack_to(action.ack, self.stamp()))
                 if action.ack.cause is Cause.FOREIGN:
                     self.get_logger().error(
                         f"{action.ack.batch} is of another model or run than this ground, and refused for good",
@@ -143,8 +143,7 @@ class GroundNode(FlightNode):
             self._disk.adopt(run_id)
         except sqlite3.Error as error:
             # Kept to all the same; the next life of the ground asks anew.
-            self.counters.add("store_failed")
-            self.get_logger().error(f"run {run_id:016x} cannot be noted: {error}", throttle_duration_sec=1.0)
+            self.complain("store_failed", f"run {run_id:016x} cannot be noted: {error}")
         else:
             self.get_logger().info(f"this ground is of run {run_id:016x}, as sensing says")
 
@@ -153,8 +152,7 @@ class GroundNode(FlightNode):
             new = self._disk.write(stored_tiles(message, envelope, self.now_s()))
         except sqlite3.Error as error:
             # Not acknowledged, so it comes again: a full disk may have room by then.
-            self.counters.add("store_failed")
-            self.get_logger().error(f"{envelope.batch} cannot be written: {error}", throttle_duration_sec=1.0)
+            self.complain("store_failed", f"{envelope.batch} cannot be written: {error}")
             return False
         self.counters.add("delivered_tiles", new)
         self.counters.add("duplicate_tiles", envelope.tiles - new)

@@ -240,7 +240,7 @@ class LinkNode(FlightNode):
             sent_bytes=total,
             dropped_messages=link.dropped_messages,
         )
-        state.header.stamp = self.get_clock().now().to_msg()
+        state.header.stamp = self.stamp()
         return state
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -63,7 +62,7 @@ class PlannerNode(FlightNode):
         given = {name: self.value(name) for name in ("satellites", "profiles", "calibration", "batch_tiles", "threads")}
         self._inputs = read_inputs(self._spec, artefacts, self.value("codecs"), **given)
         self._keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
-        state_directory = Path(self.value("state_directory") or ".")
+        state_directory = self.folder("state_directory")
         join_run(self, state_directory, facts_of(self._spec, artefacts_id=artefacts.artefact_id))
         self._state_file = state_directory / f"{self.get_name()}.incarnation"
         self._persisted = read_incarnation(self._state_file)
@@ -294,7 +293,7 @@ class PlannerNode(FlightNode):
         for line in lines:
             self.get_logger().info(line)
         self._refusal = ""
-        self._proposed.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        self._proposed.publish(convert.plan_to(plan, self.stamp()))
         self.counters.add("plans_proposed")
         return plan
 

@@ -339,7 +339,7 @@ class RecorderNode(FlightNode):
 
     @property
     def _run_directory(self) -> Path:
-        return Path(self.value("run_directory") or ".")
+        return self.folder("run_directory")
 
     @contextmanager
     def _around(self, step: str) -> Iterator[None]:

@@ -172,7 +172,7 @@ class SensingNode(FlightNode):
         self._satellites = self.value("satellites")
         self._public_key = parse_public_key(self.value("plan_public_key"))
         self._jpeg = self.value("upload_encoding") == "jpeg"
-        self._state_directory = Path(self.value("state_directory") or ".")
+        self._state_directory = self.folder("state_directory")
         manifest = self._join(spec)
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         self._boot_id = self._hello.begin_life()
@@ -368,8 +368,7 @@ class SensingNode(FlightNode):
             check_signature(plan, self._public_key)
             actions = self._protocol.on_proposal(plan, time.monotonic())
         except PlanError as error:
-            self.counters.add("plan_refused")
-            self.get_logger().warning(f"plan refused: {error}", throttle_duration_sec=1.0)
+            self.ignore("plan_refused", f"plan refused: {error}")
             return
         self._carry_out(actions)
         self._pump()
@@ -463,10 +462,10 @@ class SensingNode(FlightNode):
             elif isinstance(action, act.Announce):
                 self._announce(action.plan)
             elif isinstance(action, act.Tell):
-                self._switch_state.publish(convert.switch_to(action.state, self.get_clock().now().to_msg()))
+                self._switch_state.publish(convert.switch_to(action.state, self.stamp()))
             else:
                 self.counters.add("asked", len(action.query.batches))
-                self._custody_query.publish(convert.query_to(action.query, self.get_clock().now().to_msg()))
+                self._custody_query.publish(convert.query_to(action.query, self.stamp()))
 
     def _persist(self, plan: Plan) -> None:
         self.counters.add("plans_committed")
@@ -474,11 +473,7 @@ class SensingNode(FlightNode):
             keep(self._plan_file, self._run_id, serialize_message(convert.plan_to(plan, Time().to_msg())))
         except OSError as error:
             # This life can fly without; the next one will wait for a planner.
-            self._complain("persist_failed", f"plan {plan.epoch} is not kept for the next life of this node: {error}")
-
-    def _complain(self, cause: str, sentence: str) -> None:
-        self.counters.add(cause)
-        self.get_logger().error(sentence, throttle_duration_sec=1.0)
+            self.complain("persist_failed", f"plan {plan.epoch} is not kept for the next life of this node: {error}")
 
     def _announce(self, plan: Plan) -> None:
         """Tell all of the active plan, and let images flow."""
@@ -487,7 +482,7 @@ class SensingNode(FlightNode):
         self._protocol.be_patient((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
-        self._plan_active.publish(convert.plan_to(plan, self.get_clock().now().to_msg()))
+        self._plan_active.publish(convert.plan_to(plan, self.stamp()))
         tell_parent(PLAN)
         self._source.start()
         if self._camera is not None:
@@ -515,7 +510,7 @@ class SensingNode(FlightNode):
             return self._source.take(now_s)
         except sqlite3.Error as error:
             # What the journal does not know of is not sent: the source waits, or a camera drops and counts.
-            self._complain("journal_failed", f"nothing new is sent until the journal can be written: {error}")
+            self.complain("journal_failed", f"nothing new is sent until the journal can be written: {error}")
             return []
 
     def _keep(self, batch: BatchId, tiles: list[Tile]) -> None:
@@ -526,7 +521,7 @@ class SensingNode(FlightNode):
         except sqlite3.Error as error:
             # Flown all the same: a copy in memory is better than none.
             self._unkept.add(batch.sequence)
-            self._complain("store_failed", f"{batch} is not kept for the next life of this node: {error}")
+            self.complain("store_failed", f"{batch} is not kept for the next life of this node: {error}")
 
     def _forget_delivered(self) -> None:
         if self._store is None:
@@ -536,7 +531,7 @@ class SensingNode(FlightNode):
             self._unkept &= held
             self._store.keep_only(held)
         except sqlite3.Error as error:
-            self._complain("store_failed", f"delivered batches are not forgotten: {error}")
+            self.complain("store_failed", f"delivered batches are not forgotten: {error}")
 
     def _at_risk_tiles(self) -> int:
         """Tiles of a camera that would die with this process."""
@@ -603,7 +598,7 @@ class SensingNode(FlightNode):
         )
         message.source, message.run_id = self._source.source_id, self._run_id
         message.unheard_frames = self._gaps.missing
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = self.stamp()
         message.steady_s, message.clock = time.monotonic(), host_clock()
         self._ledger.publish(message)
         try:
@@ -618,7 +613,7 @@ class SensingNode(FlightNode):
                 )
             )
         except sqlite3.Error as error:
-            self._complain("journal_failed", f"the books are not kept: {error}")
+            self.complain("journal_failed", f"the books are not kept: {error}")
 
     @property
     def _lost_tiles(self) -> int:
