@@ -21,6 +21,7 @@ from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
 from satllm_ros.nodes.hop.outlet import Outlet
 from satllm_ros.nodes.hop.receipts import Receipts
+from satllm_ros.nodes.steps.refusals import NotActiveError
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted
 from satllm_ros.protocol.delivery import (
@@ -39,10 +40,6 @@ from satllm_ros.storage.batch_store import ON_DISK, BatchStore
 from satllm_ros.storage.run_identity import read_run
 
 TICK_PERIOD_S = 1.0
-
-
-class NotActiveError(RuntimeError):
-    """Predictions came while the downlink node was not active."""
 
 
 class DownlinkNode(FlightNode):
