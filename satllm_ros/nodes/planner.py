@@ -23,8 +23,9 @@ from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.planner_parameters import PARAMETERS, facts_beforehand
 from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.profiling.planner_inputs import read_inputs
-from satllm_ros.protocol.plan import Plan, PlanError, check_plan
+from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol
 from satllm_ros.protocol.signals import Report
 from satllm_ros.protocol.vocabulary import Readiness
@@ -62,6 +63,7 @@ class PlannerNode(FlightNode):
         given = {name: self.value(name) for name in ("satellites", "profiles", "calibration", "batch_tiles", "threads")}
         self._inputs = read_inputs(self._spec, artefacts, self.value("codecs"), **given)
         self._keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
+        self._gate = PlanGate(self._spec, self.value("satellites"), self.value("plan_public_key"))
         state_directory = self.folder("state_directory")
         join_run(self, state_directory, facts_of(self._spec, artefacts_id=artefacts.artefact_id))
         self._state_file = state_directory / f"{self.get_name()}.incarnation"
@@ -167,29 +169,14 @@ class PlannerNode(FlightNode):
             self._count("malformed_link_state", error)
 
     def _on_plan_active(self, message: m.Plan) -> None:
-        plan = self._believable(message)
+        plan = self._gate.hear(message, self).sound
         if plan is not None:
             self._carry_out(self._protocol.on_active(plan, time.monotonic()))
 
     def _on_plan_proposed(self, message: m.Plan) -> None:
-        plan = self._believable(message)
+        plan = self._gate.hear(message, self).sound
         if plan is not None:
             self._carry_out(self._protocol.on_proposal_seen(plan, time.monotonic()))
-
-    def _believable(self, message: m.Plan) -> Plan | None:
-        """A plan whose epoch may drive this planner's own; None for others, which are counted."""
-        try:
-            plan = convert.plan_from(message)
-            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
-        except PlanError as error:
-            self._count("bad_plan", error)
-            return None
-        try:
-            self._keys.check(plan)
-        except PlanError as error:
-            self._count("plan_forged", error)
-            return None
-        return plan
 
     def _count(self, cause: str, error: Exception) -> None:
         self.counters.add(cause)

@@ -21,10 +21,10 @@ from satllm_ros.nodes.recording.display import Display, around
 from satllm_ros.nodes.recording.heard import Heard
 from satllm_ros.nodes.recording.outcome import KnownSource, Outcome
 from satllm_ros.nodes.recording.with_source import Comparison, comparison_job
+from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.report.figures.sample import ALL, DEFAULT
 from satllm_ros.report.printing.tables import print_report, report_console
 from satllm_ros.report.write import write_run
-from satllm_ros.signing.signing import parse_public_key
 from satllm_ros.storage.prediction_store import PredictionStore
 
 CHECK_PERIOD_S = 0.2
@@ -96,7 +96,7 @@ class RecorderNode(FlightNode):
             self.value("satellites"),
             self._display,
             lambda host: self.offset_of(host),
-            public_key=parse_public_key(self.value("plan_public_key")),
+            gate=PlanGate(spec, self.value("satellites"), self.value("plan_public_key")),
             batch_tiles=self.value("batch_tiles"),
             rereads=self.value("source") != "topic",
         )

@@ -31,12 +31,12 @@ from satllm_ros.nodes.images.pixel_parameters import rules_of
 from satllm_ros.nodes.images.run_source import join_source
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.image_batch import image_batch_to
+from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.protocol import sensing as act
 from satllm_ros.protocol.plan import Plan, PlanError
 from satllm_ros.protocol.sensing import SendBatch
 from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import FINAL, Verdict
-from satllm_ros.signing.signing import check_signature, parse_public_key
 from satllm_ros.supervisor.parent import PLAN, tell_parent
 
 TICK_PERIOD_S = 0.1
@@ -81,14 +81,12 @@ class SensingNode(FlightNode):
     def configure(self) -> None:
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
         pixels = rules_of(self, spec)
-        public_key = parse_public_key(self.value("plan_public_key"))
+        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
         run_source = join_source(self, self.folder("state_directory"), spec, pixels)
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         boot_id = self._hello.begin_life()
         self._started = False
-        self._configured = begin_life(
-            self, boot_id, spec, public_key, run_source, pixels, on_tiles=self._pump_wanted.trigger
-        )
+        self._configured = begin_life(self, boot_id, spec, gate, run_source, pixels, on_tiles=self._pump_wanted.trigger)
 
     def activate(self) -> None:
         life = self._life
@@ -163,9 +161,11 @@ class SensingNode(FlightNode):
     # What is heard
 
     def _on_plan(self, message: m.Plan) -> None:
+        plan = self._life.gate.hear(message, self).sound
+        if plan is None:
+            self.counters.add("plan_refused")
+            return
         try:
-            plan = convert.plan_from(message)
-            check_signature(plan, self._life.public_key)
             actions = self._life.protocol.on_proposal(plan, time.monotonic())
         except PlanError as error:
             self.ignore("plan_refused", f"plan refused: {error}")

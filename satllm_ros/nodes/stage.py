@@ -29,12 +29,12 @@ from satllm_ros.nodes.base.parameters import (
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.external import answer_from, order_to
-from satllm_ros.protocol.plan import Plan, PlanError, check_plan
+from satllm_ros.nodes.wire.plan_gate import PlanGate
+from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.satellite import SatelliteProtocol
 from satllm_ros.satellite.external_blocks import ExternalBlocks, StageOrder
 from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.submodels import SubModels
-from satllm_ros.signing.signing import check_signature, parse_public_key
 
 STATUS_PERIOD_S = 1.0
 EXTERNAL_PERIOD_S = 0.5
@@ -83,8 +83,8 @@ class StageNode(FlightNode):
 
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))
-        self._spec = spec = read_spec(checkpoint)
-        self._public_key = parse_public_key(self.value("plan_public_key"))
+        spec = read_spec(checkpoint)
+        self._gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
         self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
         facts = facts_of(spec, artefacts_id=self._artefacts.artefact_id)
         join_run(self, self.folder("state_directory"), facts)
@@ -218,21 +218,10 @@ class StageNode(FlightNode):
         return below_floor(stage.setting, plan.accuracy_floor, self._artefacts)
 
     def _on_plan(self, message: m.Plan, take: Callable[[Plan], None]) -> None:
-        try:
-            plan = convert.plan_from(message)
-        except PlanError as error:
-            self.ignore("bad_plan", f"plan refused: {error}")
+        # One that cannot be flown is taken all the same: the planner is told in the status that it is refused.
+        plan = self._gate.hear(message, self).plan
+        if plan is None:
             return
-        try:
-            check_signature(plan, self._public_key)
-        except PlanError as error:
-            self.ignore("plan_forged", f"plan refused: {error}")
-            return
-        try:
-            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
-        except PlanError as error:
-            # Taken all the same: the planner is told in the status that it is refused.
-            self.ignore("bad_plan", f"plan refused: {error}")
         take(plan)
         report = self._onboard.protocol.report if self._onboard.protocol is not None else None
         if report is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from satllm_ros.acquisition.source_identity import CameraIdentity
 from satllm_ros.acquisition.unheard import SequenceGaps
@@ -20,15 +19,13 @@ from satllm_ros.nodes.custody.rivals import RivalWatch
 from satllm_ros.nodes.custody.standing import Standing
 from satllm_ros.nodes.images.image_source import ImageSource
 from satllm_ros.nodes.images.run_source import RunSource, open_source
+from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.protocol.custody import CustodyLimits
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.sensing import SensingLimits, SensingProtocol
 from satllm_ros.storage.custody_store import CustodyStore
 from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameJournal
 from satllm_ros.storage.loss_journal import LossJournal
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class SensingLife:
 
     spec: ModelSpec
     satellites: list[str]
-    public_key: Ed25519PublicKey | None
+    gate: PlanGate
     boot_id: int
     run_id: int
     is_live: bool
@@ -58,7 +55,7 @@ def begin_life(
     node: FlightNode,
     boot_id: int,
     spec: ModelSpec,
-    public_key: Ed25519PublicKey | None,
+    gate: PlanGate,
     run_source: RunSource,
     pixels: PixelRules,
     *,
@@ -81,8 +78,7 @@ def begin_life(
     jpeg = node.value("upload_encoding") == "jpeg"
     with ExitStack() as opened:
         plan_file = PlanFile(node, directory, run_id)
-        persisted = plan_file.read(model_id=spec.model_id, blocks=spec.blocks, known=satellites, public_key=public_key)
-        protocol = _protocol(node, boot_id, spec, persisted)
+        protocol = _protocol(node, boot_id, spec, plan_file.read(gate))
         frames = FrameJournal(directory / JOURNAL_NAME, run_id=run_id)
         opened.callback(frames.close)
         identity, gaps = CameraIdentity(boot_id), SequenceGaps()
@@ -105,7 +101,7 @@ def begin_life(
         return SensingLife(
             spec=spec,
             satellites=satellites,
-            public_key=public_key,
+            gate=gate,
             boot_id=boot_id,
             run_id=run_id,
             is_live=is_live,

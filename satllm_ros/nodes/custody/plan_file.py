@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
@@ -12,12 +10,9 @@ from rclpy.time import Time
 from satllm_ros import msg as m
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.protocol.plan import Plan, PlanError, check_plan
-from satllm_ros.signing.signing import check_signature
+from satllm_ros.nodes.wire.plan_gate import BAD, PlanGate, PlanVerdict
+from satllm_ros.protocol.plan import Plan
 from satllm_ros.storage.kept import keep, kept
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PLAN_NAME = "sensing.plan"
 
@@ -30,9 +25,7 @@ class PlanFile:
         self._path = directory / PLAN_NAME
         self._run_id = run_id
 
-    def read(
-        self, *, model_id: str, blocks: int, known: Collection[str], public_key: Ed25519PublicKey | None
-    ) -> Plan | None:
+    def read(self, gate: PlanGate) -> Plan | None:
         """The plan that an earlier life committed; None if there is none that this one could fly.
 
         Raises
@@ -44,14 +37,13 @@ class PlanFile:
         if content is None:
             return None
         try:
-            plan = convert.plan_from(deserialize_message(content, m.Plan))
-            check_plan(plan, model_id=model_id, blocks=blocks, known=known)
-            check_signature(plan, public_key)
+            verdict = gate.judge(deserialize_message(content, m.Plan))
         # Bytes that are no message end in rmw's own error, a RuntimeError.
-        except (PlanError, RuntimeError) as error:
-            self._node.get_logger().warning(f"the plan kept in {self._path} is not flown: {error}")
-            return None
-        return plan
+        except RuntimeError as error:
+            verdict = PlanVerdict(None, BAD, str(error))
+        if verdict.cause:
+            self._node.get_logger().warning(f"the plan kept in {self._path} is not flown: {verdict.reason}")
+        return verdict.sound
 
     def write(self, plan: Plan) -> None:
         """Keep a plan durably; a disk that fails is complained of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -12,15 +12,10 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.recording.clocks import Clocks, OffsetOf
 from satllm_ros.nodes.recording.display import Display
-from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire import records
-from satllm_ros.protocol.plan import PlanError, check_plan
+from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.report.record.lives import Lives
 from satllm_ros.report.record.record import LinkRecord, RunRecord, SatelliteRecord
-from satllm_ros.signing.signing import check_signature
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Item = TypeVar("Item")
 
@@ -33,8 +28,8 @@ class Heard:
 
     Parameters
     ----------
-    public_key
-        Plans are noted only if it belongs to them; None: all.
+    gate
+        Plans are noted only if they come through.
     rereads
         Whether sensing reads its source again when it is started anew.
 
@@ -52,12 +47,12 @@ class Heard:
         display: Display,
         offset_of: OffsetOf,
         *,
-        public_key: Ed25519PublicKey | None,
+        gate: PlanGate,
         batch_tiles: int,
         rereads: bool,
     ) -> None:
-        self._node, self._spec, self._display = node, spec, display
-        self._public_key, self._batch_tiles = public_key, batch_tiles
+        self._node, self._display = node, display
+        self._gate, self._batch_tiles = gate, batch_tiles
         self._names = tuple(satellites)
         self.rereads = rereads
         self.run = RunRecord(
@@ -135,16 +130,8 @@ class Heard:
                 self._node.counters.add("malformed_link_state")
 
     def _on_plan(self, message: m.Plan) -> None:
-        try:
-            plan = convert.plan_from(message)
-            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self._names)
-        except PlanError:
-            self._node.counters.add("bad_plan")
-            return
-        try:
-            check_signature(plan, self._public_key)
-        except PlanError:
-            self._node.counters.add("plan_forged")
+        plan = self._gate.hear(message, self._node).sound
+        if plan is None:
             return
         record = records.plan_record(plan)
         # A sensing node that was started again announces its plan again.
