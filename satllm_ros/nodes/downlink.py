@@ -26,6 +26,7 @@ from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted
 from satllm_ros.protocol.delivery import (
     REMEMBERED_DELIVERIES,
+    Acknowledge,
     MarkDelivered,
     SendToGround,
     SetAside,
@@ -35,6 +36,7 @@ from satllm_ros.protocol.delivery import (
 )
 from satllm_ros.protocol.identity import BatchId, Envelope
 from satllm_ros.protocol.membership.ground_contact import GroundContact
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.storage.batch_store import ON_DISK, BatchStore
 from satllm_ros.storage.run_identity import read_run
@@ -244,31 +246,41 @@ class DownlinkNode(FlightNode):
         return len(payload) if self._carry_out(self._machine.on_predictions(batch, payload, time.monotonic())) else 0
 
     def _carry_out(self, actions: Sequence[StoreAction[bytes]]) -> bool:
-        """Whether all of it could be done."""
-        done = True
-        for action in actions:
-            if isinstance(action, Write):
-                done &= self._write(action.batch, action.payload)
-            elif isinstance(action, MarkDelivered):
-                self._mark_delivered(action.batch)
-            elif isinstance(action, SetAside):
-                self._set_aside(action.batch, action.cause)
-            elif isinstance(action, SendToGround):
-                self._send(action.batch)
-            else:
-                self._ack.publish(convert.ack_to(action.ack, self.stamp()))
-        return done
+        """Do what the machine says, in order, and what it says of a write right after that; whether all was written."""
+        all_written = True
+        left = list(actions)
+        while left:
+            action = left.pop(0)
+            match action:
+                case Write():
+                    is_written = self._write(action.batch, action.payload)
+                    left[:0] = self._after_write(action.batch, is_written)
+                    all_written &= is_written
+                case MarkDelivered():
+                    self._mark_delivered(action.batch)
+                case SetAside():
+                    self._set_aside(action.batch, action.cause)
+                case SendToGround():
+                    self._send(action.batch)
+                case Acknowledge():
+                    self._ack.publish(convert.ack_to(action.ack, self.stamp()))
+                case _:
+                    unhandled(action)
+        return all_written
+
+    def _after_write(self, batch: BatchId, is_written: bool) -> Sequence[StoreAction[bytes]]:
+        if is_written:
+            return self._machine.on_written(batch, ON_DISK, time.monotonic())
+        return self._machine.on_write_failed(batch)
 
     def _write(self, batch: BatchId, payload: bytes) -> bool:
         try:
             self._disk.write(batch, payload)
         except sqlite3.Error as error:
             self.complain("store_failed", f"{batch} cannot be written: {error}")
-            self._carry_out(self._machine.on_write_failed(batch))
             return False
         self.counters.add("stored")
         self.get_logger().debug(f"predictions of {batch} are on disk")
-        self._carry_out(self._machine.on_written(batch, ON_DISK, time.monotonic()))
         return True
 
     def _mark_delivered(self, batch: BatchId) -> None:

@@ -19,8 +19,10 @@ from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted, stored_tiles
-from satllm_ros.protocol.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
+from satllm_ros.protocol.delivery import Acknowledge, AdoptRun, GroundAction, GroundProtocol, Origin, Write
 from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage.prediction_store import PredictionStore
 
@@ -124,19 +126,27 @@ class GroundNode(FlightNode):
         self._carry_out(self._machine.on_malformed(batch))
 
     def _carry_out(self, actions: Sequence[GroundAction[Arrival]]) -> None:
-        for action in actions:
-            if isinstance(action, Write):
-                if self._write(*action.payload):
-                    self._carry_out(self._machine.on_written(action.batch))
-            elif isinstance(action, AdoptRun):
-                self._adopt(action.run_id)
-            else:
-                self._ack.publish(convert.ack_to(action.ack, self.stamp()))
-                if action.ack.cause is Cause.FOREIGN:
-                    self.get_logger().error(
-                        f"{action.ack.batch} is of another model or run than this ground, and refused for good",
-                        throttle_duration_sec=1.0,
-                    )
+        left = list(actions)
+        while left:
+            action = left.pop(0)
+            match action:
+                case Write():
+                    if self._write(*action.payload):
+                        left[:0] = self._machine.on_written(action.batch)
+                case AdoptRun():
+                    self._adopt(action.run_id)
+                case Acknowledge():
+                    self._acknowledge(action.ack)
+                case _:
+                    unhandled(action)
+
+    def _acknowledge(self, ack: Ack) -> None:
+        self._ack.publish(convert.ack_to(ack, self.stamp()))
+        if ack.cause is Cause.FOREIGN:
+            self.get_logger().error(
+                f"{ack.batch} is of another model or run than this ground, and refused for good",
+                throttle_duration_sec=1.0,
+            )
 
     def _adopt(self, run_id: int) -> None:
         try:

@@ -26,8 +26,9 @@ from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.profiling.planner_inputs import read_inputs
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol
+from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol, Propose
 from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Readiness
 from satllm_ros.replanning.flight_planner import FlightPlanner
 from satllm_ros.replanning.load_rates import LoadRates
@@ -254,10 +255,15 @@ class PlannerNode(FlightNode):
         """Do what the machine says, in order; returns the plan that was proposed, if one was."""
         published = None
         for action in actions:
-            if isinstance(action, PersistIncarnation):
-                self._persist(action.incarnation)
-            elif action.plan.epoch.incarnation == self._persisted or self._persist(action.plan.epoch.incarnation):
-                published = self._publish(action.plan, action.reason)
+            match action:
+                case PersistIncarnation():
+                    self._persist(action.incarnation)
+                case Propose():
+                    incarnation = action.plan.epoch.incarnation
+                    if incarnation == self._persisted or self._persist(incarnation):
+                        published = self._publish(action.plan, action.reason)
+                case _:
+                    unhandled(action)
         return published
 
     def _persist(self, incarnation: int) -> bool:
