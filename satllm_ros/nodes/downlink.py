@@ -6,11 +6,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
+from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
@@ -42,6 +44,22 @@ from satllm_ros.storage.batch_store import ON_DISK, BatchStore
 from satllm_ros.storage.run_identity import read_run
 
 TICK_PERIOD_S = 1.0
+
+
+@dataclass(frozen=True)
+class _Store:
+    """What there is from configuring to cleaning up."""
+
+    machine: StoreProtocol[bytes]
+    disk: BatchStore
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """What there is from activating to deactivating."""
+
+    outlet: Outlet
+    ack: Publisher[Any]
 
 
 class DownlinkNode(FlightNode):
@@ -79,9 +97,8 @@ class DownlinkNode(FlightNode):
         self.hello = HelloThread(self, self.satellite)
         # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
-        self._store: BatchStore | None = None
-        self._protocol: StoreProtocol[bytes] | None = None
-        self._outlet: Outlet | None = None
+        self._configured: _Store | None = None
+        self._active: _Ways | None = None
         self._contact = GroundContact(time.monotonic())
         self.every(TICK_PERIOD_S, self._tick)
 
@@ -90,26 +107,28 @@ class DownlinkNode(FlightNode):
         # A satellite on a computer of its own knows no run: its store takes whatever comes, and the ground judges.
         run = read_run(folder)
         path = folder / f"{self.satellite}.predictions.sqlite"
-        self._store = BatchStore(path, run_id=run.run_id if run is not None else None)
+        disk = BatchStore(path, run_id=run.run_id if run is not None else None)
         satellites = len(self.value("satellites"))
-        self._protocol = StoreProtocol(
+        machine = StoreProtocol(
             self.satellite,
-            restored=self._store.restore(),
+            restored=disk.restore(),
             resend_s=self.value("resend_s"),
             # All of them may send at once into one inbox of that depth.
             window_batches=max(1, graph.MAX_CREDITS // max(1, satellites)),
         )
-        self._protocol.on_contact(False, time.monotonic())
-        if self._protocol.undelivered:
-            self.get_logger().info(f"{self._protocol.undelivered} batches of an earlier life wait for the ground")
-        if self._protocol.set_aside:
-            self.get_logger().info(f"{self._protocol.set_aside} batches that the ground refused are kept in {path}")
+        machine.on_contact(False, time.monotonic())
+        if machine.undelivered:
+            self.get_logger().info(f"{machine.undelivered} batches of an earlier life wait for the ground")
+        if machine.set_aside:
+            self.get_logger().info(f"{machine.set_aside} batches that the ground refused are kept in {path}")
+        with self._lock:
+            self._configured = _Store(machine, disk)
 
     def activate(self) -> None:
         others = [name for name in self.value("satellites") if name != self.satellite]
-        self._ack = self.publish_on(graph.BATCH_ACK)
+        ack = self.publish_on(graph.BATCH_ACK)
         self._contact = GroundContact(time.monotonic())
-        self._outlet = Outlet(
+        outlet = Outlet(
             self,
             graph.PREDICTIONS_INBOX,
             graph.PREDICTIONS_OUTBOX,
@@ -120,6 +139,8 @@ class DownlinkNode(FlightNode):
             # The store itself sends again what is not acknowledged.
             repeats=False,
         )
+        with self._lock:
+            self._active = _Ways(outlet, ack)
         Receipts(self, self.satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
@@ -127,22 +148,21 @@ class DownlinkNode(FlightNode):
 
     def deactivate(self) -> None:
         with self._lock:
-            outlet, self._outlet = self._outlet, None
-            self._machine.on_contact(False, time.monotonic())
-        if outlet is not None:
-            outlet.close()
+            ways, self._active = self._active, None
+            self._store.machine.on_contact(False, time.monotonic())
+        if ways is not None:
+            ways.outlet.close()
 
     def cleanup(self) -> None:
         with self._lock:
-            self._protocol = None
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            store, self._configured = self._configured, None
+            if store is not None:
+                store.disk.close()
 
     def parameters_changed(self, names: set[str]) -> None:
         with self._lock:
-            if self._protocol is not None:
-                self._protocol.resend_s = self.value("resend_s")
+            if self._configured is not None:
+                self._configured.machine.resend_s = self.value("resend_s")
 
     def take(self, envelope: Envelope, header: Any, logits: NDArray[np.float32], custodian: str) -> int:
         """Take the last stage's logits, float32 (tiles, classes): store them here or send them to the custodian.
@@ -157,11 +177,11 @@ class DownlinkNode(FlightNode):
         """
         message = convert.predictions_to(envelope, header, logits)
         with self._lock:
-            if self._outlet is None:
+            if self._active is None:
                 raise NotActiveError("the downlink node is not active")
             if custodian != self.satellite:
                 message.envelope.sender, message.envelope.destination = self.satellite, custodian
-                return self._outlet.send(message, custodian, envelope.batch)
+                return self._active.outlet.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
@@ -182,12 +202,12 @@ class DownlinkNode(FlightNode):
             self.counters.add("malformed_ack")
             return
         with self._lock:
-            if self._outlet is not None:
-                self._outlet.settle(graph.GROUND, ack.batch)
+            if self._active is not None:
+                self._active.outlet.settle(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
-                self._carry_out(self._machine.on_delivered(ack.batch, time.monotonic()))
+                self._carry_out(self._store.machine.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
-                self._carry_out(self._machine.on_refused(ack.batch, ack.cause, time.monotonic()))
+                self._carry_out(self._store.machine.on_refused(ack.batch, ack.cause, time.monotonic()))
 
     def _on_query(self, message: m.CustodyQuery) -> None:
         if message.store != self.satellite:
@@ -197,7 +217,7 @@ class DownlinkNode(FlightNode):
             return
         self.counters.add("queries")
         with self._lock:
-            self._carry_out(self._machine.on_query(convert.query_from(message).batches))
+            self._carry_out(self._store.machine.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
         is_ours = (message.sender, message.receiver) == (self.satellite, graph.GROUND)
@@ -210,40 +230,35 @@ class DownlinkNode(FlightNode):
         if self.state != "active":
             return
         # The outbox has a reader whether or not the ground lives: that somebody listens is the least, and not enough.
-        self._contact.look(self.hello.contact(graph.GROUND), self._way.connected(graph.GROUND), time.monotonic())
+        connected = self._ways.outlet.connected(graph.GROUND)
+        self._contact.look(self.hello.contact(graph.GROUND), connected, time.monotonic())
         self._tell_contact()
         with self._lock:
-            self._carry_out(self._machine.on_tick(time.monotonic()))
+            self._carry_out(self._store.machine.on_tick(time.monotonic()))
 
     def _tell_contact(self) -> None:
         now_s = time.monotonic()
         is_open = self._contact.is_open(now_s)
         with self._lock:
-            self._carry_out(self._machine.on_contact(is_open, now_s))
-
-    # What is there from configuring, or activating, to the end of it
+            self._carry_out(self._store.machine.on_contact(is_open, now_s))
 
     @property
-    def _machine(self) -> StoreProtocol[bytes]:
-        assert self._protocol is not None
-        return self._protocol
+    def _store(self) -> _Store:
+        assert self._configured is not None
+        return self._configured
 
     @property
-    def _disk(self) -> BatchStore:
-        assert self._store is not None
-        return self._store
-
-    @property
-    def _way(self) -> Outlet:
-        assert self._outlet is not None
-        return self._outlet
+    def _ways(self) -> _Ways:
+        assert self._active is not None
+        return self._active
 
     # What follows; all with the lock held
 
     def _keep(self, message: m.Predictions, batch: BatchId) -> int:
         message.envelope.sender, message.envelope.destination = self.satellite, graph.GROUND
         payload = serialize_message(message)
-        return len(payload) if self._carry_out(self._machine.on_predictions(batch, payload, time.monotonic())) else 0
+        actions = self._store.machine.on_predictions(batch, payload, time.monotonic())
+        return len(payload) if self._carry_out(actions) else 0
 
     def _carry_out(self, actions: Sequence[StoreAction[bytes]]) -> bool:
         """Do what the machine says, in order, and what it says of a write right after that; whether all was written."""
@@ -263,19 +278,19 @@ class DownlinkNode(FlightNode):
                 case SendToGround():
                     self._send(action.batch)
                 case Acknowledge():
-                    self._ack.publish(convert.ack_to(action.ack, self.stamp()))
+                    self._ways.ack.publish(convert.ack_to(action.ack, self.stamp()))
                 case _:
                     unhandled(action)
         return all_written
 
     def _after_write(self, batch: BatchId, is_written: bool) -> Sequence[StoreAction[bytes]]:
         if is_written:
-            return self._machine.on_written(batch, ON_DISK, time.monotonic())
-        return self._machine.on_write_failed(batch)
+            return self._store.machine.on_written(batch, ON_DISK, time.monotonic())
+        return self._store.machine.on_write_failed(batch)
 
     def _write(self, batch: BatchId, payload: bytes) -> bool:
         try:
-            self._disk.write(batch, payload)
+            self._store.disk.write(batch, payload)
         except sqlite3.Error as error:
             self.complain("store_failed", f"{batch} cannot be written: {error}")
             return False
@@ -286,44 +301,45 @@ class DownlinkNode(FlightNode):
     def _mark_delivered(self, batch: BatchId) -> None:
         self.counters.add("delivered")
         try:
-            self._disk.mark_delivered(batch)
+            self._store.disk.mark_delivered(batch)
         except sqlite3.Error as error:
             self.complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
 
     def _set_aside(self, batch: BatchId, cause: Cause) -> None:
         self.complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
         try:
-            self._disk.set_aside(batch, cause)
+            self._store.disk.set_aside(batch, cause)
         except sqlite3.Error as error:
             # The next life sends it once more, and is refused once more.
             self.complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
 
     def _send(self, batch: BatchId) -> None:
         try:
-            payload = self._disk.message(batch)
+            payload = self._store.disk.message(batch)
         except sqlite3.Error as error:
             # The disk may recover: it is tried again like a message that was lost.
             self.complain("read_failed", f"{batch} cannot be read: {error}")
             return
         if payload is None:
             self.complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
-            self._machine.on_spoilt(batch)
+            self._store.machine.on_spoilt(batch)
             return
         self.counters.add("sent")
         self.get_logger().debug(f"predictions of {batch} go to the ground")
-        self._way.send_serialized(payload, graph.GROUND, batch)
+        self._ways.outlet.send_serialized(payload, graph.GROUND, batch)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
         with self._lock:
-            if self._protocol is None:
+            if self._configured is None:
                 return level, message, values
+            machine = self._configured.machine
             known = {
-                "undelivered": self._protocol.undelivered,
-                "set_aside": self._protocol.set_aside,
-                "in_contact": self._protocol.in_contact,
+                "undelivered": machine.undelivered,
+                "set_aside": machine.set_aside,
+                "in_contact": machine.in_contact,
             }
-            values = {**values, **known, **self._protocol.causes}
+            values = {**values, **known, **machine.causes}
         ground, now_s = self.hello.contact(graph.GROUND), time.monotonic()
         if ground.heard_age_s is not None:
             values["ground_heard_s_ago"] = f"{ground.heard_age_s:.1f}"

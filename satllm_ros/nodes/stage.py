@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.publisher import Publisher
@@ -10,7 +11,7 @@ from rclpy.publisher import Publisher
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets.paths import artefacts_path, checkpoint_path
-from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.tables.floor import below_floor
 from satllm_ros.compression.wire.errors import ArtefactError
 from satllm_ros.model.spec import read_spec
@@ -38,6 +39,14 @@ from satllm_ros.satellite.submodels import SubModels
 
 STATUS_PERIOD_S = 1.0
 EXTERNAL_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Fitness:
+    """What there is from configuring on: by what a plan is judged."""
+
+    artefacts: Artefacts
+    gate: PlanGate
 
 
 class StageNode(FlightNode):
@@ -76,6 +85,9 @@ class StageNode(FlightNode):
         self._external_name = graph.external_stage_of(self.satellite)
         # Lives of an external stage: the one in use, and one that has failed and must be started anew.
         self._stage_life = self._failed_stage_life = 0
+        self._configured: _Fitness | None = None
+        # While active; of orders only with an external stage.
+        self._status: Publisher[Any] | None = None
         self._orders: Publisher[Any] | None = None
         self.every(STATUS_PERIOD_S, self._onboard.tell)
         if self.value("external"):
@@ -84,9 +96,10 @@ class StageNode(FlightNode):
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))
         spec = read_spec(checkpoint)
-        self._gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
-        facts = facts_of(spec, artefacts_id=self._artefacts.artefact_id)
+        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
+        artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+        self._configured = _Fitness(artefacts, gate)
+        facts = facts_of(spec, artefacts_id=artefacts.artefact_id)
         join_run(self, self.folder("state_directory"), facts)
         satellites = self.value("satellites")
         if self.satellite not in satellites:
@@ -138,7 +151,7 @@ class StageNode(FlightNode):
     def deactivate(self) -> None:
         self._hello.set_ready(False)
         self._onboard.watch(None)
-        self._orders = None
+        self._status = self._orders = None
 
     def cleanup(self) -> None:
         self._onboard.close()
@@ -206,20 +219,26 @@ class StageNode(FlightNode):
     def _imposed_block_s(self) -> float | None:
         return self.value("block_s") if self.value("emulate") else None
 
+    @property
+    def _fitness(self) -> _Fitness:
+        assert self._configured is not None
+        return self._configured
+
     def _objection(self, plan: Plan) -> str:
         """Why the setting that a plan gives this satellite cannot be used here, or breaks the plan's own floor."""
+        artefacts = self._fitness.artefacts
         stage = plan.stage_of(self.satellite)
         if stage is None or plan.next_hop(self.satellite) is None:
             return ""
         try:
-            self._artefacts.check_can_code(stage.setting, stage.stop)
+            artefacts.check_can_code(stage.setting, stage.stop)
         except ArtefactError as error:
             return str(error)
-        return below_floor(stage.setting, plan.accuracy_floor, self._artefacts)
+        return below_floor(stage.setting, plan.accuracy_floor, artefacts)
 
     def _on_plan(self, message: m.Plan, take: Callable[[Plan], None]) -> None:
         # One that cannot be flown is taken all the same: the planner is told in the status that it is refused.
-        plan = self._gate.hear(message, self).plan
+        plan = self._fitness.gate.hear(message, self).plan
         if plan is None:
             return
         take(plan)
@@ -236,7 +255,7 @@ class StageNode(FlightNode):
         # Under the board's lock: all that is said is of one moment.
         onboard = self._onboard
         protocol, submodels, newest, pinned = onboard.protocol, onboard.submodels, onboard.newest, onboard.pinned
-        if protocol is None or submodels is None:
+        if protocol is None or submodels is None or self._status is None:
             return
         message = m.SatelliteStatus(
             model_id=submodels.spec.model_id,
