@@ -6,12 +6,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
+from rclpy.publisher import Publisher
 from rclpy.serialization import serialize_message
 
 from satllm_ros import interfaces as graph
@@ -22,10 +23,12 @@ from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
 from satllm_ros.nodes.hop.outlet import Outlet
 from satllm_ros.nodes.hop.receipts import Receipts
+from satllm_ros.nodes.steps.refusals import NotActiveError
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted
 from satllm_ros.protocol.delivery import (
     REMEMBERED_DELIVERIES,
+    Acknowledge,
     MarkDelivered,
     SendToGround,
     SetAside,
@@ -35,6 +38,7 @@ from satllm_ros.protocol.delivery import (
 )
 from satllm_ros.protocol.identity import BatchId, Envelope
 from satllm_ros.protocol.membership.ground_contact import GroundContact
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.storage.batch_store import ON_DISK, BatchStore
 from satllm_ros.storage.run_identity import read_run
@@ -42,8 +46,20 @@ from satllm_ros.storage.run_identity import read_run
 TICK_PERIOD_S = 1.0
 
 
-class NotActiveError(RuntimeError):
-    """Predictions came while the downlink node was not active."""
+@dataclass(frozen=True)
+class _Store:
+    """What there is from configuring to cleaning up."""
+
+    machine: StoreProtocol[bytes]
+    disk: BatchStore
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """What there is from activating to deactivating."""
+
+    outlet: Outlet
+    ack: Publisher[Any]
 
 
 class DownlinkNode(FlightNode):
@@ -78,74 +94,75 @@ class DownlinkNode(FlightNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("downlink", depth_below_root=1, **kwargs)
-        self._satellite = self.get_namespace().split("/")[-1]
-        self.hello = HelloThread(self, self._satellite)
+        self.hello = HelloThread(self, self.satellite)
         # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
-        self._store: BatchStore | None = None
-        self._protocol: StoreProtocol[bytes] | None = None
-        self._outlet: Outlet | None = None
+        self._configured: _Store | None = None
+        self._active: _Ways | None = None
         self._contact = GroundContact(time.monotonic())
         self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
-        folder = Path(self.value("store_directory") or ".")
+        folder = self.folder("store_directory")
         # A satellite on a computer of its own knows no run: its store takes whatever comes, and the ground judges.
         run = read_run(folder)
-        path = folder / f"{self._satellite}.predictions.sqlite"
-        self._store = BatchStore(path, run_id=run.run_id if run is not None else None)
+        path = folder / f"{self.satellite}.predictions.sqlite"
+        disk = BatchStore(path, run_id=run.run_id if run is not None else None)
         satellites = len(self.value("satellites"))
-        self._protocol = StoreProtocol(
-            self._satellite,
-            restored=self._store.restore(),
+        machine = StoreProtocol(
+            self.satellite,
+            restored=disk.restore(),
             resend_s=self.value("resend_s"),
             # All of them may send at once into one inbox of that depth.
             window_batches=max(1, graph.MAX_CREDITS // max(1, satellites)),
         )
-        self._protocol.on_contact(False, time.monotonic())
-        if self._protocol.undelivered:
-            self.get_logger().info(f"{self._protocol.undelivered} batches of an earlier life wait for the ground")
-        if self._protocol.set_aside:
-            self.get_logger().info(f"{self._protocol.set_aside} batches that the ground refused are kept in {path}")
+        machine.on_contact(False, time.monotonic())
+        if machine.undelivered:
+            self.get_logger().info(f"{machine.undelivered} batches of an earlier life wait for the ground")
+        if machine.set_aside:
+            self.get_logger().info(f"{machine.set_aside} batches that the ground refused are kept in {path}")
+        with self._lock:
+            self._configured = _Store(machine, disk)
 
     def activate(self) -> None:
-        others = [name for name in self.value("satellites") if name != self._satellite]
-        self._ack = self.publish_on(graph.BATCH_ACK)
+        others = [name for name in self.value("satellites") if name != self.satellite]
+        ack = self.publish_on(graph.BATCH_ACK)
         self._contact = GroundContact(time.monotonic())
-        self._outlet = Outlet(
+        outlet = Outlet(
             self,
             graph.PREDICTIONS_INBOX,
             graph.PREDICTIONS_OUTBOX,
-            self._satellite,
+            self.satellite,
             [*others, graph.GROUND],
             emulated=self.value("emulate_links"),
             controllers=self.value("link_controllers"),
             # The store itself sends again what is not acknowledged.
             repeats=False,
         )
-        Receipts(self, self._satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
+        with self._lock:
+            self._active = _Ways(outlet, ack)
+        Receipts(self, self.satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
         self.listen_to(graph.LINK_STATE, self._on_link_state)
 
     def deactivate(self) -> None:
         with self._lock:
-            outlet, self._outlet = self._outlet, None
-            self._machine.on_contact(False, time.monotonic())
-        if outlet is not None:
-            outlet.close()
+            ways, self._active = self._active, None
+            self._store.machine.on_contact(False, time.monotonic())
+        if ways is not None:
+            ways.outlet.close()
 
     def cleanup(self) -> None:
         with self._lock:
-            self._protocol = None
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            store, self._configured = self._configured, None
+            if store is not None:
+                store.disk.close()
 
     def parameters_changed(self, names: set[str]) -> None:
         with self._lock:
-            if self._protocol is not None:
-                self._protocol.resend_s = self.value("resend_s")
+            if self._configured is not None:
+                self._configured.machine.resend_s = self.value("resend_s")
 
     def take(self, envelope: Envelope, header: Any, logits: NDArray[np.float32], custodian: str) -> int:
         """Take the last stage's logits, float32 (tiles, classes): store them here or send them to the custodian.
@@ -160,17 +177,17 @@ class DownlinkNode(FlightNode):
         """
         message = convert.predictions_to(envelope, header, logits)
         with self._lock:
-            if self._outlet is None:
+            if self._active is None:
                 raise NotActiveError("the downlink node is not active")
-            if custodian != self._satellite:
-                message.envelope.sender, message.envelope.destination = self._satellite, custodian
-                return self._outlet.send(message, custodian, envelope.batch)
+            if custodian != self.satellite:
+                message.envelope.sender, message.envelope.destination = self.satellite, custodian
+                return self._active.outlet.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
 
     def _on_predictions(self, message: m.Predictions) -> None:
-        envelope = accepted(self, message, self._satellite)
+        envelope = accepted(self, message, self.satellite)
         if envelope is not None:
             with self._lock:
                 self._keep(message, envelope.batch)
@@ -185,25 +202,25 @@ class DownlinkNode(FlightNode):
             self.counters.add("malformed_ack")
             return
         with self._lock:
-            if self._outlet is not None:
-                self._outlet.settle(graph.GROUND, ack.batch)
+            if self._active is not None:
+                self._active.outlet.settle(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
-                self._carry_out(self._machine.on_delivered(ack.batch, time.monotonic()))
+                self._carry_out(self._store.machine.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
-                self._carry_out(self._machine.on_refused(ack.batch, ack.cause, time.monotonic()))
+                self._carry_out(self._store.machine.on_refused(ack.batch, ack.cause, time.monotonic()))
 
     def _on_query(self, message: m.CustodyQuery) -> None:
-        if message.store != self._satellite:
+        if message.store != self.satellite:
             return
         if len(message.batches) > REMEMBERED_DELIVERIES:
             self.counters.add("refused_malformed")
             return
         self.counters.add("queries")
         with self._lock:
-            self._carry_out(self._machine.on_query(convert.query_from(message).batches))
+            self._carry_out(self._store.machine.on_query(convert.query_from(message).batches))
 
     def _on_link_state(self, message: m.LinkState) -> None:
-        is_ours = (message.sender, message.receiver) == (self._satellite, graph.GROUND)
+        is_ours = (message.sender, message.receiver) == (self.satellite, graph.GROUND)
         # What was measured of a link does not say that it is there.
         if is_ours and message.source == m.LinkState.SOURCE_MODEM:
             self._contact.on_link(message.up, time.monotonic())
@@ -213,114 +230,116 @@ class DownlinkNode(FlightNode):
         if self.state != "active":
             return
         # The outbox has a reader whether or not the ground lives: that somebody listens is the least, and not enough.
-        self._contact.look(self.hello.contact(graph.GROUND), self._way.connected(graph.GROUND), time.monotonic())
+        connected = self._ways.outlet.connected(graph.GROUND)
+        self._contact.look(self.hello.contact(graph.GROUND), connected, time.monotonic())
         self._tell_contact()
         with self._lock:
-            self._carry_out(self._machine.on_tick(time.monotonic()))
+            self._carry_out(self._store.machine.on_tick(time.monotonic()))
 
     def _tell_contact(self) -> None:
         now_s = time.monotonic()
         is_open = self._contact.is_open(now_s)
         with self._lock:
-            self._carry_out(self._machine.on_contact(is_open, now_s))
-
-    # What is there from configuring, or activating, to the end of it
+            self._carry_out(self._store.machine.on_contact(is_open, now_s))
 
     @property
-    def _machine(self) -> StoreProtocol[bytes]:
-        assert self._protocol is not None
-        return self._protocol
+    def _store(self) -> _Store:
+        assert self._configured is not None
+        return self._configured
 
     @property
-    def _disk(self) -> BatchStore:
-        assert self._store is not None
-        return self._store
-
-    @property
-    def _way(self) -> Outlet:
-        assert self._outlet is not None
-        return self._outlet
+    def _ways(self) -> _Ways:
+        assert self._active is not None
+        return self._active
 
     # What follows; all with the lock held
 
     def _keep(self, message: m.Predictions, batch: BatchId) -> int:
-        message.envelope.sender, message.envelope.destination = self._satellite, graph.GROUND
+        message.envelope.sender, message.envelope.destination = self.satellite, graph.GROUND
         payload = serialize_message(message)
-        return len(payload) if self._carry_out(self._machine.on_predictions(batch, payload, time.monotonic())) else 0
+        actions = self._store.machine.on_predictions(batch, payload, time.monotonic())
+        return len(payload) if self._carry_out(actions) else 0
 
     def _carry_out(self, actions: Sequence[StoreAction[bytes]]) -> bool:
-        """Whether all of it could be done."""
-        done = True
-        for action in actions:
-            if isinstance(action, Write):
-                done &= self._write(action.batch, action.payload)
-            elif isinstance(action, MarkDelivered):
-                self._mark_delivered(action.batch)
-            elif isinstance(action, SetAside):
-                self._set_aside(action.batch, action.cause)
-            elif isinstance(action, SendToGround):
-                self._send(action.batch)
-            else:
-                self._ack.publish(convert.ack_to(action.ack, self.get_clock().now().to_msg()))
-        return done
+        """Do what the machine says, in order, and what it says of a write right after that; whether all was written."""
+        all_written = True
+        left = list(actions)
+        while left:
+            action = left.pop(0)
+            match action:
+                case Write():
+                    is_written = self._write(action.batch, action.payload)
+                    left[:0] = self._after_write(action.batch, is_written)
+                    all_written &= is_written
+                case MarkDelivered():
+                    self._mark_delivered(action.batch)
+                case SetAside():
+                    self._set_aside(action.batch, action.cause)
+                case SendToGround():
+                    self._send(action.batch)
+                case Acknowledge():
+                    self._ways.ack.publish(convert.ack_to(action.ack, self.stamp()))
+                case _:
+                    unhandled(action)
+        return all_written
+
+    def _after_write(self, batch: BatchId, is_written: bool) -> Sequence[StoreAction[bytes]]:
+        if is_written:
+            return self._store.machine.on_written(batch, ON_DISK, time.monotonic())
+        return self._store.machine.on_write_failed(batch)
 
     def _write(self, batch: BatchId, payload: bytes) -> bool:
         try:
-            self._disk.write(batch, payload)
+            self._store.disk.write(batch, payload)
         except sqlite3.Error as error:
-            self._complain("store_failed", f"{batch} cannot be written: {error}")
-            self._carry_out(self._machine.on_write_failed(batch))
+            self.complain("store_failed", f"{batch} cannot be written: {error}")
             return False
         self.counters.add("stored")
         self.get_logger().debug(f"predictions of {batch} are on disk")
-        self._carry_out(self._machine.on_written(batch, ON_DISK, time.monotonic()))
         return True
 
     def _mark_delivered(self, batch: BatchId) -> None:
         self.counters.add("delivered")
         try:
-            self._disk.mark_delivered(batch)
+            self._store.disk.mark_delivered(batch)
         except sqlite3.Error as error:
-            self._complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
+            self.complain("mark_failed", f"the delivery of {batch} cannot be noted: {error}")
 
     def _set_aside(self, batch: BatchId, cause: Cause) -> None:
-        self._complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
+        self.complain("refused_by_ground", f"the ground refused {batch} for good ({cause.name.lower()}): set aside")
         try:
-            self._disk.set_aside(batch, cause)
+            self._store.disk.set_aside(batch, cause)
         except sqlite3.Error as error:
             # The next life sends it once more, and is refused once more.
-            self._complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
+            self.complain("mark_failed", f"the refusal of {batch} cannot be noted: {error}")
 
     def _send(self, batch: BatchId) -> None:
         try:
-            payload = self._disk.message(batch)
+            payload = self._store.disk.message(batch)
         except sqlite3.Error as error:
             # The disk may recover: it is tried again like a message that was lost.
-            self._complain("read_failed", f"{batch} cannot be read: {error}")
+            self.complain("read_failed", f"{batch} cannot be read: {error}")
             return
         if payload is None:
-            self._complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
-            self._machine.on_spoilt(batch)
+            self.complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
+            self._store.machine.on_spoilt(batch)
             return
         self.counters.add("sent")
         self.get_logger().debug(f"predictions of {batch} go to the ground")
-        self._way.send_serialized(payload, graph.GROUND, batch)
-
-    def _complain(self, cause: str, sentence: str) -> None:
-        self.counters.add(cause)
-        self.get_logger().error(sentence, throttle_duration_sec=1.0)
+        self._ways.outlet.send_serialized(payload, graph.GROUND, batch)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
         with self._lock:
-            if self._protocol is None:
+            if self._configured is None:
                 return level, message, values
+            machine = self._configured.machine
             known = {
-                "undelivered": self._protocol.undelivered,
-                "set_aside": self._protocol.set_aside,
-                "in_contact": self._protocol.in_contact,
+                "undelivered": machine.undelivered,
+                "set_aside": machine.set_aside,
+                "in_contact": machine.in_contact,
             }
-            values = {**values, **known, **self._protocol.causes}
+            values = {**values, **known, **machine.causes}
         ground, now_s = self.hello.contact(graph.GROUND), time.monotonic()
         if ground.heard_age_s is not None:
             values["ground_heard_s_ago"] = f"{ground.heard_age_s:.1f}"

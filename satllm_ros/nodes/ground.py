@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rclpy.publisher import Publisher
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
@@ -19,13 +22,23 @@ from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted, stored_tiles
-from satllm_ros.protocol.delivery import AdoptRun, GroundAction, GroundProtocol, Origin, Write
+from satllm_ros.protocol.delivery import Acknowledge, AdoptRun, GroundAction, GroundProtocol, Origin, Write
 from satllm_ros.protocol.identity import BatchId, Envelope
+from satllm_ros.protocol.signals import Ack
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage.prediction_store import PredictionStore
 
 STORE_NAME = "predictions.sqlite"
 Arrival = tuple[m.Predictions, Envelope]
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """What there is from configuring to cleaning up."""
+
+    machine: GroundProtocol[Arrival]
+    store: PredictionStore
 
 
 class GroundNode(FlightNode):
@@ -52,17 +65,18 @@ class GroundNode(FlightNode):
     def __init__(self) -> None:
         super().__init__("ground")
         self.hello = HelloThread(self, graph.GROUND)
-        self.store: PredictionStore | None = None
-        self._protocol: GroundProtocol[Arrival] | None = None
+        self._configured: _Archive | None = None
+        self._acks: Publisher[Any] | None = None
         self._said_unknown = False
 
     def configure(self) -> None:
         spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        folder = Path(self.value("run_directory") or ".")
-        self.store = PredictionStore(folder / STORE_NAME, run_id=self._run_of(folder, spec))
-        self._protocol = GroundProtocol(
-            graph.GROUND, model_id=spec.model_id, classes=len(spec.classes), run_id=self.store.run_id
+        folder = self.folder("run_directory")
+        store = PredictionStore(folder / STORE_NAME, run_id=self._run_of(folder, spec))
+        machine: GroundProtocol[Arrival] = GroundProtocol(
+            graph.GROUND, model_id=spec.model_id, classes=len(spec.classes), run_id=store.run_id
         )
+        self._configured = _Archive(machine, store)
         self._said_unknown = False
         # What the life before took with it is sent again.
         self.hello.begin_life()
@@ -73,7 +87,7 @@ class GroundNode(FlightNode):
         return run.run_id if run is not None else None
 
     def activate(self) -> None:
-        self._ack = self.publish_on(graph.BATCH_ACK)
+        self._acks = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
         Receipts(self, graph.GROUND, self.value("satellites")).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.hello.set_ready(True)
@@ -82,27 +96,26 @@ class GroundNode(FlightNode):
         self.hello.set_ready(False)
 
     def cleanup(self) -> None:
-        if self.store is not None:
-            self.store.close()
-            self.store = None
+        archive, self._configured = self._configured, None
+        if archive is not None:
+            archive.store.close()
 
     @property
-    def _machine(self) -> GroundProtocol[Arrival]:
-        """The protocol, there from configuring on."""
-        assert self._protocol is not None
-        return self._protocol
+    def store(self) -> PredictionStore | None:
+        """All predictions that have come down; None before configuring, and after cleaning up."""
+        return self._configured.store if self._configured is not None else None
 
     @property
-    def _disk(self) -> PredictionStore:
-        """The store, there from configuring to cleaning up."""
-        assert self.store is not None
-        return self.store
+    def _archive(self) -> _Archive:
+        assert self._configured is not None
+        return self._configured
 
     def _on_ledger(self, message: m.Ledger) -> None:
-        self._carry_out(self._machine.on_run(message.run_id))
-        if message.run_id not in (0, self._machine.run_id):
+        machine = self._archive.machine
+        self._carry_out(machine.on_run(message.run_id))
+        if message.run_id not in (0, machine.run_id):
             self.get_logger().warning(
-                f"sensing flies run {message.run_id:016x}, this ground keeps to run {self._machine.run_id or 0:016x}"
+                f"sensing flies run {message.run_id:016x}, this ground keeps to run {machine.run_id or 0:016x}"
                 " and refuses all else: give it a folder of its own for another run",
                 throttle_duration_sec=10.0,
             )
@@ -112,8 +125,8 @@ class GroundNode(FlightNode):
         if envelope is None:
             return
         origin = Origin(envelope.run_id, envelope.model_id, message.classes)
-        self._carry_out(self._machine.on_predictions(envelope.batch, origin, (message, envelope)))
-        if self._machine.run_id is None and not self._said_unknown:
+        self._carry_out(self._archive.machine.on_predictions(envelope.batch, origin, (message, envelope)))
+        if self._archive.machine.run_id is None and not self._said_unknown:
             self._said_unknown = True
             self.get_logger().warning(
                 "predictions have come, and neither the run's folder, nor the store, nor sensing's ledger has said"
@@ -121,40 +134,47 @@ class GroundNode(FlightNode):
             )
 
     def _refuse_malformed(self, batch: BatchId) -> None:
-        self._carry_out(self._machine.on_malformed(batch))
+        self._carry_out(self._archive.machine.on_malformed(batch))
 
     def _carry_out(self, actions: Sequence[GroundAction[Arrival]]) -> None:
-        for action in actions:
-            if isinstance(action, Write):
-                if self._write(*action.payload):
-                    self._carry_out(self._machine.on_written(action.batch))
-            elif isinstance(action, AdoptRun):
-                self._adopt(action.run_id)
-            else:
-                self._ack.publish(convert.ack_to(action.ack, self.get_clock().now().to_msg()))
-                if action.ack.cause is Cause.FOREIGN:
-                    self.get_logger().error(
-                        f"{action.ack.batch} is of another model or run than this ground, and refused for good",
-                        throttle_duration_sec=1.0,
-                    )
+        left = list(actions)
+        while left:
+            action = left.pop(0)
+            match action:
+                case Write():
+                    if self._write(*action.payload):
+                        left[:0] = self._archive.machine.on_written(action.batch)
+                case AdoptRun():
+                    self._adopt(action.run_id)
+                case Acknowledge():
+                    self._acknowledge(action.ack)
+                case _:
+                    unhandled(action)
+
+    def _acknowledge(self, ack: Ack) -> None:
+        assert self._acks is not None
+        self._acks.publish(convert.ack_to(ack, self.stamp()))
+        if ack.cause is Cause.FOREIGN:
+            self.get_logger().error(
+                f"{ack.batch} is of another model or run than this ground, and refused for good",
+                throttle_duration_sec=1.0,
+            )
 
     def _adopt(self, run_id: int) -> None:
         try:
-            self._disk.adopt(run_id)
+            self._archive.store.adopt(run_id)
         except sqlite3.Error as error:
             # Kept to all the same; the next life of the ground asks anew.
-            self.counters.add("store_failed")
-            self.get_logger().error(f"run {run_id:016x} cannot be noted: {error}", throttle_duration_sec=1.0)
+            self.complain("store_failed", f"run {run_id:016x} cannot be noted: {error}")
         else:
             self.get_logger().info(f"this ground is of run {run_id:016x}, as sensing says")
 
     def _write(self, message: m.Predictions, envelope: Envelope) -> bool:
         try:
-            new = self._disk.write(stored_tiles(message, envelope, self.now_s()))
+            new = self._archive.store.write(stored_tiles(message, envelope, self.now_s()))
         except sqlite3.Error as error:
             # Not acknowledged, so it comes again: a full disk may have room by then.
-            self.counters.add("store_failed")
-            self.get_logger().error(f"{envelope.batch} cannot be written: {error}", throttle_duration_sec=1.0)
+            self.complain("store_failed", f"{envelope.batch} cannot be written: {error}")
             return False
         self.counters.add("delivered_tiles", new)
         self.counters.add("duplicate_tiles", envelope.tiles - new)
@@ -167,4 +187,4 @@ class GroundNode(FlightNode):
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, sentence, values = super().diagnose()
-        return level, sentence, {**values, **(self._protocol.causes if self._protocol is not None else {})}
+        return level, sentence, {**values, **(self._configured.machine.causes if self._configured is not None else {})}

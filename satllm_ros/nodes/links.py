@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
@@ -25,10 +24,18 @@ from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.base.parameters import KINDS, LINK_PAIRS, SATELLITES, Parameter
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.qos import message_class
+from satllm_ros.nodes.hop.courier import Carried, Courier, Setting
 
 STATE_PERIOD_S = 1.0
-# In quotes: before Kilted a publisher has no type of message.
-Carried: TypeAlias = "tuple[bytes, m.BatchId, Publisher[Any]]"
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What there is from activating to deactivating."""
+
+    courier: Courier
+    transfers: Publisher[Any]
+    states: Publisher[Any]
 
 
 def _rate(kind: str, what: str) -> Parameter:
@@ -77,47 +84,30 @@ class LinkNode(FlightNode):
 
     def __init__(self) -> None:
         super().__init__("link")
-        self._links: dict[Pair, FaultyLink[Carried]] = {}
-        self._pair_rates: dict[Pair, LinkRates] = {}
-        self._sent: dict[Pair, tuple[int, int]] = {}
-        # Links whose state is worth telling: those to the ground, and any that carried something or was ever down.
-        self._told: set[Pair] = set()
-        self._changed = threading.Condition()
-        self._courier: threading.Thread | None = None
-        self._stopping = False
+        self._active: _Network | None = None
         self.every(STATE_PERIOD_S, self._publish_states)
 
     def activate(self) -> None:
         satellites = self.value("satellites")
-        self._transfers = self.publish_on(graph.LINK_TRANSFER)
-        self._states = self.publish_on(graph.LINK_STATE)
+        transfers, states = self.publish_on(graph.LINK_TRANSFER), self.publish_on(graph.LINK_STATE)
         ground = {graph.GROUND: self.publish_on(graph.PREDICTIONS_INBOX, graph.GROUND)}
         images = {name: self.publish_on(graph.IMAGES_INBOX, name) for name in satellites}
         activations = {name: self.publish_on(graph.ACTIVATION_INBOX, name) for name in satellites}
         predictions = ground | {name: self.publish_on(graph.PREDICTIONS_INBOX, name) for name in satellites}
-        pairs = all_pairs(satellites)
-        self._pair_rates = parsed(self.value(LINK_PAIRS.name), satellites)
-        self._links = {pair: self._link(pair) for pair in pairs}
-        self._sent = dict.fromkeys(pairs, (0, 0))
-        self._told = {pair for pair in pairs if kind_of(*pair) == "s2g"}
-        self._apply_parameters()
+        rates = self._rates_of_links()
+        courier = Courier({pair: self._link(pair, rates(pair)) for pair in all_pairs(satellites)}, self._on_carried)
+        self._active = _Network(courier, transfers, states)
+        self._apply_parameters(courier)
         self._carry(graph.IMAGES_OUTBOX, graph.SENSING, images)
         for name in satellites:
             self._carry(graph.ACTIVATION_OUTBOX, name, activations)
             self._carry(graph.PREDICTIONS_OUTBOX, name, predictions)
-        # A thread that sleeps until the next arrival: a polling timer would cost a tenth of a core.
-        self._stopping = False
-        self._courier = threading.Thread(target=self._deliver, name="courier", daemon=True)
-        self._courier.start()
+        courier.start()
 
     def deactivate(self) -> None:
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._courier is not None:
-            self._courier.join()
-            self._courier = None
-        self._links.clear()
+        if self._active is not None:
+            self._active.courier.stop()
+        self._active = None
 
     def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
         parsed(candidate[LINK_PAIRS.name] or (), self.value("satellites"))
@@ -129,29 +119,35 @@ class LinkNode(FlightNode):
         return None
 
     def parameters_changed(self, names: set[str]) -> None:
-        self._pair_rates = parsed(self.value(LINK_PAIRS.name), self.value("satellites"))
-        self._publish_states(self._apply_parameters())
+        network = self._active
+        if network is not None:
+            self._publish_states(self._apply_parameters(network.courier))
 
-    def _link(self, pair: Pair) -> FaultyLink[Carried]:
-        return FaultyLink(self._rates(*pair), self.value("queue_batches"), f"{self.value('seed')}:{'-'.join(pair)}")
+    def _link(self, pair: Pair, rates: LinkRates) -> FaultyLink[Carried]:
+        return FaultyLink(rates, self.value("queue_batches"), f"{self.value('seed')}:{'-'.join(pair)}")
 
-    def _apply_parameters(self) -> list[Pair]:
+    def _apply_parameters(self, courier: Courier) -> list[Pair]:
         """Put all parameters in force on all links; gives the links whose state others should be told."""
         down = {frozenset(name.split("-")) for name in self.value("down")}
         shares = FaultShares(self.value("loss"), self.value("duplicate"), self.value("reorder"))
-        changed = []
-        with self._changed:
-            now_s = time.monotonic()
-            for pair, link in self._links.items():
-                link.shares = shares
-                rates = self._rates(*pair)
-                is_told = pair in self._told and rates != link.rates
-                link.set_rates(rates, now_s)
-                if link.set_up(self.value(f"{kind_of(*pair)}_up") and frozenset(pair) not in down, now_s) or is_told:
-                    changed.append(pair)
-            self._told.update(changed)
-            self._changed.notify()
-        return changed
+        rates = self._rates_of_links()
+
+        def setting_of(pair: Pair) -> Setting:
+            return Setting(rates(pair), self.value(f"{kind_of(*pair)}_up") and frozenset(pair) not in down, shares)
+
+        return courier.set(setting_of)
+
+    def _rates_of_links(self) -> Callable[[Pair], LinkRates]:
+        """Rates by link: its own, or else those of its kind."""
+        of_pairs = parsed(self.value(LINK_PAIRS.name), self.value("satellites"))
+
+        def rates(pair: Pair) -> LinkRates:
+            if (own := of_pairs.get(pair)) is not None:
+                return own
+            kind = kind_of(*pair)
+            return LinkRates(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s"))
+
+        return rates
 
     def _carry(self, outbox: Topic, sender: str, receivers: dict[str, Publisher[Any]]) -> None:
         callback = partial(self._on_outbox, message_class(outbox.type), sender, receivers)
@@ -165,46 +161,27 @@ class LinkNode(FlightNode):
             self.counters.add("malformed")
             return
         envelope = heard.envelope
-        pair = (sender, envelope.destination)
-        if envelope.destination not in receivers or pair not in self._links:
+        pair, courier = (sender, envelope.destination), self._network.courier
+        if envelope.destination not in receivers or not courier.carries(pair):
             self.counters.add("unknown_destination")
             return
-        message = (serialized, envelope.batch, receivers[envelope.destination])
-        with self._changed:
-            self._links[pair].offer(message, len(serialized), time.monotonic())
-            self._told.add(pair)
-            self._changed.notify()
+        courier.offer(pair, (serialized, envelope.batch, receivers[envelope.destination]))
 
-    def _deliver(self) -> None:
-        """Courier thread: publishes each message when its last bit has arrived."""
-        while True:
-            with self._changed:
-                if self._stopping:
-                    return
-                now_s = time.monotonic()
-                arrived = [(pair, arrival) for pair, link in self._links.items() for arrival in link.due(now_s)]
-                if not arrived:
-                    arrivals = [t for link in self._links.values() if (t := link.next_arrival_s) is not None]
-                    self._changed.wait(timeout=max(0.0, min(arrivals) - now_s) if arrivals else None)
-                    continue
-            self._hand_over(arrived)
+    @property
+    def _network(self) -> _Network:
+        assert self._active is not None
+        return self._active
 
-    def _hand_over(self, arrived: Iterable[tuple[Pair, Arrival[Carried]]]) -> None:
-        for pair, arrival in arrived:
-            serialized, batch, publisher = arrival.transfer.message
-            publisher.publish(serialized)
-            messages, total = self._sent[pair]
-            self._sent[pair] = (messages + 1, total + arrival.transfer.wire_bytes)
-            self.counters.add("carried")
-            if arrival.first:
-                self._report(pair, batch, arrival)
-
-    def _report(self, pair: Pair, batch: m.BatchId, arrival: Arrival[Carried]) -> None:
-        self._transfers.publish(
+    def _on_carried(self, pair: Pair, arrival: Arrival[Carried]) -> None:
+        """On the courier's thread."""
+        self.counters.add("carried")
+        if not arrival.first:
+            return
+        self._network.transfers.publish(
             m.LinkTransfer(
                 sender=pair[0],
                 receiver=pair[1],
-                batch=batch,
+                batch=arrival.transfer.message[1],
                 wire_bytes=arrival.transfer.wire_bytes,
                 clock=host_clock(),
                 start_s=arrival.transfer.start_s,
@@ -212,42 +189,16 @@ class LinkNode(FlightNode):
             )
         )
 
-    def _rates(self, sender: str, receiver: str) -> LinkRates:
-        if (own := self._pair_rates.get((sender, receiver))) is not None:
-            return own
-        kind = kind_of(sender, receiver)
-        return LinkRates(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s"))
-
     def _publish_states(self, pairs: Iterable[Pair] | None = None) -> None:
         if self.state != "active":
             return
-        with self._changed:
-            states = [self._state(pair) for pair in (sorted(self._told) if pairs is None else pairs)]
-        for state in states:
-            self._states.publish(state)
-
-    def _state(self, pair: Pair) -> m.LinkState:
-        link, (messages, total) = self._links[pair], self._sent[pair]
-        state = m.LinkState(
-            sender=pair[0],
-            receiver=pair[1],
-            up=link.up,
-            rate_bps=link.rates.rate_bps,
-            propagation_s=link.rates.propagation_s,
-            queued_messages=link.queued_messages,
-            queued_bytes=link.queued_bytes,
-            sent_messages=messages,
-            sent_bytes=total,
-            dropped_messages=link.dropped_messages,
-        )
-        state.header.stamp = self.get_clock().now().to_msg()
-        return state
+        for state in self._network.courier.states(pairs):
+            state.header.stamp = self.stamp()
+            self._network.states.publish(state)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
-        with self._changed:
-            causes: Counter[str] = sum((link.counts for link in self._links.values()), Counter())
-            down = sorted("-".join(pair) for pair, link in self._links.items() if not link.up)
+        causes, down = self._active.courier.outcomes() if self._active is not None else (Counter[str](), [])
         return level, message, {**values, **causes, "down": ", ".join(down)}
 
 

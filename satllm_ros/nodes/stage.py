@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.publisher import Publisher
@@ -11,7 +11,7 @@ from rclpy.publisher import Publisher
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets.paths import artefacts_path, checkpoint_path
-from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.tables.floor import below_floor
 from satllm_ros.compression.wire.errors import ArtefactError
 from satllm_ros.model.spec import read_spec
@@ -30,15 +30,23 @@ from satllm_ros.nodes.base.parameters import (
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.external import answer_from, order_to
-from satllm_ros.protocol.plan import Plan, PlanError, check_plan
+from satllm_ros.nodes.wire.plan_gate import PlanGate
+from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.satellite import SatelliteProtocol
 from satllm_ros.satellite.external_blocks import ExternalBlocks, StageOrder
 from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.submodels import SubModels
-from satllm_ros.signing.signing import check_signature, parse_public_key
 
 STATUS_PERIOD_S = 1.0
 EXTERNAL_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Fitness:
+    """What there is from configuring on: by what a plan is judged."""
+
+    artefacts: Artefacts
+    gate: PlanGate
 
 
 class StageNode(FlightNode):
@@ -72,12 +80,14 @@ class StageNode(FlightNode):
     def __init__(self, onboard: Onboard, hello: HelloThread, **kwargs: Any) -> None:
         super().__init__("stage", depth_below_root=1, **kwargs)
         self._onboard = onboard
-        self._satellite = self.get_namespace().split("/")[-1]
         self._hello = hello
         hello.worker_age_s = lambda: onboard.worker_age_s()
-        self._external_name = graph.external_stage_of(self._satellite)
+        self._external_name = graph.external_stage_of(self.satellite)
         # Lives of an external stage: the one in use, and one that has failed and must be started anew.
         self._stage_life = self._failed_stage_life = 0
+        self._configured: _Fitness | None = None
+        # While active; of orders only with an external stage.
+        self._status: Publisher[Any] | None = None
         self._orders: Publisher[Any] | None = None
         self.every(STATUS_PERIOD_S, self._onboard.tell)
         if self.value("external"):
@@ -85,14 +95,15 @@ class StageNode(FlightNode):
 
     def configure(self) -> None:
         checkpoint = checkpoint_path(self.value("checkpoint"))
-        self._spec = spec = read_spec(checkpoint)
-        self._public_key = parse_public_key(self.value("plan_public_key"))
-        self._artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
-        facts = facts_of(spec, artefacts_id=self._artefacts.artefact_id)
-        join_run(self, Path(self.value("state_directory") or "."), facts)
+        spec = read_spec(checkpoint)
+        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
+        artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+        self._configured = _Fitness(artefacts, gate)
+        facts = facts_of(spec, artefacts_id=artefacts.artefact_id)
+        join_run(self, self.folder("state_directory"), facts)
         satellites = self.value("satellites")
-        if self._satellite not in satellites:
-            raise ValueError(f"this node runs in namespace {self._satellite!r}; satellites are {', '.join(satellites)}")
+        if self.satellite not in satellites:
+            raise ValueError(f"this node runs in namespace {self.satellite!r}; satellites are {', '.join(satellites)}")
         # A life begins with an empty memory: this is one, whether or not the process is a new one.
         boot_id = self._hello.begin_life()
         submodels: SubModels | ExternalBlocks
@@ -109,7 +120,7 @@ class StageNode(FlightNode):
                 share=-(-spec.blocks // len(satellites)),
             )
         protocol = SatelliteProtocol(
-            self._satellite,
+            self.satellite,
             boot_id,
             model_id=spec.model_id,
             layer_bytes=submodels.layer_bytes,
@@ -125,10 +136,10 @@ class StageNode(FlightNode):
             raise NotReadyError("torch is still being imported")
         if isinstance(submodels, ExternalBlocks):
             self._await_external()
-            self._orders = self.publish_on(graph.STAGE_ORDER, self._satellite)
-            self.listen_to(graph.STAGE_ANSWER, self._on_answer, self._satellite)
+            self._orders = self.publish_on(graph.STAGE_ORDER, self.satellite)
+            self.listen_to(graph.STAGE_ANSWER, self._on_answer, self.satellite)
             self._send_order(submodels.order)
-        self._status = self.publish_on(graph.STATUS, self._satellite)
+        self._status = self.publish_on(graph.STATUS, self.satellite)
         self._onboard.watch(self._publish_status)
         self._onboard.tell()
         self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._onboard.take_proposal))
@@ -140,7 +151,7 @@ class StageNode(FlightNode):
     def deactivate(self) -> None:
         self._hello.set_ready(False)
         self._onboard.watch(None)
-        self._orders = None
+        self._status = self._orders = None
 
     def cleanup(self) -> None:
         self._onboard.close()
@@ -171,7 +182,7 @@ class StageNode(FlightNode):
     def _send_order(self, order: StageOrder) -> None:
         if self._orders is not None:
             message = order_to(order)
-            message.header.stamp = self.get_clock().now().to_msg()
+            message.header.stamp = self.stamp()
             self._orders.publish(message)
 
     def _on_answer(self, message: m.StageAnswer) -> None:
@@ -208,33 +219,28 @@ class StageNode(FlightNode):
     def _imposed_block_s(self) -> float | None:
         return self.value("block_s") if self.value("emulate") else None
 
+    @property
+    def _fitness(self) -> _Fitness:
+        assert self._configured is not None
+        return self._configured
+
     def _objection(self, plan: Plan) -> str:
         """Why the setting that a plan gives this satellite cannot be used here, or breaks the plan's own floor."""
-        stage = plan.stage_of(self._satellite)
-        if stage is None or plan.next_hop(self._satellite) is None:
+        artefacts = self._fitness.artefacts
+        stage = plan.stage_of(self.satellite)
+        if stage is None or plan.next_hop(self.satellite) is None:
             return ""
         try:
-            self._artefacts.check_can_code(stage.setting, stage.stop)
+            artefacts.check_can_code(stage.setting, stage.stop)
         except ArtefactError as error:
             return str(error)
-        return below_floor(stage.setting, plan.accuracy_floor, self._artefacts)
+        return below_floor(stage.setting, plan.accuracy_floor, artefacts)
 
     def _on_plan(self, message: m.Plan, take: Callable[[Plan], None]) -> None:
-        try:
-            plan = convert.plan_from(message)
-        except PlanError as error:
-            self._complain("bad_plan", error)
+        # One that cannot be flown is taken all the same: the planner is told in the status that it is refused.
+        plan = self._fitness.gate.hear(message, self).plan
+        if plan is None:
             return
-        try:
-            check_signature(plan, self._public_key)
-        except PlanError as error:
-            self._complain("plan_forged", error)
-            return
-        try:
-            check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self.value("satellites"))
-        except PlanError as error:
-            # Taken all the same: the planner is told in the status that it is refused.
-            self._complain("bad_plan", error)
         take(plan)
         report = self._onboard.protocol.report if self._onboard.protocol is not None else None
         if report is not None:
@@ -245,15 +251,11 @@ class StageNode(FlightNode):
     def _on_switch(self, message: m.SwitchState) -> None:
         self._onboard.take_switch(convert.switch_from(message))
 
-    def _complain(self, cause: str, error: PlanError) -> None:
-        self.counters.add(cause)
-        self.get_logger().warning(f"plan refused: {error}", throttle_duration_sec=1.0)
-
     def _publish_status(self) -> None:
         # Under the board's lock: all that is said is of one moment.
         onboard = self._onboard
         protocol, submodels, newest, pinned = onboard.protocol, onboard.submodels, onboard.newest, onboard.pinned
-        if protocol is None or submodels is None:
+        if protocol is None or submodels is None or self._status is None:
             return
         message = m.SatelliteStatus(
             model_id=submodels.spec.model_id,
@@ -266,14 +268,14 @@ class StageNode(FlightNode):
             inbox=onboard.waiting(),
         )
         convert.report_into(protocol.report, message)
-        stage = newest.stage_of(self._satellite) if newest is not None else None
+        stage = newest.stage_of(self.satellite) if newest is not None else None
         if newest is not None and stage is not None:
             message.start, message.stop = stage.start, stage.stop
             message.setting = convert.setting_to(onboard.setting_for(newest, stage))
         elif pinned is not None and onboard.is_pinned:
             # A satellite without blocks will use it for those of the next plan.
             message.setting = convert.setting_to(pinned)
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = self.stamp()
         self._status.publish(message)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:

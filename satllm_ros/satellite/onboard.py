@@ -8,8 +8,19 @@ from collections.abc import Callable, Sequence
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.protocol.identity import Envelope
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.satellite import Action, Blocks, Ignore, Load, Refuse, SatelliteProtocol, Serve, Unload
+from satllm_ros.protocol.satellite import (
+    Action,
+    Blocks,
+    Ignore,
+    Load,
+    Publish,
+    Refuse,
+    SatelliteProtocol,
+    Serve,
+    Unload,
+)
 from satllm_ros.protocol.signals import SwitchState
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause, plan_key
 from satllm_ros.satellite.external_blocks import ExternalBlocks
 from satllm_ros.satellite.submodels import SubModels
@@ -134,12 +145,15 @@ class Onboard:
         submodels = self.submodels
         assert submodels is not None
         for action in actions:
-            if isinstance(action, Load):
-                self._load(submodels, action.blocks)
-            elif isinstance(action, Unload):
-                submodels.drop(*action.blocks)
-            else:
-                self._on_change()
+            match action:
+                case Load():
+                    self._load(submodels, action.blocks)
+                case Unload():
+                    submodels.drop(*action.blocks)
+                case Publish():
+                    self._on_change()
+                case _:
+                    unhandled(action)
 
     def _load(self, submodels: SubModels | ExternalBlocks, blocks: Blocks) -> None:
         protocol = self.protocol

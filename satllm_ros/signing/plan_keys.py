@@ -1,11 +1,11 @@
-"""The keys of one planner: it signs with one, believes what the other has signed, and the two must belong together."""
+"""The keys of one planner: it signs with one, all believe by the other, and the two must belong together."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.signing.signing import check_signature, load_signing_key, parse_public_key, public_key_text, sign
+from satllm_ros.signing.signing import load_signing_key, parse_public_key, public_key_text, sign
 
 
 class PlanKeys:
@@ -27,9 +27,9 @@ class PlanKeys:
     """
 
     def __init__(self, public_key: str, signing_key: str) -> None:
-        self._public_key = parse_public_key(public_key)
+        believed = parse_public_key(public_key)
         self._signing_key = load_signing_key(Path(signing_key)) if signing_key else None
-        if self._public_key is None:
+        if believed is None:
             return
         if self._signing_key is None:
             raise ValueError("plan_public_key is set and signing_key is not: nobody would take this planner's plans")
@@ -43,7 +43,3 @@ class PlanKeys:
     def sign(self, plan: Plan) -> Plan:
         """The plan, signed if there is a key to sign with."""
         return sign(plan, self._signing_key) if self._signing_key is not None else plan
-
-    def check(self, plan: Plan) -> None:
-        """Raises `PlanError` if the plan must not be believed."""
-        check_signature(plan, self._public_key)

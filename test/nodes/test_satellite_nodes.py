@@ -19,6 +19,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.compression.codec import decode
+from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.tables.measurement import Measurement
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
@@ -397,11 +398,16 @@ def test_plans_that_cannot_be_read_are_counted(rest: Rest) -> None:
     rest.commit(plan(2, 2))
 
 
+def exchange_artefacts(stage: StageNode, compression: CompressionNode, artefacts: Artefacts) -> None:
+    """Give a satellite that is active others than it has loaded, for what it accepts from now on."""
+    stage._configured = replace(stage._configured, artefacts=artefacts)
+    compression._configured = replace(compression._configured, artefacts=artefacts)
+
+
 def without_tables(rest: Rest, **parameters: Any) -> tuple[StageNode, CompressionNode]:
     """sat1 with artefacts that hold no masks and no transforms."""
     stage, compression = rest.start(**parameters)
-    plain = replace(stage._artefacts, tables={}, coefficients=None)
-    stage._artefacts = compression._artefacts = plain
+    exchange_artefacts(stage, compression, replace(stage._fitness.artefacts, tables={}, coefficients=None))
     return stage, compression
 
 
@@ -421,8 +427,9 @@ def test_a_plan_with_a_setting_that_it_cannot_code_is_refused(rest: Rest, settin
 
 def test_a_plan_that_cuts_where_nothing_was_calibrated_is_refused(rest: Rest) -> None:
     stage, _ = rest.start()
-    scales = {cut: held for cut, held in stage._artefacts.scales.items() if cut != 2}
-    stage._artefacts = replace(stage._artefacts, scales=scales, tables={}, coefficients=None)
+    scales = {cut: held for cut, held in stage._fitness.artefacts.scales.items() if cut != 2}
+    plain = replace(stage._fitness.artefacts, scales=scales, tables={}, coefficients=None)
+    stage._configured = replace(stage._configured, artefacts=plain)
     rest.say_plan(graph.PLAN_PROPOSED, plan(1, 2))
     assert "have no scales for cut 2" in rest.until_it_says(plan(1, 2), Readiness.REFUSED).reason
     rest.commit(plan(2, 3))
@@ -458,7 +465,7 @@ def with_accuracies(rest: Rest, **accuracies: float) -> CompressionNode:
     """sat1, whose calibration has found these accuracies."""
     stage, compression = rest.start()
     measured = {name: Measurement(accuracy=accuracy, ratio=0.5) for name, accuracy in accuracies.items()}
-    stage._artefacts = compression._artefacts = replace(compression._artefacts, measurements=measured)
+    exchange_artefacts(stage, compression, replace(stage._fitness.artefacts, measurements=measured))
     return compression
 
 

@@ -19,8 +19,8 @@ from satllm_ros.acquisition.drop_causes import DROP_CAUSES
 from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
-from satllm_ros.nodes import sensing
 from satllm_ros.nodes.base.qos import message_class, profile
+from satllm_ros.nodes.custody import plan_file
 from satllm_ros.nodes.sensing import SensingNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.identity import Epoch
@@ -164,7 +164,7 @@ class Rest:
 
     @property
     def ledger(self) -> m.Ledger | None:
-        ours = [message for message in self.heard["ledger"] if message.boot_id == self.sensing._boot_id]
+        ours = [message for message in self.heard["ledger"] if message.boot_id == self.sensing._life.boot_id]
         return ours[-1] if ours else None
 
     def fly(self, proposal: Plan) -> None:
@@ -201,7 +201,7 @@ def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest
 
     assert batch.envelope.plan_hash == first.plan_hash
     assert list(batch.envelope.frames) == [1, 2]
-    assert batch.envelope.source_id == f"camera-{rest.sensing._boot_id:016x}"
+    assert batch.envelope.source_id == f"camera-{rest.sensing._life.boot_id:016x}"
     assert batch.envelope.run_id == rest.ledger.run_id == read_run(tmp_path).run_id
     for verdict, sender in ((Verdict.STORED, "sat2"), (Verdict.DELIVERED, "ground")):
         rest.acknowledge(batch.envelope.batch, verdict, sender)
@@ -286,7 +286,7 @@ def test_with_a_durable_store_batches_outlive_it(rest: Rest) -> None:
     before = rest.batches[1]
     frames = list(before.envelope.frames)
     # Looked at once a second: what is delivered is forgotten.
-    rest.until(lambda: len(rest.sensing._store.read()) == 1, "the store to forget what is delivered")
+    rest.until(lambda: len(rest.sensing._life.copies._store.read()) == 1, "the store to forget what is delivered")
     rest.kill()
     rest.start(durable=True)
     rest.until(lambda: rest.batches, "the batch of the last life")
@@ -317,9 +317,9 @@ def test_a_disk_that_fails_does_not_stop_the_stream(rest: Rest, monkeypatch: pyt
     def fails(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(sensing, "keep", fails)
+    monkeypatch.setattr(plan_file, "keep", fails)
     rest.start(durable=True)
-    rest.sensing._store._database.execute("PRAGMA query_only = 1")
+    rest.sensing._life.copies._store._database.execute("PRAGMA query_only = 1")
     rest.fly(plan(1))
     rest.photograph(1)
     rest.photograph(2)
@@ -390,30 +390,30 @@ def test_a_satellite_that_says_hello_while_nothing_moves_is_dead(rest: Rest) -> 
     rest.start()
     first = plan(1)
     rest.fly(first)
-    assert not rest.sensing._protocol.obstacles
+    assert not rest.sensing._life.protocol.obstacles
     # Its executor goes on, and with it its status; one of its workers does not.
     rest.worker_age_s["sat2"] = PresenceLimits().worker_s + 1.0
     rest.until(lambda: rest.sensing.counters["hello_stuck"], "the standstill to be heard")
 
     def dead() -> bool:
         rest.report(first)
-        return rest.sensing._protocol.obstacles == {"sat2": "dead"}
+        return rest.sensing._life.protocol.obstacles == {"sat2": "dead"}
 
     rest.until(dead, "sat2 to be taken for dead")
     assert rest.sensing.counters["stuck_status"]
     rest.worker_age_s["sat2"] = 0.0
-    rest.until(lambda: rest.report(first) or not rest.sensing._protocol.obstacles, "sat2 to be back")
+    rest.until(lambda: rest.report(first) or not rest.sensing._life.protocol.obstacles, "sat2 to be back")
 
 
 def test_a_journal_that_cannot_be_written_pushes_back(rest: Rest) -> None:
     rest.start()
     rest.fly(plan(1))
-    rest.sensing._frames._database.execute("PRAGMA query_only = 1")
+    rest.sensing._life.books._journal._database.execute("PRAGMA query_only = 1")
     for number in range(4):
         rest.photograph(number)
     rest.until(lambda: rest.sensing.counters["journal_failed"], "the complaint")
     assert not rest.batches
-    rest.sensing._frames._database.execute("PRAGMA query_only = 0")
+    rest.sensing._life.books._journal._database.execute("PRAGMA query_only = 0")
     rest.until(lambda: len(rest.batches) == 2, "what had waited")
     assert [frame for batch in rest.batches for frame in batch.envelope.frames] == [1, 2, 3, 4]
 
@@ -459,7 +459,7 @@ def test_a_camera_on_another_topic_is_heard_by_its_name(rest: Rest) -> None:
 def test_images_that_were_not_heard_are_counted(rest: Rest) -> None:
     rest.start()
     rest.fly(plan(1))
-    camera = rest.sensing._camera
+    camera = rest.sensing._stream.camera
     gid = {"data": b"1"}
     for number in (4, 5, 9):
         pixels = np.full((SPEC.image_height, SPEC.image_width, 3), number, dtype=np.uint8)

@@ -114,6 +114,7 @@ SENSING = Keys(
         "asked": "Batches a store was asked about",
         "plans_committed": "Plans put in force",
         "plan_refused": "Plans not taken up",
+        **_BAD_PLANS,
         "malformed_status": "States of satellites that cannot be true",
         "stuck_status": "States of satellites whose work stands still: not believed",
         "malformed_ack": "Acknowledgements that cannot be true",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -49,6 +51,8 @@ class FlightNode(LifecycleNode):
         self._companions: list[Callable[[], None]] = []
         super().__init__(name, **kwargs)
         self.counters = Counters()
+        # Of a node below the root: whose node this is.
+        self.satellite = self.get_namespace().split("/")[-1]
         self._diagnostic_keys = Keys({**self.KEYS.counters, **COMMON}, self.KEYS.values)
         self._depth_below_root = depth_below_root
         self._table = {p.name: p for p in (*self.PARAMETERS, AUTOSTART)}
@@ -132,6 +136,28 @@ class FlightNode(LifecycleNode):
     def now_s(self) -> float:
         """ROS time [s]."""
         return self.get_clock().now().nanoseconds * 1e-9
+
+    def stamp(self) -> Time:
+        """ROS time, as messages carry it."""
+        return self.get_clock().now().to_msg()
+
+    def folder(self, parameter: str) -> Path:
+        """Folder that a parameter names; the working directory if it is empty."""
+        return Path(self.value(parameter) or ".")
+
+    def complain(self, cause: str, sentence: str) -> None:
+        """Count what went wrong here, and log it as an error, once a second at most."""
+        self.counters.add(cause)
+        self.get_logger().error(sentence, throttle_duration_sec=1.0)
+
+    def ignore(self, cause: str, sentence: str) -> None:
+        """Count what others said that makes no sense, and warn of it."""
+        self.counters.add(cause)
+        self.warn(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Log a warning, once a second at most."""
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def publish_on(self, topic: Topic, node: str = "") -> Publisher[Any]:
         made = qos.publisher(self, self.counters, topic, f"{self.root}/{topic.of(node)}")
@@ -283,7 +309,7 @@ class FlightNode(LifecycleNode):
             ],
         )
         array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
+        array.header.stamp = self.stamp()
         self._diagnostics.publish(array)
 
 

@@ -78,5 +78,5 @@ class LinkMeter:
             rate_bps=measured.rate_bps,
             propagation_s=measured.round_trip_s / 2,
         )
-        state.header.stamp = self._node.get_clock().now().to_msg()
+        state.header.stamp = self._node.stamp()
         self._states.publish(state)

@@ -38,8 +38,7 @@ def accepted(
             return None
         convert.predictions_logits(message, envelope)
     except convert.WireError as error:
-        node.counters.add(f"refused_{error.cause.name.lower()}")
-        node.get_logger().warning(f"predictions refused: {error}", throttle_duration_sec=1.0)
+        node.ignore(f"refused_{error.cause.name.lower()}", f"predictions refused: {error}")
         if envelope is not None and error.cause is Cause.MALFORMED:
             on_malformed(envelope.batch)
         return None

@@ -12,7 +12,7 @@ from satllm_ros.nodes.reference import NODES
 SOURCES = Path(satllm_ros.__file__).parent
 # Where counts that reach /diagnostics are made: by a literal name, or one that begins with a literal.
 COUNTED = re.compile(
-    r'(?:counters\.add|causes|counts|_count|_complain|_note|_lose|_drop)[(\[](?:[a-z_.]+, )*(f?)"([a-z_]+)'
+    r'(?:counters\.add|causes|counts|_count|complain|ignore|_note|lose|drop)[(\[]\s*(?:[a-z_.]+, )*(f?)"([a-z_]+)'
 )
 FILES = [
     *(SOURCES / "nodes").rglob("*.py"),

@@ -21,7 +21,7 @@ from satllm_ros.data.manifest import Manifest
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.data.tiles import Tile, TileError
 from satllm_ros.nodes.base.flight_node import FlightNode
-from satllm_ros.nodes.images import image_source
+from satllm_ros.nodes.images import readers
 from satllm_ros.nodes.images.frames import Origin, SourceKind, UnreadableFrame
 from satllm_ros.nodes.images.image_source import ImageSource
 from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameJournal, FrameRow, read_journal
@@ -225,7 +225,7 @@ def test_a_reader_that_stumbles_says_so_and_ends(
         raise KeyError("nobody expects this")
         yield
 
-    monkeypatch.setattr(image_source, "source_frames", stumbling)
+    monkeypatch.setattr(readers, "source_frames", stumbling)
     assert made.take_all() == []
     assert made.source.counts().dropped == {"source_damaged": 1}
 
@@ -332,7 +332,7 @@ def test_a_bag_is_replayed_at_a_rate_of_its_recorded_times(
     monkeypatch.setattr(time, "monotonic", lambda: 50.0)
     times_ns = [7 * 10**9, 9 * 10**9, 12 * 10**9]
     recorded = (Origin(n, "", recorded_ns=time_ns) for n, time_ns in enumerate(times_ns))
-    frames = list(made.source._paced(UnreadableFrame(origin, "") for origin in recorded))
+    frames = list(made.source._recorded.paced(UnreadableFrame(origin, "") for origin in recorded))
 
     assert [frame.number for frame in frames] == [0, 1, 2]
     assert waits == pytest.approx([0.0, 0.002, 0.005])

@@ -1,0 +1,136 @@
+"""One life of sensing: all that there is from configuring to cleaning up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from satllm_ros.acquisition.source_identity import CameraIdentity
+from satllm_ros.acquisition.unheard import SequenceGaps
+from satllm_ros.data.images.pixels import PixelRules
+from satllm_ros.data.tiles import Tile
+from satllm_ros.model.spec import ModelSpec
+from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.custody.books import LedgerBooks
+from satllm_ros.nodes.custody.copies import Copies
+from satllm_ros.nodes.custody.plan_file import PlanFile
+from satllm_ros.nodes.custody.rivals import RivalWatch
+from satllm_ros.nodes.custody.standing import Standing
+from satllm_ros.nodes.images.image_source import ImageSource
+from satllm_ros.nodes.images.run_source import RunSource, open_source
+from satllm_ros.nodes.wire.plan_gate import PlanGate
+from satllm_ros.protocol.custody import CustodyLimits
+from satllm_ros.protocol.plan import Plan
+from satllm_ros.protocol.sensing import SensingLimits, SensingProtocol
+from satllm_ros.storage.custody_store import CustodyStore
+from satllm_ros.storage.frame_journal import JOURNAL_NAME, FrameJournal
+from satllm_ros.storage.loss_journal import LossJournal
+
+
+@dataclass(frozen=True)
+class SensingLife:
+    """What was read and opened; `close` closes it all."""
+
+    spec: ModelSpec
+    satellites: list[str]
+    gate: PlanGate
+    boot_id: int
+    run_id: int
+    is_live: bool
+    jpeg: bool
+    protocol: SensingProtocol[list[Tile]]
+    source: ImageSource
+    identity: CameraIdentity
+    gaps: SequenceGaps
+    plan_file: PlanFile
+    copies: Copies
+    books: LedgerBooks
+    standing: Standing
+    rivals: RivalWatch
+    close: Callable[[], None]
+
+
+def begin_life(
+    node: FlightNode,
+    boot_id: int,
+    spec: ModelSpec,
+    gate: PlanGate,
+    run_source: RunSource,
+    pixels: PixelRules,
+    *,
+    on_tiles: Callable[[], None],
+) -> SensingLife:
+    """Open all that a life needs; if that fails, nothing stays open.
+
+    Parameters
+    ----------
+    on_tiles
+        As `ImageSource` has it.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the source holds nothing usable, or the state directory is damaged or of another run.
+    """
+    run_id, is_live = run_source.run_id, run_source.what.is_live
+    directory, satellites = node.folder("state_directory"), node.value("satellites")
+    jpeg = node.value("upload_encoding") == "jpeg"
+    with ExitStack() as opened:
+        plan_file = PlanFile(node, directory, run_id)
+        protocol = _protocol(node, boot_id, spec, plan_file.read(gate))
+        frames = FrameJournal(directory / JOURNAL_NAME, run_id=run_id)
+        opened.callback(frames.close)
+        identity, gaps = CameraIdentity(boot_id), SequenceGaps()
+        source = open_source(node, run_source, identity, spec, pixels, frames, jpeg=jpeg, on_tiles=on_tiles)
+        store = journal = None
+        # A bag or folder is read again.
+        if node.value("durable") and is_live:
+            store = CustodyStore(directory / "sensing.custody.sqlite", run_id=run_id)
+            opened.callback(store.close)
+        if is_live:
+            journal = LossJournal(directory / "sensing.journal", run_id)
+            opened.callback(journal.close)
+        copies = Copies(node, protocol.custody, boot_id, store=store, journal=journal)
+        if copies.lost_tiles:
+            node.get_logger().warning(f"{copies.lost_tiles} tiles were lost with earlier lives of this node")
+        batch_tiles = node.value("batch_tiles")
+        books = LedgerBooks(node, protocol, source, copies, frames, gaps, run_id=run_id, batch_tiles=batch_tiles)
+        rivals = RivalWatch(node, boot_id)
+        opened.callback(rivals.close)
+        return SensingLife(
+            spec=spec,
+            satellites=satellites,
+            gate=gate,
+            boot_id=boot_id,
+            run_id=run_id,
+            is_live=is_live,
+            jpeg=jpeg,
+            protocol=protocol,
+            source=source,
+            identity=identity,
+            gaps=gaps,
+            plan_file=plan_file,
+            copies=copies,
+            books=books,
+            standing=Standing(node, protocol, source, copies, satellites),
+            rivals=rivals,
+            close=opened.pop_all().close,
+        )
+
+
+def _protocol(node: FlightNode, boot_id: int, spec: ModelSpec, persisted: Plan | None) -> SensingProtocol[list[Tile]]:
+    custody = CustodyLimits(
+        node.value("window_batches"),
+        node.value("copies_batches"),
+        node.value("stall_s"),
+        delivery_s=node.value("delivery_s"),
+    )
+    return SensingProtocol(
+        boot_id,
+        SensingLimits(custody, drain_s=node.value("drain_s")),
+        model_id=spec.model_id,
+        blocks=spec.blocks,
+        known=node.value("satellites"),
+        persisted=persisted,
+    )
