@@ -8,11 +8,11 @@ import argparse
 import numpy as np
 from coded_model import add_arguments, load
 
+from satllm_ros.compression.calibration.cut_model import image_batches
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.tools.estimate import estimate
 from satllm_ros.compression.wire.frame import read_header, split_sections
 from satllm_ros.compression.wire.setting import CodecSetting
-from satllm_ros.training.evaluation.coded import image_batches
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def facts_of(path: Path) -> FlightFacts:
     """What a constellation file and its images say."""
     from satllm_ros.assets.paths import artefacts_path, bag_path, checkpoint_path
     from satllm_ros.compression.tables.artefacts import load_artefacts
-    from satllm_ros.constellation.graph import load_constellation
+    from satllm_ros.constellation.file import load_constellation
     from satllm_ros.data.sources import take_manifest
     from satllm_ros.model.spec import read_spec
     from satllm_ros.nodes.images.frames import Frame, SourceKind, encoded_tiles, source_frames

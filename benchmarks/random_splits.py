@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from coded_model import add_arguments, load
 
+from satllm_ros.compression.calibration.cut_model import Hop, image_batches
 from satllm_ros.compression.wire.setting import CodecSetting
-from satllm_ros.training.evaluation.coded import CodedModel, Hop, image_batches
+from satllm_ros.training.evaluation.coded import CodedModel
 from satllm_ros.training.evaluation.paired import compare
 
 _MOST_CUTS = 4

@@ -18,10 +18,11 @@ import numpy as np
 from coded_model import add_arguments, load
 from PIL import Image
 
+from satllm_ros.compression.calibration.cut_model import image_batches
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.data.labelled.dataset import Dataset
 from satllm_ros.model.stage import normalise
-from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded, image_batches
+from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
 from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
 
 SETTINGS = (

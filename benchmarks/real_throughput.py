@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -91,10 +91,15 @@ def bare(blocks: int, seconds: float) -> float:
 def images(folder: Path, count: int) -> None:
     """Fill a folder with the shipped images, over and over."""
     from satllm_ros.assets.paths import DEMO, bag_path
-    from satllm_ros.data.rosbag.bag import deserialise, image_topic, read_messages
+    from satllm_ros.data.rosbag.bag import image_topic, read_messages
+    from satllm_ros.data.rosbag.typestore import bag_typestore
 
     path = bag_path(DEMO)
-    shipped = [bytes(deserialise(message).data) for message in read_messages(path, [image_topic(path)])]
+    typestore = bag_typestore()
+    shipped: list[bytes] = []
+    for message in read_messages(path, [image_topic(path)]):
+        fields: Any = typestore.deserialize_cdr(message.cdr, message.type_name)
+        shipped.append(bytes(fields.data))
     for number in range(count):
         (folder / f"{number:06d}.jpg").write_bytes(shipped[number % len(shipped)])
 

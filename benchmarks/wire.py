@@ -58,7 +58,7 @@ def _outside(args: argparse.Namespace) -> int:
 
 
 def _profile(args: argparse.Namespace, folder: Path) -> dict[str, str]:
-    from satllm_ros.constellation.graph import ProcessSpec
+    from satllm_ros.constellation.processes import ProcessSpec
     from satllm_ros.middleware.profile import Route
     from satllm_ros.supervisor.process_profile import profile_environment
 

@@ -3,7 +3,7 @@
 from launch import LaunchDescription
 from launch.action import Action
 
-from satllm_ros.constellation.graph import SourceConfig
+from satllm_ros.constellation.file import SourceConfig
 from satllm_ros.nodes.launching.bag_player import played_source, player, replay_rate
 from satllm_ros.nodes.launching.description import (
     Arguments,

@@ -104,7 +104,32 @@ IMAGE_COMPRESSED = Topic(
     "image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing"
 )
 
-TOPICS: tuple[Topic, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))
+TOPICS = (
+    IMAGES_INBOX,
+    ACTIVATION_INBOX,
+    PREDICTIONS_INBOX,
+    IMAGES_OUTBOX,
+    ACTIVATION_OUTBOX,
+    PREDICTIONS_OUTBOX,
+    ACTIVATION_IN,
+    ACTIVATION_OUT,
+    STAGE_ORDER,
+    STAGE_ANSWER,
+    BATCH_ACK,
+    PLAN_PROPOSED,
+    PLAN_ACTIVE,
+    SWITCH_STATE,
+    CUSTODY_QUERY,
+    LEDGER,
+    STATUS,
+    HELLO,
+    TIMING,
+    LINK_STATE,
+    LINK_RECEIPT,
+    LINK_TRANSFER,
+    IMAGE,
+    IMAGE_COMPRESSED,
+)
 
 REPLAN_SERVICE = "replan"
 

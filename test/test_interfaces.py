@@ -43,3 +43,7 @@ def test_nodes_name_no_topic_of_their_own() -> None:
         calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         made = {c.func.attr for c in calls if isinstance(c.func, ast.Attribute)}
         assert file.name in allowed or not made & {"create_publisher", "create_subscription"}, file.name
+
+
+def test_every_topic_is_in_the_list() -> None:
+    assert set(TOPICS) == {value for value in vars(interfaces).values() if isinstance(value, Topic)}

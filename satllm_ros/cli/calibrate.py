@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from satllm_ros.compression.calibration.cut_model import CutModel, labelled_batches
 from satllm_ros.compression.wire.setting import CodecSetting
-from satllm_ros.model.stage import Stage
-from satllm_ros.profiling.calibration import Batches, Model, Step, random_cascades, sweep
+from satllm_ros.profiling.calibration import Trials, random_cascades, sweep
+
+_BATCH_IMAGES = 32
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,10 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.images <= len(dataset):
         raise ValueError(f"--images {arguments.images}; allowed: 1 to the {len(dataset)} of split {arguments.split!r}")
     chosen = dataset.draw(arguments.images, arguments.seed)
-    model = Model(_steps(checkpoint, spec.blocks), _batches(dataset, chosen, spec), artefacts)
-    cascades = random_cascades(model.cuts, settings, arguments.cascades, arguments.seed)
-    with progress("calibrate", 1 + len(settings) * (1 + len(model.cuts)) + len(cascades)) as tick:
-        found = sweep(model, settings, cascades, tick)
+    trials = Trials(
+        CutModel.load(checkpoint), lambda: labelled_batches(dataset, spec, chosen, _BATCH_IMAGES), artefacts
+    )
+    cascades = random_cascades(trials.cuts, settings, arguments.cascades, arguments.seed)
+    with progress("calibrate", 1 + len(settings) * (1 + len(trials.cuts)) + len(cascades)) as tick:
+        found = sweep(trials, settings, cascades, tick)
     head = {
         "format": "satllm-calibration",
         "version": 1,
@@ -69,28 +67,3 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print(f"written to {path}")
     return 0
-
-
-def _steps(checkpoint: Path, blocks: int) -> list[Step]:
-    import torch
-
-    from satllm_ros.model.stage import load_stage
-
-    stages = [load_stage(checkpoint, block - 1, block) for block in range(1, blocks + 1)]
-
-    def step(stage: Stage, values: NDArray[Any]) -> NDArray[Any]:
-        output: NDArray[np.float32] = stage(torch.from_numpy(values)).numpy()
-        return output
-
-    return [partial(step, stage) for stage in stages]
-
-
-def _batches(dataset: Any, chosen: NDArray[np.intp], spec: Any, images: int = 32) -> Batches:
-    from satllm_ros.model.stage import normalise
-
-    def batches() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        for first in range(0, len(chosen), images):
-            batch = chosen[first : first + images]
-            yield normalise(dataset.stack(batch), spec).numpy(), dataset.labels[batch]
-
-    return batches

@@ -136,7 +136,7 @@ def _mutations() -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from satllm_ros.simulation.mutations import MUTATIONS, SEEDS, first_catch
+    from satllm_ros.simulation.mutations.catalogue import MUTATIONS, SEEDS, first_catch
 
     table = Table("deliberate bug", "first caught by seed", "because")
     missed = []

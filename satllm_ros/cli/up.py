@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from satllm_ros.report.figures.sample import DEFAULT, parse_reference
 
 if TYPE_CHECKING:
-    from satllm_ros.constellation.graph import Constellation, ProcessSpec
+    from satllm_ros.constellation.file import Constellation
+    from satllm_ros.constellation.processes import ProcessSpec
 
 DEFAULT_CONFIG = "constellation.yaml"
 EXIT_INFEASIBLE = 3
@@ -82,7 +83,7 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros.assets.share import share_directory
     from satllm_ros.checks.gate import check_run_folder
     from satllm_ros.constellation import preflight
-    from satllm_ros.constellation.graph import SourceConfig, load_constellation
+    from satllm_ros.constellation.file import SourceConfig, load_constellation
     from satllm_ros.supervisor.run_directory import finished_run, open_run_directory
     from satllm_ros.supervisor.supervisor import run_graph
 
@@ -144,7 +145,7 @@ def _chosen(
     ValueError
         If there is none of such a name, or the constellation's links are emulated, which takes one host for all.
     """
-    from satllm_ros.constellation.graph import processes
+    from satllm_ros.constellation.processes import processes
 
     specs = processes(
         constellation,

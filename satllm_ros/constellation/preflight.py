@@ -7,7 +7,7 @@ from pathlib import Path
 from satllm_ros.acquisition.flight_pixels import pixels_in_flight
 from satllm_ros.assets.paths import artefacts_path, bag_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import load_artefacts
-from satllm_ros.constellation.graph import Constellation
+from satllm_ros.constellation.file import Constellation
 from satllm_ros.data.folder import list_folder
 from satllm_ros.data.rosbag.bag import count_messages, image_topic
 from satllm_ros.interfaces import SENSING

@@ -211,3 +211,8 @@ def _memory_bytes(module: nn.Module) -> int:
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
+
+
+def load_blocks(checkpoint: Path, stop: int) -> list[Stage]:
+    """Blocks 1 to `stop`, each a stage of its own."""
+    return [load_stage(checkpoint, block - 1, block) for block in range(1, stop + 1)]

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.calibration.cut_model import CutModel, Hop
 from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.wire.setting import CodecSetting
 
-if TYPE_CHECKING:
-    pass
-
-Step = Callable[[NDArray[Any]], NDArray[Any]]
 Batches = Callable[[], Iterator[tuple[NDArray[Any], NDArray[Any]]]]
 
 
@@ -28,43 +24,38 @@ class Flown:
     ratio: float
 
 
-class Model:
+class Trials:
     """A model cut after every block, and the images to judge it by.
 
     Parameters
     ----------
-    steps
-        L functions; the first takes images, the last returns logits.
     batches
-        Gives pairs of the first step's input and the true classes, anew at each call.
+        Gives pairs of the model's input and the true classes, anew at each call.
     """
 
-    def __init__(self, steps: Sequence[Step], batches: Batches, artefacts: Artefacts) -> None:
-        self._steps, self._batches, self._artefacts = steps, batches, artefacts
+    def __init__(self, model: CutModel, batches: Batches, artefacts: Artefacts) -> None:
+        self._model, self._batches, self._artefacts = model, batches, artefacts
 
     @property
     def cuts(self) -> range:
         """1 .. L-1."""
-        return range(1, len(self._steps))
+        return self._model.cuts
 
     def fly(self, settings: Mapping[int, CodecSetting]) -> Flown:
         """Accuracy with these settings by cut; a cut that is not named is not compressed."""
-        right = images = wire_bytes = fp32_bytes = 0
-        for values, labels in self._batches():
-            for cut, step in enumerate(self._steps, start=1):
-                values = step(values)
-                if cut in settings:
-                    frame = encode(values, settings[cut], self._artefacts, cut)
-                    wire_bytes += len(frame)
-                    fp32_bytes += values.nbytes
-                    values = decode(frame, self._artefacts, max_elements=values.size).activation
-            right += int((values.argmax(axis=1) == labels).sum())
+        right = images = 0
+        hops = {cut: Hop(cut) for cut in settings}
+        for inputs, labels in self._batches():
+            answers = self._model.run_coded(inputs, settings, self._artefacts, hops).argmax(axis=1)
+            right += int((answers == labels).sum())
             images += len(labels)
+        fp32_bytes = sum(hop.fp32_bytes for hop in hops.values())
+        wire_bytes = sum(hop.wire_bytes for hop in hops.values())
         return Flown(right / images, wire_bytes / fp32_bytes if fp32_bytes else 1.0)
 
 
 def sweep(
-    model: Model,
+    trials: Trials,
     settings: Sequence[CodecSetting],
     cascades: Sequence[Mapping[int, CodecSetting]],
     tick: Callable[[], None] = lambda: None,
@@ -78,21 +69,21 @@ def sweep(
         through (ratio, accuracy) of all cuts alike; `cascades`: each with the accuracy flown and what adding the
         losses of its cuts predicts; `additive_error`: mean and largest of the difference.
     """
-    uncompressed = model.fly({}).accuracy
+    uncompressed = trials.fly({}).accuracy
     tick()
     found: dict[str, Any] = {}
     for setting in settings:
-        alike = model.fly(dict.fromkeys(model.cuts, setting))
+        alike = trials.fly(dict.fromkeys(trials.cuts, setting))
         tick()
         by_cut = {}
-        for cut in model.cuts:
-            flown = model.fly({cut: setting})
+        for cut in trials.cuts:
+            flown = trials.fly({cut: setting})
             by_cut[cut] = {"accuracy": flown.accuracy, "ratio": flown.ratio}
             tick()
         found[str(setting)] = {"alike": {"accuracy": alike.accuracy, "ratio": alike.ratio}, "by_cut": by_cut}
     flown_cascades = []
     for cascade in cascades:
-        flown = model.fly(cascade)
+        flown = trials.fly(cascade)
         losses = [uncompressed - found[str(s)]["by_cut"][cut]["accuracy"] for cut, s in cascade.items()]
         flown_cascades.append(
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,6 @@ def calibration_time(path: Path) -> datetime:
     if then.tzinfo is None:
         raise ProfileError(f"{path} is damaged: measured_at has no time zone")
     return then
-
-
-def calibration_age_s(path: Path, now: datetime | None = None) -> float:
-    """Seconds since the calibration was made; raises like `measured_settings`."""
-    return ((now or datetime.now(timezone.utc)) - calibration_time(path)).total_seconds()
 
 
 def age_sentence(what: str, age_s: float) -> str:

@@ -4,7 +4,8 @@ A pure state machine: the caller brings payloads, acknowledgements and the time 
 the returned `Send` actions. Every batch is in exactly one state; `tally()` counts them.
 """
 
-# long: one state machine
+# long: one state machine: every verdict, loss and timer moves batches of the same table, and is understood beside the
+# others only
 
 from __future__ import annotations
 

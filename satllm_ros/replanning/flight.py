@@ -64,11 +64,6 @@ class LinkFacts:
         pair = (sender, receiver)
         return self.measured.get(pair) or self.stated.get(pair) or kind
 
-    def through(self, names: Sequence[str]) -> list[Link]:
-        """(K+1,) links that a chain of these K satellites uses."""
-        ends = ["", *names, ""]
-        return [self.of(sender, receiver) for sender, receiver in zip(ends[:-1], ends[1:], strict=True)]
-
 
 @dataclass(frozen=True)
 class FlightFacts:

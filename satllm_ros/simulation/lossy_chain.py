@@ -16,13 +16,14 @@ from satllm_ros.protocol.membership.liveness import LivenessLimits
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.planner import PlannerLimits
 from satllm_ros.protocol.sensing import SensingLimits
+from satllm_ros.simulation.network import NetworkFaults
 from satllm_ros.simulation.oracle import Oracle
 from satllm_ros.simulation.processes.ends import Ground, Planner
 from satllm_ros.simulation.processes.images import Folder, make_image
 from satllm_ros.simulation.processes.process import MODEL_ID, RUN_ID, SENSING
 from satllm_ros.simulation.processes.satellite import INBOX_BATCHES, Satellite
 from satllm_ros.simulation.processes.sensing import Sensing
-from satllm_ros.simulation.world import Weather, World
+from satllm_ros.simulation.world import World
 
 SATELLITES = ("sat1", "sat2", "sat3")
 STAGES = (("sat1", 0, 3), ("sat2", 3, 6), ("sat3", 6, 9))
@@ -54,9 +55,9 @@ def fly(loss: float, *, batches: int, hop_limits: HopLimits | None, seed: int = 
     RuntimeError
         If they are not down in `LIMIT_S` of virtual time.
     """
-    weather = Weather(base_delay_s=LINK_S, mean_delay_s=0.005, block_s=BLOCK_S, load_s=0.5, data_loss=loss)
+    faults = NetworkFaults(base_delay_s=LINK_S, mean_delay_s=0.005, block_s=BLOCK_S, load_s=0.5, data_loss=loss)
     oracle = Oracle(INBOX_BATCHES)
-    world = World(seed, weather, oracle)
+    world = World(seed, faults, oracle)
     liveness = LivenessLimits(period_s=1.0)
     custody = CustodyLimits(window_batches=INBOX_BATCHES, copies_batches=64)
     sensing = Sensing(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AT_ONCE_S = -1.0
 # Whatever is judged is looked at once in so long.
 TICK_S = 1.0
-# What was under way when a fault began may still arrive so late: ten times the mean delay of the worst weather.
+# What was under way when a fault began may still arrive so late: ten times the mean delay of the worst network.
 LATENESS_S = 5.0
 # The longest pause before a refused batch is sent again, in units of `backoff_s`.
 LONGEST_BACKOFF = 16

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from satllm_ros.protocol.membership.presence import Presence
+from satllm_ros.simulation.network import NetworkFaults
 from satllm_ros.simulation.oracle import Oracle, Violation
 from satllm_ros.simulation.processes.ends import Ground, Planner
 from satllm_ros.simulation.processes.images import Folder, make_image
@@ -16,7 +17,7 @@ from satllm_ros.simulation.processes.satellite import INBOX_BATCHES, Satellite
 from satllm_ros.simulation.processes.sensing import Sensing
 from satllm_ros.simulation.recovery import RecoveryWatch
 from satllm_ros.simulation.scenario import BLOCKS, PLANNER, RESEND_S, Fault, Scenario, Splitter, make_scenario
-from satllm_ros.simulation.world import Weather, World
+from satllm_ros.simulation.world import World
 
 # Once faults stop, everything must be delivered within this much virtual time.
 PROGRESS_S = 400.0
@@ -91,7 +92,7 @@ def simulate(seed: int, *, parts: Parts = Parts(), tell: bool = False) -> Outcom
     scenario = make_scenario(seed)
     story: list[str] | None = [] if tell else None
     oracle = Oracle(scenario.window_batches, RecoveryWatch(scenario.limits, RESEND_S, INBOX_BATCHES))
-    world = World(seed, scenario.weather, oracle, story, presence=parts.presence)
+    world = World(seed, scenario.network, oracle, story, presence=parts.presence)
     run = _Run(scenario, world, oracle, parts)
     outcome = Outcome(seed)
     try:
@@ -313,13 +314,13 @@ class _Run:
     def _stop_faults(self) -> None:
         world = self._world
         world.tell(lambda: "no more faults from here on")
-        weather = world.weather
-        world.weather = Weather(
-            base_delay_s=weather.base_delay_s,
-            mean_delay_s=min(weather.mean_delay_s, 0.1),
-            block_s=weather.block_s,
-            load_s=weather.load_s,
-            write_s=weather.write_s,
+        faults = world.faults
+        world.faults = NetworkFaults(
+            base_delay_s=faults.base_delay_s,
+            mean_delay_s=min(faults.mean_delay_s, 0.1),
+            block_s=faults.block_s,
+            load_s=faults.load_s,
+            write_s=faults.write_s,
         )
         world.mend_all()
         for name in world.processes:

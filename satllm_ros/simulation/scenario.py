@@ -1,4 +1,4 @@
-"""From a seed to a run: the constellation, the weather of the network, and what fails when."""
+"""From a seed to a run: the constellation, the faults of the network, and what fails when."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from satllm_ros.protocol.membership.liveness import LivenessLimits
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.planner import PlannerLimits
 from satllm_ros.protocol.sensing import SensingLimits
+from satllm_ros.simulation.network import LEASE_S, NetworkFaults, pairs
 from satllm_ros.simulation.processes.images import STAMPS
 from satllm_ros.simulation.processes.process import GROUND, MODEL_ID, SENSING
-from satllm_ros.simulation.world import LEASE_S, Weather, pairs
 
 BLOCKS = 8
 LIVENESS = LivenessLimits(period_s=1.0, window=6, suspect_misses=3, dead_misses=5)
@@ -53,7 +53,7 @@ class Scenario:
     batch_tiles: tuple[int, ...]
     live_period_s: float | None
     live_tiles: int
-    weather: Weather
+    network: NetworkFaults
     faults_end_s: float
     faults: list[Fault] = field(default_factory=list)
     # Satellites that stay away once faults have ended.
@@ -113,7 +113,7 @@ def make_scenario(seed: int) -> Scenario:
         batch_tiles=(1, 1, 2, 3),
         live_period_s=draw.uniform(0.2, 1.5) if live else None,
         live_tiles=draw.choice((3, 6, 100)),
-        weather=_weather(draw, calm),
+        network=_network(draw, calm),
         faults_end_s=draw.uniform(5.0, 35.0),
         calm=calm,
     )
@@ -128,8 +128,8 @@ def make_scenario(seed: int) -> Scenario:
     return scenario
 
 
-def _weather(draw: random.Random, calm: bool) -> Weather:
-    weather = Weather(
+def _network(draw: random.Random, calm: bool) -> NetworkFaults:
+    faults = NetworkFaults(
         mean_delay_s=draw.choice((0.02, 0.1, 0.5)),
         block_s=draw.choice((0.02, 0.1, 0.3, 0.6)),
         load_s=draw.choice((0.2, 1.0, 3.0)),
@@ -137,14 +137,14 @@ def _weather(draw: random.Random, calm: bool) -> Weather:
     )
     if calm:
         # One window may not overtake another by chance alone.
-        return replace(weather, mean_delay_s=0.01, block_s=min(weather.block_s, 0.1))
+        return replace(faults, mean_delay_s=0.01, block_s=min(faults.block_s, 0.1))
     if draw.random() < 0.5:
-        weather.loss = draw.choice((0.01, 0.05, 0.2))
+        faults.loss = draw.choice((0.01, 0.05, 0.2))
     if draw.random() < 0.4:
-        weather.duplication = draw.choice((0.05, 0.3))
+        faults.duplication = draw.choice((0.05, 0.3))
     if draw.random() < 0.2:
-        weather.corruption = 0.05
-    return weather
+        faults.corruption = 0.05
+    return faults
 
 
 def _add_faults(scenario: Scenario, draw: random.Random) -> None:

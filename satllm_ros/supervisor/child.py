@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from satllm_ros.assets.share import PACKAGE, share_directory
-from satllm_ros.constellation.graph import ProcessSpec
+from satllm_ros.constellation.processes import ProcessSpec
 from satllm_ros.supervisor.echo import Echo
 from satllm_ros.supervisor.parent import PARENT_VARIABLE, READY, WORDS_VARIABLE
 from satllm_ros.supervisor.words import Words

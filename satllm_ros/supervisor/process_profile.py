@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from satllm_ros.constellation.graph import ProcessSpec
+from satllm_ros.constellation.processes import ProcessSpec
 from satllm_ros.middleware.profile import QOS_FROM_XML_VARIABLE, middleware_profile
 from satllm_ros.middleware.transports import PROFILE_VARIABLE, TRANSPORTS_VARIABLE, is_fast_dds
 

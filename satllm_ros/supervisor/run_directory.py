@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from satllm_ros.acquisition.flight_pixels import pixels_in_flight
 from satllm_ros.assets.paths import artefacts_path, bag_path, checkpoint_path
 from satllm_ros.assets.share import software_version
 from satllm_ros.compression.tables.artefacts import load_artefacts
-from satllm_ros.constellation.graph import Constellation, new_run_directory
+from satllm_ros.constellation.file import Constellation
 from satllm_ros.data.folder import list_folder
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.model.spec import read_spec
@@ -101,3 +103,22 @@ def run_directory_of(run: str, runs: Path) -> Path:
         raise ValueError(f"run is {run!r}, which is a file; a folder is needed")
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+def new_run_directory(runs: Path) -> Path:
+    """Make `runs/<time>/` and point `runs/latest` to it."""
+    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    runs.mkdir(parents=True, exist_ok=True)
+    for name in itertools.chain([stamp], (f"{stamp}-{n}" for n in itertools.count(2))):
+        try:
+            (runs / name).mkdir()
+        except FileExistsError:
+            continue
+        break
+    latest = runs / "latest"
+    if latest.is_symlink() or not latest.exists():
+        # Renamed into place, since another run may start at the same moment.
+        link = runs / f".latest-{name}"
+        link.symlink_to(name)
+        link.replace(latest)
+    return runs / name

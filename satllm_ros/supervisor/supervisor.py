@@ -16,7 +16,7 @@ from pathlib import Path
 
 from satllm_ros.acquisition.waiting import Reminder
 from satllm_ros.assets.share import share_directory
-from satllm_ros.constellation.graph import ProcessSpec
+from satllm_ros.constellation.processes import ProcessSpec
 from satllm_ros.middleware.shared_memory import domain_of_environment, remove_orphans
 from satllm_ros.middleware.transports import has_room, transports
 from satllm_ros.supervisor.child import Child, how_it_ended

@@ -27,11 +27,13 @@ def test_shipped_checkpoint_and_artefacts_belong_together() -> None:
 def test_shipped_bag_has_500_images_50_a_class() -> None:
     from collections import Counter
 
-    from satllm_ros.data.rosbag.bag import count_messages, deserialise, image_topic, label_topic, read_messages
+    from bag_fields import fields_of
+
+    from satllm_ros.data.rosbag.bag import count_messages, image_topic, label_topic, read_messages
 
     path = bag_path("demo")
     assert count_messages(path, image_topic(path)) == 500
-    labels = Counter(deserialise(message).label for message in read_messages(path, [label_topic(path)]))
+    labels = Counter(fields_of(message).label for message in read_messages(path, [label_topic(path)]))
     assert labels == dict.fromkeys(range(10), 50)
 
 

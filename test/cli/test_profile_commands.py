@@ -10,11 +10,12 @@ from PIL import Image
 
 from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
 from satllm_ros.cli import main as cli
+from satllm_ros.compression.calibration.cut_model import CutModel
 from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.checkpoints.checkpoint import save_checkpoint
 from satllm_ros.model.structure import build
-from satllm_ros.profiling.calibration import Model, random_cascades, sweep
+from satllm_ros.profiling.calibration import Trials, random_cascades, sweep
 from satllm_ros.profiling.device import device_name
 from satllm_ros.profiling.files import load_profile
 from satllm_ros.profiling.inputs import measured_settings
@@ -89,9 +90,9 @@ def test_the_sweep_adds_losses_of_cuts() -> None:
     values = np.random.default_rng(0).normal(size=(6, 3, 4)).astype(np.float32)
     labels = (values + 1)[:, 0, :2].argmax(axis=1)
     labels[0] = 1 - labels[0]
-    model = Model(steps, lambda: iter([(values, labels)]), Artefacts("0" * 16, 1, 4, {}))
+    trials = Trials(CutModel(steps), lambda: iter([(values, labels)]), Artefacts("0" * 16, 1, 4, {}))
     raw = CodecSetting.parse("raw")
-    found = sweep(model, [raw], [{1: raw, 2: raw}])
+    found = sweep(trials, [raw], [{1: raw, 2: raw}])
     assert found["uncompressed"] == pytest.approx(5 / 6)
     assert found["settings"]["raw"]["alike"]["accuracy"] == pytest.approx(5 / 6)
     assert found["additive_error"] == {"mean": 0.0, "worst": 0.0}

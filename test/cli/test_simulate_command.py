@@ -3,8 +3,8 @@ import argparse
 import pytest
 
 from satllm_ros.cli import simulate as command
-from satllm_ros.simulation import mutations
-from satllm_ros.simulation.mutations import MUTATIONS
+from satllm_ros.simulation.mutations import catalogue
+from satllm_ros.simulation.mutations.catalogue import MUTATIONS
 
 
 def run(*words: str) -> int:
@@ -38,9 +38,9 @@ def test_a_bug_that_nobody_catches_ends_with_1(
 ) -> None:
     from satllm_ros.simulation.run import Parts
 
-    harmless = mutations.Mutation("none", "nothing is wrong", Parts())
-    monkeypatch.setattr(mutations, "MUTATIONS", (harmless,))
-    monkeypatch.setattr(mutations, "SEEDS", 3)
+    harmless = catalogue.Mutation("none", "nothing is wrong", Parts())
+    monkeypatch.setattr(catalogue, "MUTATIONS", (harmless,))
+    monkeypatch.setattr(catalogue, "SEEDS", 3)
     assert run("--mutations") == 1
     assert "not caught within 3 seeds: nothing is wrong" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_models import ArtefactsMaker, SamplesMaker, make_artefacts, make_full_artefacts, make_samples
 
-from satllm_ros.compression.coding import native
+from satllm_ros.compression.coding import backend, native
 from satllm_ros.compression.tables.artefacts import Artefacts
 
 CHECKOUT = Path(__file__).parents[2]
@@ -63,5 +63,6 @@ def library(library_builder: Callable[..., Path]) -> Path:
 @pytest.fixture(params=["numpy", "compiled"])
 def path_of_code(request: pytest.FixtureRequest, library: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with numpy's loops, then with the compiled ones."""
-    monkeypatch.setattr(native, "_library", native.load(library) if request.param == "compiled" else None)
+    monkeypatch.setattr(backend, "loops", backend.choose(native.load(library) if request.param == "compiled" else None))
+    assert backend.loops.name == request.param
     return request.param

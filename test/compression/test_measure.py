@@ -7,6 +7,7 @@ import pytest
 from made_models import SamplesMaker
 from numpy.typing import NDArray
 
+from satllm_ros.compression.calibration.cut_model import CutModel
 from satllm_ros.compression.calibration.measure import measure, measure_single_cuts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.tables.artefacts import Artefacts
@@ -59,17 +60,17 @@ def shifted(full_artefacts: Artefacts) -> Artefacts:
 def test_single_losses_are_those_of_one_cut_alone(
     batches: list[Any], full_artefacts: Artefacts, shifted: Artefacts
 ) -> None:
-    found = measure_single_cuts([narrow, narrow, logits], batches, [RAW, INT8], shifted, losses=True)
+    found = measure_single_cuts(CutModel([narrow, narrow, logits]), batches, [RAW, INT8], shifted, losses=True)
     assert {cut: one.loss for cut, one in found["raw"].items()} == {1: 0.0, 2: 0.0}
     expected = {cut - 1: 30 / 32 - alone(batches, full_artefacts, cut) for cut in (2, 3)}
     assert {cut: one.loss for cut, one in found["int8"].items()} == pytest.approx(expected) and any(expected.values())
 
 
 def test_each_cut_has_the_ratio_of_its_own_frames(batches: list[Any], shifted: Artefacts) -> None:
-    steps = [narrow, narrow, logits]
-    found = measure_single_cuts(steps, batches, [INT8], shifted)["int8"]
+    model = CutModel([narrow, narrow, logits])
+    found = measure_single_cuts(model, batches, [INT8], shifted)["int8"]
     frames = [len(encode(narrow(values), INT8, shifted, 1)) for values, _ in batches]
     assert found[1].ratio == pytest.approx(sum(frames) / sum(values.nbytes for values, _ in batches))
     assert found[1].ratio != found[2].ratio and found[1].loss is None
-    cascade = measure(steps, batches, INT8, shifted)
+    cascade = measure(model, batches, INT8, shifted)
     assert cascade.ratio == pytest.approx((found[1].ratio + found[2].ratio) / 2, rel=0.05)

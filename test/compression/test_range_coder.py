@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from satllm_ros.compression.calibration.digit_counts import DigitCounts
-from satllm_ros.compression.coding import native, rans
+from satllm_ros.compression.coding import backend, rans
 from satllm_ros.compression.coding.rans import CLASSES, DIGITS, LARGEST_DIGIT, TABLE_CLASSES, SymbolTables
 from satllm_ros.compression.wire.errors import ArtefactError, FrameError, FrameFault
 
@@ -28,9 +28,9 @@ def draw(generator: np.random.Generator, streams: int, count: int) -> tuple[NDAr
 @given(seed=st.integers(0, 2**32 - 1), streams=st.integers(1, 5), count=st.integers(0, 300))
 def test_symbols_come_back(path_of_code: str, seed: int, streams: int, count: int) -> None:
     symbols, classes = draw(np.random.default_rng(seed), streams, count)
-    coded = native.encode(symbols, classes, TABLES)
+    coded = backend.loops.encode(symbols, classes, TABLES)
     assert coded == rans.encode(symbols, classes, TABLES)
-    found = native.decode([memoryview(stream) for stream in coded], classes, TABLES)
+    found = backend.loops.decode([memoryview(stream) for stream in coded], classes, TABLES)
     np.testing.assert_array_equal(found, symbols)
 
 
@@ -39,24 +39,24 @@ def test_a_stream_is_within_a_few_bytes_of_its_bound(path_of_code: str) -> None:
     table, low_bits = rans.table_of(classes)
     digits = symbols + ((1 << low_bits) >> 1) >> low_bits
     bits = rans.SCALE_BITS - np.log2(TABLES.frequencies[table, digits + LARGEST_DIGIT]) + low_bits
-    size = len(native.encode(symbols, classes, TABLES)[0])
+    size = len(backend.loops.encode(symbols, classes, TABLES)[0])
     assert bits.sum() / 8 <= size <= 1.0005 * bits.sum() / 8 + 4
 
 
 def test_streams_that_do_not_end_right_are_refused(path_of_code: str) -> None:
     symbols, classes = draw(np.random.default_rng(1), 1, 500)
-    stream = native.encode(symbols, classes, TABLES)[0]
+    stream = backend.loops.encode(symbols, classes, TABLES)[0]
     bad = [b"", stream[:3], stream[:-1], stream[:-2], stream + b"\0\0", stream[:4], b"\1" + stream[1:]]
     for damaged in bad:
         with pytest.raises(FrameError) as caught:
-            native.decode([memoryview(damaged)], classes, TABLES)
+            backend.loops.decode([memoryview(damaged)], classes, TABLES)
         assert caught.value.fault is FrameFault.PAYLOAD
     with pytest.raises(FrameError):
-        native.decode([memoryview(stream)], classes[:-1], TABLES)
+        backend.loops.decode([memoryview(stream)], classes[:-1], TABLES)
 
 
 def test_no_symbols_are_a_state_and_nothing_else(path_of_code: str) -> None:
-    coded = native.encode(np.empty((2, 0), np.int32), np.empty(0, np.uint8), TABLES)
+    coded = backend.loops.encode(np.empty((2, 0), np.int32), np.empty(0, np.uint8), TABLES)
     assert coded == [b"\0\0\1\0", b"\0\0\1\0"]
 
 
@@ -66,9 +66,9 @@ def test_a_class_that_never_changes_costs_nothing(path_of_code: str) -> None:
     frequencies[0, LARGEST_DIGIT] = 1 << 14
     tables = SymbolTables(frequencies)
     classes = np.zeros(1000, np.uint8)
-    coded = native.encode(np.zeros((1, 1000), np.int32), classes, tables)
+    coded = backend.loops.encode(np.zeros((1, 1000), np.int32), classes, tables)
     assert len(coded[0]) == 4
-    assert not native.decode([memoryview(coded[0])], classes, tables).any()
+    assert not backend.loops.decode([memoryview(coded[0])], classes, tables).any()
 
 
 def test_tables_with_a_gap_or_of_one_side_are_refused() -> None:

@@ -8,7 +8,7 @@ from made_models import SamplesMaker
 from satllm_ros.compression.codec import decode
 from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.tables.measurement import CutMeasurement, Measurement
-from satllm_ros.compression.tools.rate_control import encode_within, within_accuracy, within_bytes
+from satllm_ros.compression.tools.rate_control import encode_within, within_accuracy
 from satllm_ros.compression.wire.errors import ArtefactError, EncodeError
 from satllm_ros.compression.wire.setting import Codec
 from satllm_ros.replanning.offered import offered_settings
@@ -34,16 +34,6 @@ def test_the_smallest_setting_within_a_loss_is_chosen(measured: Artefacts, loss:
 def test_a_loss_without_a_reference_is_refused(full_artefacts: Artefacts) -> None:
     with pytest.raises(ArtefactError, match="no measurement of setting raw"):
         within_accuracy(full_artefacts, 0.1)
-
-
-@pytest.mark.parametrize(("most", "chosen"), [(10.0, "klt:16"), (45.0, "klt:12"), (160.0, "int8"), (2000.0, "int8")])
-def test_the_most_accurate_setting_within_bytes_is_chosen(measured: Artefacts, most: float, chosen: str) -> None:
-    assert str(within_bytes(measured, most, 1000)) == chosen
-
-
-def test_a_budget_below_every_setting_names_the_smallest(measured: Artefacts) -> None:
-    with pytest.raises(EncodeError, match="at most 9 bytes an image; the smallest, klt:16, takes 10"):
-        within_bytes(measured, 9, 1000)
 
 
 @pytest.mark.parametrize("bytes_per_image", [26, 30, 40, 60, 1000])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from satllm_ros.constellation.graph import Constellation, load_constellation
+from satllm_ros.constellation.file import Constellation, load_constellation
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "constellation.yaml"
 

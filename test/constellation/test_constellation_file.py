@@ -6,13 +6,7 @@ from typing import Any
 import pytest
 from constellation_documents import ABSENT, changed
 
-from satllm_ros.constellation.graph import (
-    Constellation,
-    DocumentError,
-    SourceConfig,
-    link_rates,
-    load_constellation,
-)
+from satllm_ros.constellation.file import Constellation, DocumentError, SourceConfig, link_rates, load_constellation
 from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.interfaces import MAX_CREDITS
 from satllm_ros.links.link_queue import LinkRates

@@ -11,7 +11,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from satllm_ros.compression.tables.artefacts import Artefacts, save_artefacts
 from satllm_ros.compression.tables.measurement import Measurement
 from satllm_ros.constellation import preflight
-from satllm_ros.constellation.graph import Constellation, SatelliteConfig, SourceConfig
+from satllm_ros.constellation.file import Constellation, SatelliteConfig, SourceConfig
 from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.data.rosbag.bag_writer import IMAGE_TOPIC, LabelledFrame, write_bag
 from satllm_ros.data.rosbag.typestore import bag_typestore

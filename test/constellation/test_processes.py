@@ -5,7 +5,8 @@ import pytest
 import yaml
 from constellation_documents import changed
 
-from satllm_ros.constellation.graph import ProcessSpec, load_constellation, new_run_directory, processes
+from satllm_ros.constellation.file import load_constellation
+from satllm_ros.constellation.processes import ProcessSpec, processes
 from satllm_ros.links.link_pairs import parsed
 
 RUN = Path("/runs/now")
@@ -93,25 +94,6 @@ def test_a_list_that_occurs_twice_is_written_twice(specs: list[ProcessSpec], tmp
     # rcl's parser knows no aliases.
     text = "".join(spec.write_parameters(tmp_path, "").read_text() for spec in specs)
     assert "&" not in text and "*" not in text
-
-
-def test_a_run_gets_a_directory_of_its_own_and_latest_points_to_it(tmp_path: Path) -> None:
-    runs = tmp_path / "deep" / "runs"
-    made = [new_run_directory(runs) for _ in range(3)]
-    assert len(set(made)) == 3 and all(directory.is_dir() for directory in made)
-    assert (runs / "latest").resolve() == made[-1].resolve()
-    assert not (runs / "latest").readlink().is_absolute(), "a folder of runs can be moved"
-    assert sorted(p.name for p in runs.iterdir()) == sorted([*(d.name for d in made), "latest"])
-
-
-def test_a_latest_that_points_nowhere_is_mended_and_a_real_one_left(tmp_path: Path) -> None:
-    (tmp_path / "latest").symlink_to("gone")
-    made = new_run_directory(tmp_path)
-    assert (tmp_path / "latest").resolve() == made.resolve()
-    other = tmp_path / "other"
-    (other / "latest").mkdir(parents=True)
-    new_run_directory(other)
-    assert (other / "latest").is_dir() and not (other / "latest").is_symlink()
 
 
 def test_what_the_optional_fields_say_reaches_the_nodes(shipped: dict[str, Any], load: Any) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from bag_fields import fields_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -12,7 +13,6 @@ from satllm_ros.data.rosbag.bag import (
     BagError,
     bag_topics,
     count_messages,
-    deserialise,
     image_topic,
     label_topic,
     read_messages,
@@ -62,7 +62,7 @@ def test_written_frames_are_read_back_byte_for_byte(bag: Path, frames: list[Labe
     messages = list(read_messages(bag))
     assert [message.topic for message in messages] == [LABEL_TOPIC, IMAGE_TOPIC] * len(frames)
     for number, frame in enumerate(frames):
-        label, image = (deserialise(message) for message in messages[2 * number : 2 * number + 2])
+        label, image = (fields_of(message) for message in messages[2 * number : 2 * number + 2])
         assert bytes(image.data) == frame.image
         assert (label.label, label.class_name) == (frame.label, frame.class_name)
         assert image.format == ("png" if number == 3 else "jpeg")
@@ -118,7 +118,7 @@ def test_both_storages_and_bare_files_are_read(plugin: StoragePlugin, tmp_path: 
         assert bag_topics(path) == {"/a": "std_msgs/msg/String", "/b": COMPRESSED}
         assert [message.topic for message in read_messages(path)] == ["/a", "/b"]
         (image,) = read_messages(path, ["b"])
-        assert bytes(deserialise(image).data) == bytes(range(9))
+        assert bytes(fields_of(image).data) == bytes(range(9))
 
 
 def test_an_image_topic_is_chosen_or_the_topics_are_listed(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def read_with(file: Path, content: bytes) -> int | None:
     original = file.read_bytes()
     file.write_bytes(content)
     try:
-        return sum(1 for message in read_messages(file.parent) if deserialise(message))
+        return sum(1 for _ in read_messages(file.parent))
     except BagError:
         return None
     finally:

@@ -44,6 +44,8 @@ def test_damaged_ones_are_images_that_cannot_be_read(share: float, change: bytes
     place = int(share * len(data))
     for damaged in (data[:place], data[:place] + change + data[place + len(change) :]):
         try:
-            decode_image(damaged, "a.jp2")
-        except ImageError:
-            pass
+            image = decode_image(damaged, "a.jp2")
+        except ImageError as error:
+            assert "a.jp2" in str(error)
+        else:
+            assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from satllm_ros.constellation.graph import ProcessSpec
+from satllm_ros.constellation.processes import ProcessSpec
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.links.real_links import LONG_HEARTBEAT_S, LONG_S, controller_rate_bps, datagram_bytes
 from satllm_ros.middleware import profile as mp

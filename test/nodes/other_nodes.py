@@ -30,7 +30,8 @@ from satllm_ros.nodes.base.hello import hello_from, hello_to
 from satllm_ros.nodes.base.qos import message_class, profile
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
-from satllm_ros.protocol.membership.presence import HelloState, Presence
+from satllm_ros.protocol.membership.hello import HelloState
+from satllm_ros.protocol.membership.presence import Presence
 from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.storage.prediction_store import PredictionStore
 

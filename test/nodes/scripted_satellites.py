@@ -20,7 +20,7 @@ from satllm_ros.nodes.base.counters import Counters
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.identity import Epoch
-from satllm_ros.protocol.membership.presence import PROTOCOL
+from satllm_ros.protocol.membership.hello import PROTOCOL
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.vocabulary import NO_PLAN, PlanKey, Readiness
 

@@ -8,7 +8,8 @@ import rclpy
 from rclpy.node import Node
 from ros_domain import leave
 
-from satllm_ros.constellation.graph import ProcessSpec, load_constellation, processes
+from satllm_ros.constellation.file import load_constellation
+from satllm_ros.constellation.processes import ProcessSpec, processes
 from satllm_ros.interfaces import TOPICS, Topic
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.parameters import AUTOSTART

@@ -31,7 +31,7 @@ from satllm_ros.nodes.stage import StageNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.checksum import seal
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Envelope, Epoch
-from satllm_ros.protocol.membership.presence import PROTOCOL
+from satllm_ros.protocol.membership.hello import PROTOCOL
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.signals import Ack, SwitchState
 from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict, plan_key

@@ -24,7 +24,8 @@ from satllm_ros.nodes.custody import plan_file
 from satllm_ros.nodes.sensing import SensingNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.identity import Epoch
-from satllm_ros.protocol.membership.presence import PROTOCOL, PresenceLimits
+from satllm_ros.protocol.membership.hello import PROTOCOL
+from satllm_ros.protocol.membership.presence import PresenceLimits
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.signals import Ack, Report
 from satllm_ros.protocol.vocabulary import NO_PLAN, Cause, Readiness, Verdict

@@ -20,7 +20,7 @@ from satllm_ros.profiling.files import (
     profile_path,
     save_profile,
 )
-from satllm_ros.profiling.inputs import age_sentence, calibration_age_s, measured_settings
+from satllm_ros.profiling.inputs import age_sentence, calibration_time, measured_settings
 from satllm_ros.profiling.isotonic import rising_fit
 from satllm_ros.profiling.measure_memory import fit_line
 
@@ -108,7 +108,7 @@ def test_settings_of_a_calibration_take_their_time_from_the_profile(tmp_path: Pa
     int8, raw = measured_settings(path, PROFILE, model_id="m")
     assert (int8.name, int8.ratio, int8.accuracy, int8.encode_s_per_byte) == ("int8", 0.2, 0.9, 3e-9)
     assert (raw.ratio, raw.encode_s_per_byte) == (1.0, 0.0)
-    assert calibration_age_s(path, datetime(2026, 1, 2, 3, 5, 5, tzinfo=timezone.utc)) == 60
+    assert calibration_time(path) == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     with pytest.raises(ProfileError, match="is of model 'm', needed is 'n'"):
         measured_settings(path, model_id="n")
     path.write_text(yaml.safe_dump(head | {"settings": {"int8": {"alike": {"accuracy": 2, "ratio": 0.2}}}}))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from flight_facts import make_facts
 
-from satllm_ros.constellation.graph import load_constellation
+from satllm_ros.constellation.file import load_constellation
 from satllm_ros.planning.paper.paper_search import READINGS, search
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.planning.problem.solution import Solution

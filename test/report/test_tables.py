@@ -170,6 +170,8 @@ def test_a_terminal_that_knows_only_ascii_is_served(run: RunRecord) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     print_report(summarise(run), Console(file=out, width=WIDTH, highlight=False))
     out.flush()
+    text = out.buffer.getvalue().decode("ascii")
+    assert "makespan" in text and max(map(len, text.splitlines())) <= WIDTH
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from satllm_ros.simulation.exploration.exhaustive import Bounds, Explorer
-from satllm_ros.simulation.mutations import MUTATIONS, Mutation, first_catch
+from satllm_ros.simulation.mutations.catalogue import MUTATIONS, Mutation, first_catch
 from satllm_ros.simulation.oracle import Violation
 from satllm_ros.simulation.run import simulate
 

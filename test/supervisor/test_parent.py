@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -100,4 +101,8 @@ def test_a_program_of_others_ends_with_who_started_it(tmp_path: Path) -> None:
 
 def test_without_the_variable_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PARENT_VARIABLE, raising=False)
+    asked: list[object] = []
+    monkeypatch.setattr("ctypes.CDLL", asked.append)
+    before = threading.enumerate()
     end_with_parent()
+    assert asked == [] and threading.enumerate() == before, "neither the kernel nor a thread watches"

@@ -7,7 +7,26 @@ import pytest
 from satllm_ros.cli import main as cli
 from satllm_ros.constellation import preflight
 from satllm_ros.supervisor import supervisor
-from satllm_ros.supervisor.run_directory import run_directory_of
+from satllm_ros.supervisor.run_directory import new_run_directory, run_directory_of
+
+
+def test_a_run_gets_a_directory_of_its_own_and_latest_points_to_it(tmp_path: Path) -> None:
+    runs = tmp_path / "deep" / "runs"
+    made = [new_run_directory(runs) for _ in range(3)]
+    assert len(set(made)) == 3 and all(directory.is_dir() for directory in made)
+    assert (runs / "latest").resolve() == made[-1].resolve()
+    assert not (runs / "latest").readlink().is_absolute(), "a folder of runs can be moved"
+    assert sorted(p.name for p in runs.iterdir()) == sorted([*(d.name for d in made), "latest"])
+
+
+def test_a_latest_that_points_nowhere_is_mended_and_a_real_one_left(tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to("gone")
+    made = new_run_directory(tmp_path)
+    assert (tmp_path / "latest").resolve() == made.resolve()
+    other = tmp_path / "other"
+    (other / "latest").mkdir(parents=True)
+    new_run_directory(other)
+    assert (other / "latest").is_dir() and not (other / "latest").is_symlink()
 
 
 def test_a_run_that_is_named_is_made_once_and_then_gone_on_with(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from satllm_ros.acquisition.waiting import Reminder
-from satllm_ros.constellation.graph import ProcessSpec
+from satllm_ros.constellation.processes import ProcessSpec
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.middleware.profile import QOS_FROM_XML_VARIABLE, Route
 from satllm_ros.middleware.transports import PROFILE_VARIABLE, SEGMENT_BYTES, TRANSPORTS_VARIABLE

@@ -47,16 +47,23 @@ def test_a_parent_that_does_not_read_stops_nobody(words: Words) -> None:
 
 
 def test_a_parent_that_is_gone_stops_nobody(words: Words) -> None:
+    tell_parent("loading")
+    words.read()
     words.close()
     tell_parent(READY)
+    words.read()
+    assert words.last == "loading", "nobody heard the rest"
 
 
-def test_without_a_parent_that_asks_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_parent_that_asks_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
     monkeypatch.setattr(parent, "_pipe", [])
+    monkeypatch.setattr(os, "write", lambda fd, line: written.append(line))
     monkeypatch.delenv(WORDS_VARIABLE, raising=False)
     tell_parent(READY)
     monkeypatch.setenv(WORDS_VARIABLE, "nonsense")
     tell_parent(READY)
+    assert written == [] and parent._pipe == [] and WORDS_VARIABLE not in os.environ
 
 
 def test_the_word_of_a_child_and_of_its_next_life() -> None:

@@ -14,7 +14,8 @@ from tiny_material import Material
 
 from satllm_ros import interfaces as graph
 from satllm_ros.assets.share import PACKAGE, share_directory
-from satllm_ros.constellation.graph import ProcessSpec, load_constellation, processes
+from satllm_ros.constellation.file import load_constellation
+from satllm_ros.constellation.processes import ProcessSpec, processes
 
 NODES = ("sat1/stage", "sat1/compression", "sat1/downlink")
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE

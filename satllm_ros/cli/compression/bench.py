@@ -41,14 +41,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _bench_codec(args: argparse.Namespace) -> int:
     # Before numpy is loaded: one thread each, as the rows say.
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    from satllm_ros.compression.coding import native
+    from satllm_ros.compression.coding import backend
     from satllm_ros.compression.tools.bench import bench
     from satllm_ros.satellite.memory import keep_pages
 
     if args.rounds < 1:
         raise ValueError(f"--rounds {args.rounds} is not allowed; at least 1 is needed")
     keep_pages()
-    print(f"inner loops: {'compiled' if native.is_built() else 'numpy'}")
+    print(f"inner loops: {backend.loops.name}")
     rows = []
     for shape in _SHAPES:
         head = "".join(f"{word:>8}" for word in ("encode", "decode", "memcpy"))

@@ -25,7 +25,7 @@ class Body:
     replaced: int
 
 
-def room(shape: tuple[int, int, int], out: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def output_buffer(shape: tuple[int, int, int], out: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Float32 array to decode into: `out` if it is of that shape and contiguous, else a new one."""
     if out is not None and out.shape == shape and out.dtype == np.float32 and out.flags.c_contiguous:
         return out

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codecs.body import Body, room
+from satllm_ros.compression.codecs.body import Body, output_buffer
 from satllm_ros.compression.wire.errors import FrameError, FrameFault
 from satllm_ros.compression.wire.frame import FrameHeader, Sections
 
@@ -40,7 +40,7 @@ def decode_body(header: FrameHeader, sections: Sections, out: NDArray[np.float32
     for section, size in sizes:
         if len(section) != size:
             raise FrameError(FrameFault.PAYLOAD, f"a section has {len(section)} bytes, its values take {size}")
-    activation = room(header.shape, out)
+    activation = output_buffer(header.shape, out)
     activation[:, :prefix_tokens] = np.frombuffer(sections.prefix, "<f2").reshape(images, prefix_tokens, width)
     for image, chunk in enumerate(sections.chunks):
         activation[image, prefix_tokens:] = np.frombuffer(chunk, "<f2").reshape(-1, width)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codecs.body import Body, room
+from satllm_ros.compression.codecs.body import Body, output_buffer
 from satllm_ros.compression.codecs.prefix import decode_prefix, encode_prefix, quantize, rebuild
 from satllm_ros.compression.coding.entropy import compress, decompress
 from satllm_ros.compression.tables.scales import CutScales
@@ -47,7 +47,7 @@ def decode_body(
     patches = tokens - prefix_tokens
     # All sections are decompressed before the activation exists: a forged frame fails while it is small.
     chunks = [decompress(chunk, patches * width) for chunk in sections.chunks]
-    activation = room(header.shape, out)
+    activation = output_buffer(header.shape, out)
     activation[:, :prefix_tokens] = prefix
     for image, chunk in enumerate(chunks):
         symbols = np.frombuffer(chunk, np.int8).reshape(patches, width)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codecs.body import Body, room
-from satllm_ros.compression.coding import native
+from satllm_ros.compression.codecs.body import Body, output_buffer
+from satllm_ros.compression.coding import backend
 from satllm_ros.compression.coding.rans import CLASSES, SymbolTables, table_of
 from satllm_ros.compression.tables.coefficient_tables import CoefficientTables
 from satllm_ros.compression.tables.cut_tables import LEVELS_PER_STEP, TOKEN_UNIT, CutTables
@@ -80,11 +80,11 @@ def encode_body(activation: NDArray[np.float32], step: int, tables: CutTables, c
         order = prefix_order(tables, coefficients, step)
         values = centred[:, order.rows] @ _matrix(tables.prefix_forward, tables.prefix_forward_scale * finer, order)
         symbols = _symbols(values, order).reshape(1, -1)
-        prefix = native.encode(symbols, np.tile(order.classes, len(activation)), coefficients.prefix)[0]
+        prefix = backend.loops.encode(symbols, np.tile(order.classes, len(activation)), coefficients.prefix)[0]
     order = patch_order(tables, coefficients, step)
     values = centred[:, prefix_tokens:] @ _matrix(tables.forward, tables.forward_scale * finer, order)
     values = np.matmul(tables.token_transform[order.rows].astype(np.float32) / np.float32(TOKEN_UNIT), values)
-    return Body(prefix, native.encode(_symbols(values, order), order.classes, coefficients.patch), replaced)
+    return Body(prefix, backend.loops.encode(_symbols(values, order), order.classes, coefficients.patch), replaced)
 
 
 def decode_body(
@@ -106,13 +106,13 @@ def decode_body(
     prefix_symbols = np.empty((images, 0), np.int32)
     if prefix_tokens:
         classes = np.tile(order.classes, images)
-        prefix_symbols = native.decode([sections.prefix], classes, coefficients.prefix).reshape(images, -1)
+        prefix_symbols = backend.loops.decode([sections.prefix], classes, coefficients.prefix).reshape(images, -1)
     elif len(sections.prefix):
         raise FrameError(FrameFault.PAYLOAD, f"prefix section has {len(sections.prefix)} bytes but no tokens")
     patch = patch_order(tables, coefficients, step)
-    symbols = native.decode(sections.chunks, patch.classes, coefficients.patch)
+    symbols = backend.loops.decode(sections.chunks, patch.classes, coefficients.patch)
     # What follows is exact in float64 whatever the order of the sums: artefacts keep all of them below 2^53.
-    activation = room(header.shape, out)
+    activation = output_buffer(header.shape, out)
     if prefix_tokens:
         # In units of the token transform, which these tokens do not go through.
         sums = np.zeros((images, prefix_tokens, header.shape[2]))

@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codecs.body import Body, room
+from satllm_ros.compression.codecs.body import Body, output_buffer
 from satllm_ros.compression.codecs.prefix import decode_prefix, encode_prefix
 from satllm_ros.compression.codecs.topk import decompress_symbols
-from satllm_ros.compression.coding import native
+from satllm_ros.compression.coding import backend
 from satllm_ros.compression.coding import signed_magnitude as paper
 from satllm_ros.compression.coding.entropy import compress
 from satllm_ros.compression.coding.mask_choice import Choice
@@ -20,10 +20,6 @@ from satllm_ros.compression.tables.cut_tables import CutTables
 from satllm_ros.compression.tables.scales import CutScales
 from satllm_ros.compression.wire.frame import FrameHeader, Sections
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
-
-_SIGNS = np.array([1, -1], np.float32)
-# The signed magnitude that each symbol stands for.
-_SIGNED = (np.arange(256) >> 1).astype(np.float32) * _SIGNS[np.arange(256) & 1]
 
 
 @lru_cache(maxsize=32)
@@ -79,13 +75,12 @@ def decode_body(
     # All sections are decompressed before the activation exists: a forged frame fails while it is small.
     if setting.codec is Codec.MASK:
         symbols = [_symbols(chunk, choice, setting.bits) for chunk in sections.chunks]
-        activation = room(header.shape, out)
+        activation = output_buffer(header.shape, out)
         for image, sent in zip(activation[:, prefix_tokens:], symbols, strict=True):
-            if not native.scatter(sent, choice, image):
-                _scatter(sent, choice, image)
+            backend.loops.scatter(sent, choice, image)
     else:
         values = [_dynamic_values(chunk, choice, setting.bits) for chunk in sections.chunks]
-        activation = room(header.shape, out)
+        activation = output_buffer(header.shape, out)
         for image, found in zip(activation[:, prefix_tokens:], values, strict=True):
             image[:] = choice.fill
             image.reshape(-1)[choice.places] = found
@@ -97,29 +92,9 @@ def _encode_static(images: NDArray[np.float32], choice: Choice) -> tuple[list[by
     chunks, replaced = [], 0
     symbols = np.empty(choice.places.size, np.uint8)
     for image in images:
-        lost = native.gather(image, choice, symbols)
-        replaced += _gather(image, choice, symbols) if lost is None else lost
+        replaced += backend.loops.gather(image, choice, symbols)
         chunks.append(compress(symbols.data) if symbols.size else b"")
     return chunks, replaced
-
-
-def _gather(image: NDArray[np.float32], choice: Choice, symbols: NDArray[np.uint8]) -> int:
-    values = image.reshape(-1)[choice.places]
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = (values - choice.mean) * choice.inverse_step
-    lost = int(values.size - np.count_nonzero(np.isfinite(values)))
-    steps[np.isnan(steps)] = 0
-    magnitudes = np.rint(np.minimum(np.abs(steps), np.float32(choice.largest))).astype(np.uint8)
-    symbols[:] = magnitudes << 1 | (steps < 0)
-    return lost
-
-
-def _scatter(symbols: NDArray[np.uint8], choice: Choice, image: NDArray[np.float32]) -> None:
-    image[:] = choice.fill
-    values = _SIGNED[symbols]
-    values *= choice.step
-    values += choice.mean
-    image.reshape(-1)[choice.places] = values
 
 
 def _symbols(chunk: memoryview, choice: Choice, bits: int) -> NDArray[np.uint8]:

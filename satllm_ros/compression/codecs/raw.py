@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codecs.body import Body, room
+from satllm_ros.compression.codecs.body import Body, output_buffer
 from satllm_ros.compression.wire.errors import FrameError, FrameFault
 from satllm_ros.compression.wire.frame import FrameHeader, Sections
 
@@ -45,7 +45,7 @@ def decode_body(header: FrameHeader, sections: Sections, out: NDArray[np.float32
     for image, chunk in enumerate(sections.chunks):
         if len(chunk) != chunk_bytes:
             raise FrameError(FrameFault.PAYLOAD, f"chunk {image} has {len(chunk)} bytes, its values take {chunk_bytes}")
-    activation = room(header.shape, out)
+    activation = output_buffer(header.shape, out)
     activation[:, :prefix_tokens] = np.frombuffer(sections.prefix, "<f4").reshape(images, prefix_tokens, width)
     for image, chunk in enumerate(sections.chunks):
         activation[image, prefix_tokens:] = np.frombuffer(chunk, "<f4").reshape(-1, width)

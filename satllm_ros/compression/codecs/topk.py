@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codecs.body import Body, room
+from satllm_ros.compression.codecs.body import Body, output_buffer
 from satllm_ros.compression.codecs.prefix import decode_prefix, encode_prefix
 from satllm_ros.compression.coding import signed_magnitude as paper
 from satllm_ros.compression.coding.entropy import compress, decompress
@@ -59,7 +59,7 @@ def decode_body(
     prefix = decode_prefix(sections.prefix, (images, prefix_tokens, width), scales)
     elements = (tokens - prefix_tokens) * width
     decoded = [_decode_chunk(chunk, elements, header.setting) for chunk in sections.chunks]
-    activation = room(header.shape, out)
+    activation = output_buffer(header.shape, out)
     activation[:, prefix_tokens:] = 0
     activation[:, :prefix_tokens] = prefix
     for image, (chosen, values) in enumerate(decoded):

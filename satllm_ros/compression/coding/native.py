@@ -1,4 +1,4 @@
-"""The compiled inner loops, where they were built; numpy does the same elsewhere, bit for bit.
+"""The compiled inner loops, where they were built.
 
 CMake puts the library beside this file. It is called through ctypes, which lets other threads run meanwhile.
 """
@@ -6,97 +6,84 @@ CMake puts the library beside this file. It is called through ctypes, which lets
 import ctypes
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from satllm_ros.compression.coding import rans
+from satllm_ros.compression.coding.mask_choice import Choice
 from satllm_ros.compression.coding.rans import SymbolTables
 from satllm_ros.compression.wire.errors import FrameError, FrameFault
-
-if TYPE_CHECKING:
-    from satllm_ros.compression.coding.mask_choice import Choice
 
 LIBRARY = Path(__file__).with_name("libsatllm_codec.so")
 # A symbol takes at most two words: one for its digit, one for its low bits.
 _MOST_BYTES_PER_SYMBOL = 4
 
 
-def load(path: Path) -> Any:
-    """The library, None if there is none."""
+class CompiledLoops:
+    """See `backend.Loops`; `library` is loaded and knows the types that its functions return."""
+
+    name = "compiled"
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    def encode(self, symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: SymbolTables) -> list[bytes]:
+        starts = _starts(tables)
+        room = rans.STATE_BYTES + _MOST_BYTES_PER_SYMBOL * symbols.shape[1]
+        buffer = np.empty(room, np.uint8)
+        streams = []
+        for row in symbols:
+            row = np.ascontiguousarray(row, np.int32)
+            used = self._library.satllm_rans_encode(
+                *_pointers(row, classes), ctypes.c_size_t(row.size), *_pointers(starts, buffer), ctypes.c_size_t(room)
+            )
+            streams.append(buffer[:used].tobytes())
+        return streams
+
+    def decode(self, sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
+        starts = _starts(tables)
+        symbols = np.empty((len(sections), classes.size), np.int32)
+        for row, section in zip(symbols, sections, strict=True):
+            stream = np.frombuffer(section, np.uint8)
+            wrong = self._library.satllm_rans_decode(
+                *_pointers(stream), ctypes.c_size_t(stream.size), *_pointers(classes), ctypes.c_size_t(classes.size),
+                *_pointers(starts, row),
+            )  # fmt: skip
+            if wrong:
+                raise FrameError(FrameFault.PAYLOAD, f"{stream.size} bytes are no stream of {classes.size} symbols")
+        return symbols
+
+    def gather(self, image: NDArray[np.float32], choice: Choice, symbols: NDArray[np.uint8]) -> int:
+        image = np.ascontiguousarray(image)
+        held = _held(choice)
+        lost: int = self._library.satllm_mask_gather(
+            *_pointers(image), held.places, held.sent, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
+        )
+        return lost
+
+    def scatter(self, symbols: NDArray[np.uint8], choice: Choice, image: NDArray[np.float32]) -> None:
+        # Of one piece already, wherever an activation is decoded into a buffer of its own.
+        whole = image if image.flags.c_contiguous else np.empty(image.shape, np.float32)
+        held = _held(choice)
+        self._library.satllm_mask_scatter(
+            *_pointers(symbols), held.places, held.sent, held.mean, held.step, held.fill, held.elements,
+            *_pointers(whole),
+        )  # fmt: skip
+        if whole is not image:
+            image[:] = whole
+
+
+def load(path: Path) -> CompiledLoops | None:
+    """The loops of a library, None if there is none."""
     try:
         found = ctypes.CDLL(str(path))
     except OSError:
         return None
     found.satllm_rans_encode.restype = ctypes.c_size_t
     found.satllm_mask_gather.restype = ctypes.c_size_t
-    return found
-
-
-_library = load(LIBRARY)
-
-
-def is_built() -> bool:
-    """Whether the compiled loops are used."""
-    return _library is not None
-
-
-def encode(symbols: NDArray[np.int32], classes: NDArray[np.uint8], tables: SymbolTables) -> list[bytes]:
-    """See `rans.encode`."""
-    if _library is None:
-        return rans.encode(symbols, classes, tables)
-    starts = _starts(tables)
-    room = rans.STATE_BYTES + _MOST_BYTES_PER_SYMBOL * symbols.shape[1]
-    buffer = np.empty(room, np.uint8)
-    streams = []
-    for row in symbols:
-        row = np.ascontiguousarray(row, np.int32)
-        used = _library.satllm_rans_encode(
-            *_pointers(row, classes), ctypes.c_size_t(row.size), *_pointers(starts, buffer), ctypes.c_size_t(room)
-        )
-        streams.append(buffer[:used].tobytes())
-    return streams
-
-
-def decode(sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
-    """See `rans.decode`."""
-    if _library is None:
-        return rans.decode(sections, classes, tables)
-    starts = _starts(tables)
-    symbols = np.empty((len(sections), classes.size), np.int32)
-    for row, section in zip(symbols, sections, strict=True):
-        stream = np.frombuffer(section, np.uint8)
-        wrong = _library.satllm_rans_decode(
-            *_pointers(stream), ctypes.c_size_t(stream.size), *_pointers(classes), ctypes.c_size_t(classes.size),
-            *_pointers(starts, row),
-        )  # fmt: skip
-        if wrong:
-            raise FrameError(FrameFault.PAYLOAD, f"{stream.size} bytes are no stream of {classes.size} symbols")
-    return symbols
-
-
-def gather(image: NDArray[np.float32], choice: "Choice", symbols: NDArray[np.uint8]) -> int | None:
-    """Quantize what a mask sends of an image; gives how many values were not finite, None if nothing is compiled."""
-    if _library is None or not image.flags.c_contiguous:
-        return None
-    held = _held(choice)
-    lost: int = _library.satllm_mask_gather(
-        *_pointers(image), held.places, held.sent, held.mean, held.inverse_step, held.largest, *_pointers(symbols)
-    )
-    return lost
-    return lost
-
-
-def scatter(symbols: NDArray[np.uint8], choice: "Choice", image: NDArray[np.float32]) -> bool:
-    """Rebuild an image of what a mask sent; False if nothing is compiled."""
-    if _library is None or not image.flags.c_contiguous:
-        return False
-    held = _held(choice)
-    _library.satllm_mask_scatter(
-        *_pointers(symbols), held.places, held.sent, held.mean, held.step, held.fill, held.elements, *_pointers(image)
-    )
-    return True
+    return CompiledLoops(found)
 
 
 class _Held(NamedTuple):
@@ -114,7 +101,7 @@ class _Held(NamedTuple):
 
 # Keeps the choices, whose memory the pointers are into, as long as the pointers.
 @lru_cache(maxsize=32)
-def _held(choice: "Choice") -> _Held:
+def _held(choice: Choice) -> _Held:
     places, mean, step, inverse_step, fill = _pointers(
         choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill
     )

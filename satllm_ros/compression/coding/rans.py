@@ -2,7 +2,7 @@
 
 Every symbol has a *class*, known to both ends beforehand; each class has a table of frequencies. This is the plain
 path: it walks along the symbols and does all streams of a frame at once. `native` walks faster and writes the same
-bytes.
+bytes; `backend` says which of them does.
 """
 
 from dataclasses import dataclass, field
@@ -34,11 +34,6 @@ def table_of(classes: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDAr
     classes = classes.astype(np.int64)
     table = np.where(classes < TABLE_CLASSES, classes, TABLE_CLASSES - 2 + (classes & 1))
     return table, (classes - table) >> 1
-
-
-def largest_symbol(low_bits: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The largest |symbol| that may be coded with so many low bits."""
-    return LARGEST_DIGIT << low_bits
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,23 +25,6 @@ def within_accuracy(artefacts: Artefacts, max_loss: float) -> CodecSetting:
     return CodecSetting.parse(min(fit, key=fit.__getitem__))
 
 
-def within_bytes(artefacts: Artefacts, bytes_per_image: float, fp32_bytes_per_image: int) -> CodecSetting:
-    """The most accurate setting of those measured that on average took at most `bytes_per_image`.
-
-    Raises
-    ------
-    EncodeError
-        If none did; the message names the smallest.
-    """
-    sizes = {name: found.ratio * fp32_bytes_per_image for name, found in artefacts.measurements.items()}
-    fit = [name for name, size in sizes.items() if size <= bytes_per_image]
-    if not fit:
-        smallest = min(sizes, key=sizes.__getitem__, default="none")
-        least = f"; the smallest, {smallest}, takes {sizes[smallest]:.0f}" if sizes else ""
-        raise EncodeError(f"no measured setting takes at most {bytes_per_image:g} bytes an image{least}")
-    return CodecSetting.parse(max(fit, key=lambda name: (artefacts.measurements[name].accuracy, -sizes[name])))
-
-
 def encode_within(
     activation: NDArray[np.float32], artefacts: Artefacts, cut: int, *, bytes_per_image: float
 ) -> tuple[bytes, CodecSetting]:

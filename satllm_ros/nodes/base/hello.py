@@ -19,15 +19,8 @@ from satllm_ros.assets.share import software_version
 from satllm_ros.nodes.base import qos
 from satllm_ros.protocol.identity import new_boot_id
 from satllm_ros.protocol.membership.clock_offset import Offset
-from satllm_ros.protocol.membership.presence import (
-    Contact,
-    Heard,
-    Hello,
-    HelloState,
-    Presence,
-    PresenceLimits,
-    Sign,
-)
+from satllm_ros.protocol.membership.hello import Heard, Hello, HelloState
+from satllm_ros.protocol.membership.presence import Contact, Presence, PresenceLimits, Sign
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.base.flight_node import FlightNode

@@ -18,7 +18,7 @@ from launch_ros.actions import Node
 
 from satllm_ros.acquisition.played import READY_FOR_IMAGES
 from satllm_ros.assets.paths import bag_path
-from satllm_ros.constellation.graph import SourceConfig
+from satllm_ros.constellation.file import SourceConfig
 from satllm_ros.data.rosbag.bag import bag_topics, image_topic
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED, SENSING

@@ -29,7 +29,8 @@ from satllm_ros.assets.share import PACKAGE, share_directory
 from satllm_ros.checks.check import Surroundings
 from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.constellation import preflight
-from satllm_ros.constellation.graph import Constellation, ProcessSpec, SourceConfig, load_constellation, processes
+from satllm_ros.constellation.file import Constellation, SourceConfig, load_constellation
+from satllm_ros.constellation.processes import ProcessSpec, processes
 from satllm_ros.middleware.transports import has_room, transports
 from satllm_ros.report.figures.sample import DEFAULT, parse_reference
 from satllm_ros.supervisor.log_directory import can_be_written, log_variables, ros_log_directory

@@ -5,67 +5,20 @@ and an endpoint says nothing of the way back. Whoever is heard is present; whoev
 whoever is present while its work stands still is not alive.
 """
 
-# long: one state machine
-
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from enum import IntEnum
-from math import isfinite
 
 from satllm_ros.protocol.membership.clock_offset import ClockOffset, Offset
+from satllm_ros.protocol.membership.hello import PROTOCOL, Heard, Hello, HelloState, nonsense_in, shown
 from satllm_ros.protocol.membership.liveness import PERSISTENCE, Lives
 
-# What is spoken here: raised whenever processes of two versions must not fly together.
-PROTOCOL = 1
-# Ages beyond this are nonsense [s].
-MAX_AGE_S = 1e9
-# More members than any graph has; a longer list is an attack or a mistake.
-MAX_HEARD = 1024
 # Hellos of ours whose times are remembered: whoever answers an older one was away.
 REMEMBERED_HELLOS = 64
 # Sentences that were said are not said again; a flood of others shall not fill memory or the log.
 REMEMBERED_SENTENCES = 64
-# Characters of a stranger's name that are shown.
-SHOWN = 32
-
-
-class HelloState(IntEnum):
-    """How far a process is."""
-
-    STARTING = 0
-    READY = 1
-    # Not ready, and it will not be by itself.
-    WAITING = 2
-
-
-@dataclass(frozen=True)
-class Heard:
-    """The last hello that the sender of a hello has heard of somebody."""
-
-    name: str
-    boot_id: int
-    sequence: int
-    sent_s: float
-    received_s: float
-
-
-@dataclass(frozen=True)
-class Hello:
-    """What a process says of itself a few times a second."""
-
-    name: str
-    boot_id: int
-    sequence: int
-    sent_s: float
-    protocol: int = PROTOCOL
-    software: str = ""
-    state: int = HelloState.READY
-    executor_age_s: float = 0.0
-    worker_age_s: float = 0.0
-    heard: tuple[Heard, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,15 +181,15 @@ class Presence:
             # The external stage of a satellite, which is the satellite's own business.
             return []
         if member is None:
-            who = _shown(hello.name)
+            who = shown(hello.name)
             return self._note("hello_stranger", f"hello of {who}, which is no member of this graph: not heard")
         if hello.protocol != PROTOCOL:
             return self._note(
                 "hello_protocol",
-                f"{hello.name} speaks protocol {hello.protocol} (software {_shown(hello.software)}), this process"
-                f" {PROTOCOL} (software {_shown(self._software)}): it is taken for absent; install one version on both",
+                f"{hello.name} speaks protocol {hello.protocol} (software {shown(hello.software)}), this process"
+                f" {PROTOCOL} (software {shown(self._software)}): it is taken for absent; install one version on both",
             )
-        if nonsense := _nonsense(hello):
+        if nonsense := nonsense_in(hello):
             return self._note("hello_nonsense", f"hello of {hello.name} with {nonsense}: not heard")
         if not self._take_life(member, hello):
             return self._note("hello_late")
@@ -354,22 +307,3 @@ class Presence:
         if sentence:
             said.add(sentence)
         return [Note(cause, sentence)]
-
-
-def _nonsense(hello: Hello) -> str:
-    """What of a hello cannot be, in words; empty if all can."""
-    if not hello.boot_id:
-        return "boot id 0"
-    if not isfinite(hello.sent_s):
-        return f"sent_s {hello.sent_s}"
-    for name in ("executor_age_s", "worker_age_s"):
-        age_s = getattr(hello, name)
-        if not 0.0 <= age_s <= MAX_AGE_S:
-            return f"{name} {age_s:g}, which is not from 0 to {MAX_AGE_S:g}"
-    if hello.state not in list(HelloState):
-        return f"state {hello.state}"
-    return f"{len(hello.heard)} members heard" if len(hello.heard) > MAX_HEARD else ""
-
-
-def _shown(text: str) -> str:
-    return repr(text[:SHOWN])

@@ -16,18 +16,70 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
+from typing import NamedTuple
 
-from satllm_ros.simulation.exploration.reactions import HEARINGS, NAMES, PLANS, PROPOSED_TO, Reaction, Reactions
+from satllm_ros.simulation.exploration.reactions import Reaction, Reactions
+from satllm_ros.simulation.exploration.small_world import (
+    GROUND_PLACE,
+    HEARINGS,
+    NAMES,
+    PLANS,
+    PROPOSED_TO,
+    SENSING_PLACE,
+)
 from satllm_ros.simulation.oracle import Violation
 from satllm_ros.simulation.run import Parts
 
 # So many rounds of "everything arrives, then time passes" must be enough to bring everything down.
 RECOVERY_ROUNDS = 12
-SENSING_PLACE, GROUND_PLACE = 3, 4
 
-# States of the five processes; events on their way, sorted; hearings due, as bits; proposals made, kills, members ever
-# ready as bits, and the highest plan committed.
-World = tuple[tuple[int, ...], tuple[int, ...], int, int, int, int, int]
+
+class Snapshot(NamedTuple):
+    """A state of the small world.
+
+    Attributes
+    ----------
+    states
+        Of the five processes, in the order of `NAMES`.
+    pending
+        Events on their way, sorted.
+    due
+        Hearings that are due, as bits.
+    proposals, kills
+        So many there were.
+    ready
+        Members that ever were ready, as bits.
+    committed
+        The highest plan that is committed.
+    """
+
+    states: tuple[int, ...]
+    pending: tuple[int, ...]
+    due: int
+    proposals: int
+    kills: int
+    ready: int
+    committed: int
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is on its way, and all have heard all."""
+        return not self.pending and not self.due
+
+    @property
+    def first_due(self) -> int:
+        """The lowest hearing that is due."""
+        return (self.due & -self.due).bit_length() - 1
+
+    def having_heard(self, bit: int) -> Snapshot:
+        states, pending, due, *counts = self
+        return Snapshot(states, pending, due & ~(1 << bit), *counts)
+
+    def without(self, event: int) -> Snapshot:
+        """One event of this kind is on its way no more."""
+        states, pending, *rest = self
+        place = pending.index(event)
+        return Snapshot(states, pending[:place] + pending[place + 1 :], *rest)
 
 
 @dataclass(frozen=True)
@@ -76,7 +128,7 @@ class Explorer:
         self._bounds = bounds
         self._reactions = Reactions(parts, tiles=bounds.tiles, tight=bounds.tight, slow_loads=bounds.fine)
         self._listening = self._hear_apart if bounds.fine else self._hear_together
-        self._recovered: set[World] = set()
+        self._recovered: set[Snapshot] = set()
         self.count = Count()
 
     def explore(self, progress: Callable[[Count], None] = lambda count: None) -> Count:
@@ -109,7 +161,7 @@ class Explorer:
                 seen.add(key)
                 path.append(words)
                 stack.append(self._successors(world))
-                if not world[1] and not world[2]:
+                if world.is_quiet:
                     count.quiet += 1
                     self._recover(world)
                 if len(seen) % 20000 == 0:
@@ -122,73 +174,71 @@ class Explorer:
         progress(count)
         return count
 
-    def _begin(self) -> World:
+    def _begin(self) -> Snapshot:
         """The moment after the first commit, reached in one way out of many."""
         reactions = self._reactions
-        world: World = (reactions.blank, (), PROPOSED_TO, 1, 0, 0, 0)
+        world = Snapshot(reactions.blank, (), PROPOSED_TO, 1, 0, 0, 0)
         for place in range(len(NAMES)):
-            world = self._apply(world, place, reactions.boot(world[0][place], place))
-        while world[2] or not world[6]:
-            if world[2]:
-                world = self._hear(world, (world[2] & -world[2]).bit_length() - 1)
-            elif world[1]:
-                world = self._take(world, world[1][0])
+            world = self._apply(world, place, reactions.boot(world.states[place], place))
+        while world.due or not world.committed:
+            if world.due:
+                world = self._hear(world, world.first_due)
+            elif world.pending:
+                world = self._take(world, world.pending[0])
             else:
                 raise Violation("the first plan is never committed")
         return world
 
     # Steps
 
-    def _successors(self, world: World) -> Iterator[tuple[int, World]]:
-        pending, due, proposals, kills = world[1:5]
+    def _successors(self, world: Snapshot) -> Iterator[tuple[int, Snapshot]]:
         reactions = self._reactions
-        mortal = kills < self._bounds.kills
+        mortal = world.kills < self._bounds.kills
         if not self._bounds.fine:
-            coming_down = [event for event in pending if reactions.place_of[event] == GROUND_PLACE]
+            coming_down = [event for event in world.pending if reactions.place_of[event] == GROUND_PLACE]
             if coming_down:
                 yield from self._meet(world, coming_down[0], mortal)
                 return
-        for event in dict.fromkeys(pending):
+        for event in dict.fromkeys(world.pending):
             yield from self._meet(world, event, mortal)
-        if due:
+        if world.due:
             yield from self._listening(world, mortal)
-        if proposals < len(PLANS):
-            yield reactions.proposing, (*world[:2], due | PROPOSED_TO, proposals + 1, *world[4:])
+        if world.proposals < len(PLANS):
+            yield reactions.proposing, world._replace(due=world.due | PROPOSED_TO, proposals=world.proposals + 1)
         if mortal:
             for place in range(len(NAMES)):
                 yield reactions.killing[place], self._kill(world, place, None)
 
-    def _meet(self, world: World, event: int, mortal: bool) -> Iterator[tuple[int, World]]:
+    def _meet(self, world: Snapshot, event: int, mortal: bool) -> Iterator[tuple[int, Snapshot]]:
         yield event, self._take(world, event)
         if mortal:
-            before = (world[0], _without(world[1], event), *world[2:])
-            yield from self._killed_amid(before, self._reactions.place_of[event], event)
+            yield from self._killed_amid(world.without(event), self._reactions.place_of[event], event)
 
-    def _hear_apart(self, world: World, mortal: bool) -> Iterator[tuple[int, World]]:
-        for bit in _bits(world[2]):
-            place = HEARINGS[bit][2]
-            event = self._reactions.hearing(bit, world[0], world[3])
+    def _hear_apart(self, world: Snapshot, mortal: bool) -> Iterator[tuple[int, Snapshot]]:
+        for bit in _bits(world.due):
+            place = HEARINGS[bit].reader
+            event = self._reactions.hearing(bit, world.states, world.proposals)
             if mortal:
-                yield from self._killed_amid(_heard(world, bit), place, event)
+                yield from self._killed_amid(world.having_heard(bit), place, event)
             yield event, self._hear(world, bit)
 
-    def _hear_together(self, world: World, mortal: bool) -> Iterator[tuple[int, World]]:
+    def _hear_together(self, world: Snapshot, mortal: bool) -> Iterator[tuple[int, Snapshot]]:
         for place in range(len(NAMES)):
-            due = _bits(world[2] & self._reactions.heard[place])
+            due = _bits(world.due & self._reactions.heard[place])
             for order in permutations(due) if due else ():
                 after = world
                 for bit in order:
-                    event = self._reactions.hearing(bit, after[0], after[3])
+                    event = self._reactions.hearing(bit, after.states, after.proposals)
                     if mortal:
-                        yield from self._killed_amid(_heard(after, bit), place, event)
+                        yield from self._killed_amid(after.having_heard(bit), place, event)
                     after = self._hear(after, bit)
                 yield event, after
 
-    def _killed_amid(self, world: World, place: int, event: int) -> Iterator[tuple[int, World]]:
-        for reaction in self._reactions.cut_short(world[0][place], event):
+    def _killed_amid(self, world: Snapshot, place: int, event: int) -> Iterator[tuple[int, Snapshot]]:
+        for reaction in self._reactions.cut_short(world.states[place], event):
             yield self._reactions.killing[place], self._kill(world, place, reaction)
 
-    def _kill(self, world: World, place: int, reaction: Reaction | None) -> World:
+    def _kill(self, world: Snapshot, place: int, reaction: Reaction | None) -> Snapshot:
         """Kill a process, perhaps amid a reaction, and start it again."""
         if reaction is not None:
             world = self._apply(world, place, reaction)
@@ -198,21 +248,19 @@ class Explorer:
         # What it had published is gone with it; what others publish, its next life will hear.
         due &= ~reactions.spoken[place]
         due |= reactions.heard[place]
-        before = (states, lost, due, proposals, kills + 1, ready, committed)
+        before = Snapshot(states, lost, due, proposals, kills + 1, ready, committed)
         return self._apply(before, place, reactions.boot(reactions.dead(states[place]), place))
 
-    def _take(self, world: World, event: int) -> World:
-        states, pending = world[0], world[1]
+    def _take(self, world: Snapshot, event: int) -> Snapshot:
         place = self._reactions.place_of[event]
-        rest = (states, _without(pending, event), *world[2:])
-        return self._apply(rest, place, self._reactions.react(states[place], event))
+        return self._apply(world.without(event), place, self._reactions.react(world.states[place], event))
 
-    def _hear(self, world: World, bit: int) -> World:
-        place = HEARINGS[bit][2]
-        event = self._reactions.hearing(bit, world[0], world[3])
-        return self._apply(_heard(world, bit), place, self._reactions.react(world[0][place], event))
+    def _hear(self, world: Snapshot, bit: int) -> Snapshot:
+        place = HEARINGS[bit].reader
+        event = self._reactions.hearing(bit, world.states, world.proposals)
+        return self._apply(world.having_heard(bit), place, self._reactions.react(world.states[place], event))
 
-    def _apply(self, world: World, place: int, reaction: Reaction) -> World:
+    def _apply(self, world: Snapshot, place: int, reaction: Reaction) -> Snapshot:
         state, added, due, ready, commits = reaction
         states, pending, were_due, proposals, kills, were_ready, committed = world
         if states[place] != state:
@@ -223,7 +271,7 @@ class Explorer:
         ready |= were_ready
         for counter in commits:
             committed = self._check_commit(counter, committed, ready)
-        world = (states, pending, were_due | due, proposals, kills, ready, committed)
+        world = Snapshot(states, pending, were_due | due, proposals, kills, ready, committed)
         if not self._bounds.fine:
             for event in added:
                 if event in self._reactions.receipts:
@@ -240,12 +288,12 @@ class Explorer:
 
     # Progress
 
-    def _recover(self, world: World) -> None:
+    def _recover(self, world: Snapshot) -> None:
         """From a quiet state, with no more faults, everything comes down in a few rounds."""
         reactions = self._reactions
         told: list[str] = []
         for clock in range(1, RECOVERY_ROUNDS + 1):
-            if reactions.is_finished(world[0]):
+            if reactions.is_finished(world.states):
                 return
             if clock == 1:
                 if world in self._recovered:
@@ -253,31 +301,20 @@ class Explorer:
                 self._recovered.add(world)
             told.append("time passes for all")
             for place in range(len(NAMES)):
-                world = self._apply(world, place, reactions.age(world[0][place], place, clock))
-            while world[1] or world[2]:
-                if world[2]:
-                    bit = (world[2] & -world[2]).bit_length() - 1
-                    told.append(reactions.words(reactions.hearing(bit, world[0], world[3])))
-                    place, due = HEARINGS[bit][2], world[2] & ~(1 << bit)
-                    event = reactions.hearing(bit, world[0], world[3])
-                    world = (world[0], world[1], due, *world[3:])
+                world = self._apply(world, place, reactions.age(world.states[place], place, clock))
+            while not world.is_quiet:
+                if world.due:
+                    bit = world.first_due
+                    place, event = HEARINGS[bit].reader, reactions.hearing(bit, world.states, world.proposals)
+                    world = world.having_heard(bit)
                 else:
-                    event = world[1][0]
-                    told.append(reactions.words(event))
+                    event = world.pending[0]
                     place = reactions.place_of[event]
-                    world = (world[0], world[1][1:], *world[2:])
-                world = self._apply(world, place, reactions.react(world[0][place], event, clock))
+                    world = world.without(event)
+                told.append(reactions.words(event))
+                world = self._apply(world, place, reactions.react(world.states[place], event, clock))
         raise Violation("\n".join(["-- no more faults", *told, f"no progress in {RECOVERY_ROUNDS} rounds"]))
 
 
 def _bits(mask: int) -> list[int]:
     return [bit for bit in range(len(HEARINGS)) if mask >> bit & 1]
-
-
-def _heard(world: World, bit: int) -> World:
-    return (world[0], world[1], world[2] & ~(1 << bit), *world[3:])
-
-
-def _without(pending: tuple[int, ...], event: int) -> tuple[int, ...]:
-    place = pending.index(event)
-    return pending[:place] + pending[place + 1 :]

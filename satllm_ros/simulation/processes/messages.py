@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from satllm_ros.protocol.delivery import Origin
+from satllm_ros.protocol.delivery import BatchKey, Origin, batch_key
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch, TileKey
 from satllm_ros.protocol.plan import Plan
 
@@ -91,3 +91,15 @@ class Active:
     """Topic `plan_active`."""
 
     plan: Plan
+
+
+def batch_of(what: Any) -> BatchKey | None:
+    """The batch that is carried, or written; None where it is something else."""
+    match what:
+        case Batch():
+            return batch_key(what.envelope.batch)
+        case Predictions():
+            return batch_key(what.batch)
+        case BatchId():
+            return batch_key(what)
+    return None

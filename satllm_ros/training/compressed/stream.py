@@ -11,7 +11,7 @@ from torch import Tensor
 from satllm_ros.compression.calibration.channel_statistics import ChannelStatistics
 from satllm_ros.compression.calibration.sensitivity import Sensitivity, sensitivities
 from satllm_ros.model.spec import read_spec
-from satllm_ros.model.stage import load_stage
+from satllm_ros.model.stage import load_blocks
 from satllm_ros.training.recipe import TrainingError
 
 
@@ -58,7 +58,7 @@ def observe_stream(checkpoint: Path, batches: Callable[[], Iterable[Tensor]], *,
     if spec.blocks < 2:
         raise TrainingError(f"{checkpoint} has {spec.blocks} block and so no cut; at least 2 are needed")
     prefix = spec.prefix_tokens
-    stages = [load_stage(checkpoint, block - 1, block) for block in range(1, spec.blocks)]
+    stages = load_blocks(checkpoint, spec.blocks - 1)
     elements = [ChannelStatistics() for _ in stages]
     products = np.zeros((len(stages), spec.width, spec.width))
     for values in batches():

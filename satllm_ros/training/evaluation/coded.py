@@ -1,41 +1,19 @@
 """A model cut into stages with every activation really coded between them: its answers, and the bytes of each hop."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from satllm_ros.compression.codec import decode, encode
+from satllm_ros.compression.calibration.cut_model import CutModel, Hop, image_batches
 from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.data.labelled.dataset import Dataset
 from satllm_ros.model.spec import ModelSpec, read_spec
-from satllm_ros.model.stage import load_stage, normalise
 from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
 from satllm_ros.training.recipe import TrainingError
-
-
-@dataclass
-class Hop:
-    """What crosses a cut.
-
-    Attributes
-    ----------
-    wire_bytes, fp32_bytes
-        Of all images: whole frames, and the same activations as float32 [bytes].
-    """
-
-    cut: int
-    wire_bytes: int = 0
-    fp32_bytes: int = 0
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller than float32."""
-        return self.fp32_bytes / self.wire_bytes
 
 
 @dataclass
@@ -52,26 +30,26 @@ class CodedResult:
 
 
 class CodedModel:
-    """All blocks of a model, each a stage, and the artefacts to code what passes between them."""
+    """All blocks of a model, and the artefacts to code what passes between them."""
 
     def __init__(self, checkpoint: Path, artefacts: Artefacts) -> None:
         self.spec: ModelSpec = read_spec(checkpoint)
         self.artefacts = artefacts
-        self._stages = [load_stage(checkpoint, block - 1, block) for block in range(1, self.spec.blocks + 1)]
+        self._model = CutModel.load(checkpoint)
 
     def run(self, values: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
         """Blocks (start, stop] on images (N, 3, H, W) or an activation (N, S, D)."""
-        tensor = torch.from_numpy(values)
-        for stage in self._stages[start:stop]:
-            tensor = stage(tensor)
-        return tensor.numpy()
+        return self._model.run(values, start, stop)
+
+    def run_coded(
+        self, values: NDArray[np.float32], settings: Mapping[int, CodecSetting], hops: Mapping[int, Hop], start: int
+    ) -> NDArray[np.float32]:
+        """Blocks from `start` on, with the cuts that have a setting coded."""
+        return self._model.run_coded(values, settings, self.artefacts, hops, start)
 
     def code(self, values: NDArray[np.float32], setting: CodecSetting, hop: Hop) -> NDArray[np.float32]:
         """What arrives of an activation; its bytes are added to the hop."""
-        frame = encode(values, setting, self.artefacts, hop.cut)
-        hop.wire_bytes += len(frame)
-        hop.fp32_bytes += values.nbytes
-        return decode(frame, self.artefacts, max_elements=values.size).activation
+        return hop.send(values, setting, self.artefacts)
 
     def check_cuts(self, cuts: Sequence[int]) -> None:
         """Refuse cuts that do not ascend within the model."""
@@ -79,15 +57,6 @@ class CodedModel:
             raise TrainingError(
                 f"cuts {' '.join(map(str, cuts))} are not allowed; they must ascend within 1 to {self.spec.blocks - 1}"
             )
-
-
-def image_batches(
-    dataset: Dataset, spec: ModelSpec, chosen: NDArray[np.int64], batch_images: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Indices and model input of the chosen images, batch by batch."""
-    for first in range(0, len(chosen), batch_images):
-        batch = chosen[first : first + batch_images]
-        yield batch, normalise(dataset.stack(batch), spec).numpy()
 
 
 def evaluate_coded(
@@ -108,7 +77,7 @@ def evaluate_coded(
     """
     model.check_cuts(cuts)
     dataset.check_classes(model.spec.classes, "the model")
-    hops = [[Hop(cut) for cut in cuts] for _ in settings]
+    hops = [{cut: Hop(cut) for cut in cuts} for _ in settings]
     answers: list[list[NDArray[np.int64]]] = [[] for _ in settings]
     references = []
     for batch, inputs in image_batches(dataset, model.spec, chosen, batch_images):
@@ -117,14 +86,11 @@ def evaluate_coded(
         shared = model.run(inputs, 0, first)
         references.append(model.run(shared, first, model.spec.blocks).argmax(axis=1))
         for setting, its_hops, its_answers in zip(settings, hops, answers, strict=True):
-            values, done = shared, first
-            for hop in its_hops:
-                values = model.code(model.run(values, done, hop.cut), setting, hop)
-                done = hop.cut
-            its_answers.append(model.run(values, done, model.spec.blocks).argmax(axis=1))
+            answered = model.run_coded(shared, dict.fromkeys(cuts, setting), its_hops, first)
+            its_answers.append(answered.argmax(axis=1))
         on_images(len(batch))
     labels, reference = dataset.labels[chosen], np.concatenate(references)
     return [
-        CodedResult(compare(labels, np.concatenate(its_answers), reference), its_hops)
+        CodedResult(compare(labels, np.concatenate(its_answers), reference), list(its_hops.values()))
         for its_answers, its_hops in zip(answers, hops, strict=True)
     ]

@@ -4,20 +4,9 @@ from typing import Any
 
 import pytest
 
+from satllm_ros.protocol.membership.hello import MAX_HEARD, PROTOCOL, Heard, Hello, HelloState
 from satllm_ros.protocol.membership.liveness import PERSISTENCE
-from satllm_ros.protocol.membership.presence import (
-    MAX_HEARD,
-    PROTOCOL,
-    REMEMBERED_SENTENCES,
-    Contact,
-    Heard,
-    Hello,
-    HelloState,
-    Note,
-    Presence,
-    PresenceLimits,
-    Sign,
-)
+from satllm_ros.protocol.membership.presence import REMEMBERED_SENTENCES, Contact, Note, Presence, PresenceLimits, Sign
 
 LIMITS = PresenceLimits(period_s=0.5, contact_s=3.0, executor_s=10.0, worker_s=120.0)
 READY, STARTING = HelloState.READY, HelloState.STARTING

@@ -1,14 +1,10 @@
-"""A constellation file to the processes, nodes and parameters of its graph; for the launch files and `satllm`."""
-
-# long: to be split: the file, and the processes made from it
+"""A constellation file, read and checked: what flies, from where, over which links."""
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +13,16 @@ import yaml
 from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.documents.section import DocumentError, Section
-from satllm_ros.links.link_controllers import written_controllers
-from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from, written
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates
-from satllm_ros.middleware.profile import Route, routes_of
 from satllm_ros.orbit.document import read_budget, read_orbit
 from satllm_ros.orbit.scenario import Orbit
-from satllm_ros.report.figures.sample import DEFAULT
 
-__all__ = [
-    "Constellation",
-    "DocumentError",
-    "ProcessSpec",
-    "SatelliteConfig",
-    "SourceConfig",
-    "link_rates",
-    "load_constellation",
-    "new_run_directory",
-    "processes",
-]
+__all__ = ["Constellation", "DocumentError", "SatelliteConfig", "SourceConfig", "link_rates", "load_constellation"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
-_SENDING_NODES = {"sensing": "inbox/images", "compression": "inbox/activation", "downlink": "inbox/predictions"}
 LINK_KINDS = ("upload", "isl", "s2g")
 
 
@@ -122,64 +104,6 @@ class Constellation:
         return [f"{satellite.name}={satellite.profile}" for satellite in self.satellites if satellite.profile]
 
 
-@dataclass(frozen=True)
-class ProcessSpec:
-    """One process of the graph.
-
-    Attributes
-    ----------
-    name
-        What logs call it.
-    executable
-        Name for `ros2 run satllm_ros`; the module is `satllm_ros.nodes.<executable>`.
-    namespace
-        Below the root; empty for the root itself.
-    parameters
-        By node name relative to the root, e.g. "sat1/compression".
-    required
-        Whether the graph ends with it.
-    without
-        How the graph goes on when it has died, in words; empty if it cannot.
-    needs_plan
-        Whether that is true only once a plan is active.
-    routes
-        Real links that it sends batches on, for its Fast DDS profile; None where links are emulated.
-    """
-
-    name: str
-    executable: str
-    namespace: str
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    required: bool = False
-    without: str = ""
-    needs_plan: bool = False
-    routes: tuple[Route, ...] | None = None
-
-    def write_parameters(self, run_directory: Path, root: str) -> Path:
-        """Write the ROS parameter file (YAML) with full node names, as a process of several nodes needs."""
-        prefix = "/" + root.strip("/") if root.strip("/") else ""
-        document = {f"{prefix}/{n}": {"ros__parameters": dict(p)} for n, p in self.parameters.items()}
-        path = run_directory / "parameters" / f"{self.name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.dump(document, Dumper=_PlainDumper), encoding="utf-8")
-        return path
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes what rcl's parser reads as meant: no aliases, which it refuses, and every string in quotes.
-
-    PyYAML writes an alias for a list that occurs twice, and rcl takes more bare words for numbers than PyYAML does.
-    """
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-_PlainDumper.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
-)
-
-
 def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Constellation:
     """Read and check a constellation file; `source` replaces the file's own, but for what is stated of its pixels.
 
@@ -254,137 +178,6 @@ def link_rates(constellation: Constellation, sender: str, receiver: str) -> Link
     return constellation.links[kind_of(sender, receiver)] if own is None else own
 
 
-def processes(
-    constellation: Constellation,
-    run_directory: Path,
-    *,
-    exit_when_done: bool,
-    use_sim_time: bool = False,
-    reference: int = DEFAULT,
-) -> list[ProcessSpec]:
-    """The processes of a graph, in starting order: satellites first, since importing torch takes longest.
-
-    With `use_sim_time`, ROS time is what somebody publishes on /clock. `reference` is on how many tiles the unsplit
-    model is run for comparison, as `report.figures.sample.parse_reference` gives it.
-    """
-    names = constellation.names
-    model = {"checkpoint": constellation.checkpoint}
-    coded = {"artefacts": constellation.artefacts}
-    chain = {"satellites": names}
-    tiles = {"batch_tiles": constellation.batch_tiles}
-    source = {
-        "source": constellation.source.kind,
-        "path": constellation.source.path,
-        "image_topic": constellation.source.image_topic,
-        **_pixel_parameters(constellation.source.pixels),
-        "recursive": constellation.source.recursive,
-    }
-    emulated = {"emulate_links": constellation.emulate_links}
-    links: dict[str, Any] = {
-        f"{kind}_{quantity}": float(getattr(link, quantity))
-        for kind, link in constellation.links.items()
-        for quantity in ("rate_bps", "propagation_s")
-    }
-    if constellation.link_pairs:
-        # An empty list has no type in a ROS parameter file.
-        links["link_pairs"] = written(constellation.link_pairs)
-    directory = {"run_directory": str(run_directory)}
-    state = {"state_directory": str(run_directory)}
-    signed = {"plan_public_key": constellation.public_key}
-    specs = [
-        ProcessSpec(
-            satellite.name,
-            "satellite",
-            satellite.name,
-            {
-                f"{satellite.name}/stage": model
-                | coded
-                | chain
-                | tiles
-                | signed
-                | state
-                | {
-                    "memory_budget_bytes": satellite.memory_bytes,
-                    "threads": constellation.threads,
-                    "external": satellite.external,
-                    "emulate": constellation.emulate_compute and not satellite.external,
-                    "block_s": satellite.block_s,
-                },
-                f"{satellite.name}/compression": coded | chain | emulated | tiles,
-                f"{satellite.name}/downlink": chain | emulated | {"store_directory": str(run_directory)},
-            },
-            without="the others go on without it",
-        )
-        for satellite in constellation.satellites
-    ]
-    if constellation.emulate_links:
-        specs.append(ProcessSpec("link", "links", "", {"link": chain | links}))
-    sensing = model | chain | emulated | tiles | source | signed | state
-    sensing |= {"window_batches": constellation.window_batches, "upload_encoding": constellation.upload_encoding}
-    sensing |= {"rate": constellation.source.rate, "durable": constellation.durable_custody}
-    sensing |= {"expected_images": constellation.source.expected_images}
-    planner = model | coded | chain | tiles | links | signed | state | {"signing_key": constellation.private_key}
-    planner |= {"codecs": list(constellation.codecs), "accuracy_floor": constellation.accuracy_floor}
-    planner |= {"calibration": constellation.calibration, "threads": constellation.threads}
-    planner |= {"real_links": not constellation.emulate_links}
-    if constellation.profiles:
-        # As above.
-        planner |= {"profiles": constellation.profiles}
-    recorder = model | chain | tiles | source | signed | directory
-    recorder |= {"exit_when_done": exit_when_done, "reference": reference}
-    specs += [
-        ProcessSpec(
-            "planner",
-            "planner",
-            "",
-            {"planner": planner},
-            without="the graph flies on under the active plan",
-            needs_plan=True,
-        ),
-        ProcessSpec("ground", "ground", "", {"ground": model | chain | directory, "recorder": recorder}, required=True),
-        ProcessSpec("sensing", "sensing", "", {"sensing": sensing}),
-    ]
-    if not constellation.emulate_links:
-        specs = [_over_real_links(spec, constellation) for spec in specs]
-    return [_under_simulated_time(spec) for spec in specs] if use_sim_time else specs
-
-
-def _over_real_links(spec: ProcessSpec, constellation: Constellation) -> ProcessSpec:
-    """A process with the links that it sends on, each node with those of its batches; nobody serves types."""
-    routes = routes_of(spec.name, constellation.names, lambda *pair: link_rates(constellation, *pair))
-    parameters = {node: {**given, "start_type_description_service": False} for node, given in spec.parameters.items()}
-    for node, kind in _SENDING_NODES.items():
-        name = f"{spec.namespace}/{node}".strip("/")
-        # A list that is empty has no type in a ROS parameter file.
-        if links := {r.receiver: r.link for r in routes if any(inbox.endswith(kind) for inbox in r.inboxes)}:
-            if name in parameters:
-                parameters[name]["link_controllers"] = written_controllers(links)
-    return replace(spec, parameters=parameters, routes=tuple(routes))
-
-
-def _under_simulated_time(spec: ProcessSpec) -> ProcessSpec:
-    return replace(spec, parameters={n: {**p, "use_sim_time": True} for n, p in spec.parameters.items()})
-
-
-def new_run_directory(runs: Path) -> Path:
-    """Make `runs/<time>/` and point `runs/latest` to it."""
-    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    runs.mkdir(parents=True, exist_ok=True)
-    for name in itertools.chain([stamp], (f"{stamp}-{n}" for n in itertools.count(2))):
-        try:
-            (runs / name).mkdir()
-        except FileExistsError:
-            continue
-        break
-    latest = runs / "latest"
-    if latest.is_symlink() or not latest.exists():
-        # Renamed into place, since another run may start at the same moment.
-        link = runs / f".latest-{name}"
-        link.symlink_to(name)
-        link.replace(latest)
-    return runs / name
-
-
 def _orbit(top: Section, document: dict[str, Any], path: Path) -> Orbit | None:
     """What the file says of an orbit, all of it checked; None if it has none."""
     if top.value("orbit") is None:
@@ -432,14 +225,6 @@ def _pixels(section: Section) -> PixelRules:
         return PixelRules(tuple(bands) if isinstance(bands, list) else bands, scale, resize)
     except PixelRulesError as error:
         raise DocumentError(f"{section.where}: {error}") from None
-
-
-def _pixel_parameters(rules: PixelRules) -> dict[str, Any]:
-    return {
-        "bands": ",".join(map(str, rules.bands or ())),
-        "pixel_scale": float(rules.pixel_scale or 0.0),
-        "resize": rules.resize or 0,
-    }
 
 
 def _link(section: Section) -> LinkRates:

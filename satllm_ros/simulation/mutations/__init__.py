@@ -1,0 +1,1 @@
+"""Deliberate bugs in the protocol, and whether the simulation catches them."""
