@@ -11,7 +11,7 @@ from satllm_ros.planning.problem.problem import Compression, Link, Model, Proble
 from satllm_ros.planning.solver.bound import bottleneck_floor_s
 from satllm_ros.planning.solver.costs import tabulate
 from satllm_ros.planning.solver.losses import loss_levels
-from satllm_ros.planning.solver.optimum import minimise
+from satllm_ros.planning.solver.optimum import minimize
 from satllm_ros.planning.solver.solve import OBJECTIVES, solve
 
 SIZES = {
@@ -63,7 +63,7 @@ def _row(satellites: int, layers: int, costly: bool, objective: str, instances: 
         costs = tabulate(problem, paper=objective == "paper")
         floor_s = bottleneck_floor_s(problem, costs)
         levels = loss_levels(costs, "down")
-        solver.append(_milliseconds(lambda c=costs, n=levels, f=floor_s: minimise(c, n, f)))
+        solver.append(_milliseconds(lambda c=costs, n=levels, f=floor_s: minimize(c, n, f)))
         whole.append(_milliseconds(lambda p=problem: solve(p, objective)))
     kind = "5 costly" if costly else "20 ratios"
     print(

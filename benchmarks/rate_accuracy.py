@@ -21,7 +21,7 @@ from PIL import Image
 from satllm_ros.compression.calibration.cut_model import image_batches
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.data.labelled.dataset import Dataset
-from satllm_ros.model.stage import normalise
+from satllm_ros.model.stage import normalize
 from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
 from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
 
@@ -66,7 +66,7 @@ def answer_coded_inputs(
     images, size = coded_inputs(dataset, chosen, form, quality)
     answers = []
     for first in range(0, len(images), batch):
-        inputs = normalise(images[first : first + batch], model.spec).numpy()
+        inputs = normalize(images[first : first + batch], model.spec).numpy()
         answers.append(model.run(inputs, 0, model.spec.blocks).argmax(axis=1))
     return np.concatenate(answers), size
 
@@ -137,7 +137,7 @@ def plot(source: Path, out: Path) -> None:
         several = len({row["model"] for row in found}) > 1
         axes.plot(*zip(*points, strict=True), marker="o", label=f"{way[1]} ({way[0][:4]})" if several else way[1])
     first = found[0]
-    axes.axhline(100 * float(first["reference"]), color="grey", linestyle="--", linewidth=1)
+    axes.axhline(100 * float(first["reference"]), color="gray", linestyle="--", linewidth=1)
     axes.set(xscale="log", xlabel="bytes an image and hop", ylabel="accuracy [%]")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -3,7 +3,7 @@
 Two identical satellites of one thread each share this computer. *Flown*: `satllm up` as shipped, real processes over
 DDS with sensing, planner, ground and recorder beside them; the rate at which predictions are written at the ground,
 after the first fifth of them. *Bare*: two processes that do nothing but run half of the blocks each on a batch that is
-there already, at the same time; the slower one sets the line's pace. Both take turns, and the ratio is of neighbours.
+there already, at the same time; the slower one sets the line's pace. Both take turns, and the ratio is of neighbors.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from satllm_ros.planning.problem.solution import Solution
 from satllm_ros.planning.solver.solve import solve
 
 SATELLITES, LAYERS = 5, 48
-# Okabe and Ito's colours, as in the timeline.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00")
+# Okabe and Ito's colors, as in the timeline.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00")
 INK = "#22303C"
 BY_COUNT = Reading("node", "joint")
 
@@ -54,13 +54,13 @@ def draw(
     """The picture: all readings at one number of satellites, and one reading at several."""
     figure = Figure(figsize=(13, 6.2), dpi=120, facecolor="white", layout="constrained")
     left, right = figure.subplots(1, 2)
-    for found, colour in zip(readings, COLOURS, strict=True):
-        _curve(left, found, colour, f"{found.reading}: {len(found.steps):,} steps, {_delay_s(found):.1f} s")
+    for found, color in zip(readings, COLORS, strict=True):
+        _curve(left, found, color, f"{found.reading}: {len(found.steps):,} steps, {_delay_s(found):.1f} s")
     left.axhline(optimum_s, color=INK, linewidth=1, linestyle=":", label=f"proven optimum: {optimum_s:.1f} s")
     left.set_xscale("log")
     left.set_title(f"Four readings, K = {SATELLITES} satellites", loc="left", fontsize=11, color=INK)
-    for (count, found), colour in zip(counts.items(), COLOURS, strict=False):
-        _curve(right, found, colour, f"K = {count}: {len(found.steps)} steps, {_delay_s(found):.1f} s")
+    for (count, found), color in zip(counts.items(), COLORS, strict=False):
+        _curve(right, found, color, f"K = {count}: {len(found.steps)} steps, {_delay_s(found):.1f} s")
     title = f"Reading: {BY_COUNT}; the first K satellites (as Fig. 11)"
     right.set_title(title, loc="left", fontsize=11, color=INK)
     for axes in (left, right):
@@ -80,13 +80,13 @@ def draw(
     return figure
 
 
-def _curve(axes: Axes, found: Search, colour: str, label: str) -> None:
+def _curve(axes: Axes, found: Search, color: str, label: str) -> None:
     step, bound_s, best_s = curves(found)
-    axes.plot(step, bound_s, color=colour, linewidth=0.9, alpha=0.55)
+    axes.plot(step, bound_s, color=color, linewidth=0.9, alpha=0.55)
     # Curves that coincide stay visible.
     style = "--" if found.reading.ratios == "greedy" else "-"
-    axes.plot(step, best_s, style, color=colour, linewidth=2.2, drawstyle="steps-post", label=label)
-    axes.plot(step[-1], bound_s[-1], "o", color=colour, markersize=6)
+    axes.plot(step, best_s, style, color=color, linewidth=2.2, drawstyle="steps-post", label=label)
+    axes.plot(step[-1], bound_s[-1], "o", color=color, markersize=6)
 
 
 def _delay_s(found: Search) -> float:

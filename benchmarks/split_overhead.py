@@ -2,7 +2,7 @@
 
 Both run the same blocks of the same checkpoint on the same input, in turn, each going first every other time,
 so that a machine that slows down slows both. One thread computes, and its own processor time is taken: other
-programs on the machine disturb it less than wall time. The overhead is the median ratio of neighbouring runs
+programs on the machine disturb it less than wall time. The overhead is the median ratio of neighboring runs
 less one.
 """
 

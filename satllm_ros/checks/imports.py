@@ -117,5 +117,5 @@ def _tried(around: Surroundings, program: str, what: str) -> Finding:
 
 
 def _plain(line: str) -> str:
-    """A line without the colours that Fast DDS gives it."""
+    """A line without the colors that Fast DDS gives it."""
     return re.sub(r"\x1b\[[0-9;]*m", "", line).strip()

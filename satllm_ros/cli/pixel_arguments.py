@@ -8,7 +8,7 @@ from satllm_ros.data.images.pixels import PixelRules, parse_bands
 def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the three arguments; see `pixel_rules`."""
     group = parser.add_argument_group("pixels", "what the images do not declare themselves; see docs/images.md")
-    group.add_argument("--bands", metavar="R,G,B", help="bands to take as red, green, blue, or one as grey, from 1")
+    group.add_argument("--bands", metavar="R,G,B", help="bands to take as red, green, blue, or one as gray, from 1")
     group.add_argument(
         "--pixel-scale", type=float, metavar="FACTOR", help="from a sample to 0..255, where it is not 8 bits unsigned"
     )

@@ -29,7 +29,7 @@ class LinkRates:
 
 
 class LinkQueue(Generic[Message]):
-    """Serialises messages onto a link: `comm = 8 * wire_bytes / rate_bps`, then the propagation delay.
+    """Serializes messages onto a link: `comm = 8 * wire_bytes / rate_bps`, then the propagation delay.
 
     A pure state machine: the caller brings the time. Overflow policy: a message that finds `depth` others
     waiting is refused, newest first. A link that goes down loses what is on the wire; what waits, waits on, and so

@@ -15,7 +15,7 @@ def layer_flops(spec: ModelSpec) -> tuple[int, ...]:
 
     A block of S tokens whose weight matrices hold w elements and whose attention output has width A takes
     2 S w + 4 S^2 A. The patch embedding, 2 P w for P patches, counts in layer 1; the head, 2 w on the pooled
-    token, counts in layer L. Normalisation, activations and sums are left out.
+    token, counts in layer L. Normalization, activations and sums are left out.
 
     Returns
     -------

@@ -24,8 +24,8 @@ class UnsplitModel:
         """Most probable class of each image, uint8 RGB (N, H, W, 3)."""
         import torch
 
-        from satllm_ros.model.stage import normalise
+        from satllm_ros.model.stage import normalize
 
         with torch.inference_mode():
-            labels: list[int] = self._model(normalise(images, self._spec)).argmax(dim=1).tolist()
+            labels: list[int] = self._model(normalize(images, self._spec)).argmax(dim=1).tolist()
             return labels

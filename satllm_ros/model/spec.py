@@ -27,7 +27,7 @@ class ModelSpec:
     architecture, arguments
         timm's model name and keyword arguments.
     mean, std
-        Input normalisation per RGB channel, for values in 0..1.
+        Input normalization per RGB channel, for values in 0..1.
     classes
         Class names, in the order of the logits.
     model_id

@@ -85,7 +85,7 @@ class Stage(nn.Module):
         Parameters
         ----------
         x
-            float32; normalised images (N, 3, H, W) if start == 0, else activations (N, S, D).
+            float32; normalized images (N, 3, H, W) if start == 0, else activations (N, S, D).
 
         Returns
         -------
@@ -167,7 +167,7 @@ def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") 
     return Stage(model, geometry, start, stop, context, channel_major, float_dtype(header))
 
 
-def normalise(images: NDArray[np.uint8], spec: ModelSpec) -> Tensor:
+def normalize(images: NDArray[np.uint8], spec: ModelSpec) -> Tensor:
     """Model input from images: (v / 255 - mean) / std per channel.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Numbers of the Earth that every module here reckons with; metres, seconds, radians."""
+"""Numbers of the Earth that every module here reckons with; meters, seconds, radians."""
 
 import math
 

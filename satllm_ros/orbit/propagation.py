@@ -1,6 +1,6 @@
 """Where satellites are: inertial positions [m], z along the Earth's axis.
 
-Circular orbits are computed here; element sets by the sgp4 package. Neither precession nor nutation is modelled: the
+Circular orbits are computed here; element sets by the sgp4 package. Neither precession nor nutation is modeled: the
 frame is that of the epoch for circles, and TEME for SGP4, which Greenwich mean sidereal time turns into the Earth's.
 """
 
@@ -141,14 +141,14 @@ class ElementSets:
             chosen = satellites == number
             fractions = self._fraction + times_s[chosen] / _DAY_S
             days = np.full(len(fractions), self._day)
-            errors, kilometres, _ = self._satellites[number].sgp4_array(days, fractions)
+            errors, kilometers, _ = self._satellites[number].sgp4_array(days, fractions)
             if errors.any():
                 at = int(np.flatnonzero(errors)[0])
                 raise PropagationError(
                     f"{self._elements[number].name} cannot be followed to {times_s[chosen][at]:.0f} s after the epoch: "
                     f"{_explained(int(errors[at]))}"
                 )
-            found[chosen] = 1000.0 * kilometres
+            found[chosen] = 1000.0 * kilometers
         return found
 
     def ages_days(self) -> Floats:

@@ -4,8 +4,7 @@ A pure state machine: the caller brings payloads, acknowledgements and the time 
 the returned `Send` actions. Every batch is in exactly one state; `tally()` counts them.
 """
 
-# long: one state machine: every verdict, loss and timer moves batches of the same table, and is understood beside the
-# others only
+# long: one state machine: every verdict, loss and timer moves batches of the same table
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a good plan is, and whether a better one is worth moving for: the judgement behind `PlannerProtocol`.
+"""What a good plan is, and whether a better one is worth moving for: the judgment behind `PlannerProtocol`.
 
 Pure: it is told what is heard, with the time, and answers.
 """

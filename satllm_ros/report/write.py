@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from satllm_ros.report.figures.figures import Summary
-from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.figures.summary import summarize
 from satllm_ros.report.printing.results import write_results_csv
 from satllm_ros.report.record.record import RunRecord
 from satllm_ros.report.record.store import load_run, save_run
@@ -57,7 +57,7 @@ def rewrite_results(directory: Path, path: Path | None) -> Path:
 def write_report(run: RunRecord, directory: Path, around: Around = _quietly) -> Written:
     """Write results, summary and, last, the picture, not the record; as `write_run` otherwise."""
     with around("working out the figures"):
-        summary = summarise(run)
+        summary = summarize(run)
 
     def write_summary(path: Path) -> None:
         path.write_text(json.dumps(summary.to_json(), indent=2) + "\n", encoding="utf-8")

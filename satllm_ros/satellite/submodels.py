@@ -139,9 +139,9 @@ class SubModels:
 
     def prepare_images(self, images: NDArray[np.uint8]) -> Any:
         """First stage's input tensor, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
-        from satllm_ros.model.stage import normalise
+        from satllm_ros.model.stage import normalize
 
-        return normalise(images, self.spec)
+        return normalize(images, self.spec)
 
     def run(self, start: int, stop: int, inputs: Any, abandon: threading.Event) -> tuple[NDArray[np.float32], float]:
         """Run blocks (start, stop]; returns the float32 output and the seconds inference itself took (`engine_s`).

@@ -10,7 +10,7 @@ _CHANNEL_GAIN = 0.05
 
 
 def augment(images: Tensor, generator: np.random.Generator) -> Tensor:
-    """Random symmetry of the square, shift and light colour change, drawn for each image by itself.
+    """Random symmetry of the square, shift and light color change, drawn for each image by itself.
 
     An overhead image has no up: all eight rotations and reflections are as likely (four if it is not square).
     Shifts reach 1/8 of the side, what comes in is mirrored at the border. Brightness and contrast change by

@@ -73,7 +73,7 @@ def check_start(recipe: Recipe, start: Start | None, arguments: dict[str, Any], 
 
 
 def same_inputs(split: TrainingSplit, start: Start | None) -> TrainingSplit:
-    """The split with the normalisation that the checkpoint was trained with, if it says so."""
+    """The split with the normalization that the checkpoint was trained with, if it says so."""
     return split if start is None or start.spec is None else replace(split, mean=start.spec.mean, std=start.spec.std)
 
 

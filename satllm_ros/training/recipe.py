@@ -71,7 +71,7 @@ class Recipe:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Learning rate of optimiser step 0..steps-1: linear warm-up to the peak, then half a cosine to zero.
+    """Learning rate of optimizer step 0..steps-1: linear warm-up to the peak, then half a cosine to zero.
 
     With w = ceil(warm_up_share * steps): peak * (step + 1) / w below w, else
     peak * (1 + cos(pi * (step - w) / (steps - w))) / 2.

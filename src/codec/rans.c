@@ -1,4 +1,4 @@
-/* Range coder with static integer tables: a state of 32 bits, renormalised by 16-bit words. */
+/* Range coder with static integer tables: a state of 32 bits, renormalized by 16-bit words. */
 #include <string.h>
 
 #include "satllm_ros/codec.h"

@@ -92,7 +92,7 @@ def forge_shape(frame: bytearray, generator: np.random.Generator) -> None:
 
 
 def forge_length(frame: bytearray, generator: np.random.Generator) -> None:
-    """Move bytes between neighbouring sections, so that the lengths still add up, or not."""
+    """Move bytes between neighboring sections, so that the lengths still add up, or not."""
     offset = 48 + 4 * int(generator.integers(0, 2))
     pair = struct.unpack_from("<II", frame, offset)
     moved = int(generator.integers(-20, 21))

@@ -37,7 +37,7 @@ def make_artefacts(*, prefix_tokens: int = 1, width: int = 8, seed: int = 0, mod
 def make_samples(
     *, prefix_tokens: int = 1, width: int = 8, patches: int = 9, images: int = 40, seed: int = 0
 ) -> NDArray[np.float32]:
-    """Activations of a made-up model: channels that depend on each other, neighbouring tokens alike."""
+    """Activations of a made-up model: channels that depend on each other, neighboring tokens alike."""
     model, generator = np.random.default_rng(1), np.random.default_rng(seed)
     mixing = model.normal(0, 1, (width, width)) * 2.0 ** -np.arange(width)[:, None]
     offset = model.normal(0, 2, (prefix_tokens + patches, width))

@@ -36,10 +36,10 @@ def tiff(samples: np.ndarray, **options: Any) -> bytes:
 
 
 def png16(samples: np.ndarray) -> bytes:
-    """uint16 (H, W, bands) as a PNG of 16 bits a channel, which Pillow cannot write in colour."""
+    """uint16 (H, W, bands) as a PNG of 16 bits a channel, which Pillow cannot write in color."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[samples.shape[2]]
-    size = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour_type, 0, 0, 0)
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[samples.shape[2]]
+    size = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, color_type, 0, 0, 0)
     chunks = (b"IHDR", size), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 

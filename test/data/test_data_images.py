@@ -14,13 +14,13 @@ from satllm_ros.data.images.decoding import ImageError, PixelsRefusedError, deco
 from satllm_ros.data.images.jpeg import decode_jpeg
 from satllm_ros.data.images.pixels import PixelRules
 
-GREY = picture()[:, :, 0]
+GRAY = picture()[:, :, 0]
 REFLECTANCE = (picture().astype(np.float64) / 255 * 2750).astype(np.uint16)
 SCALE = 255 / 2750
 SIX_BANDS = np.concatenate([REFLECTANCE, REFLECTANCE[:, :, ::-1]], axis=2)
 
 
-def as_grey(samples: np.ndarray) -> np.ndarray:
+def as_gray(samples: np.ndarray) -> np.ndarray:
     return np.repeat(samples.reshape(*samples.shape[:2], 1), 3, axis=2)
 
 
@@ -56,20 +56,20 @@ def test_lossless_files_decode_to_their_pixels(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        encoded(GREY, "PNG"),
-        encoded(GREY, "TIFF"),
-        encoded(np.dstack([GREY, 255 - GREY]), "PNG"),
-        tiff(np.dstack([GREY, 255 - GREY]), extrasamples=["unassalpha"]),
-        tiff(255 - GREY, photometric="miniswhite"),
+        encoded(GRAY, "PNG"),
+        encoded(GRAY, "TIFF"),
+        encoded(np.dstack([GRAY, 255 - GRAY]), "PNG"),
+        tiff(np.dstack([GRAY, 255 - GRAY]), extrasamples=["unassalpha"]),
+        tiff(255 - GRAY, photometric="miniswhite"),
     ],
     ids=["png", "tiff", "png with alpha", "tiff with alpha", "white is zero"],
 )
-def test_grey_becomes_three_equal_channels(data: bytes) -> None:
-    np.testing.assert_array_equal(decode_image(data, "x"), as_grey(GREY))
+def test_gray_becomes_three_equal_channels(data: bytes) -> None:
+    np.testing.assert_array_equal(decode_image(data, "x"), as_gray(GRAY))
 
 
 def test_declared_alpha_is_left_out() -> None:
-    with_alpha = np.dstack([picture(), GREY])
+    with_alpha = np.dstack([picture(), GRAY])
     for data in (
         encoded(with_alpha, "PNG"),
         encoded(with_alpha, "TIFF"),
@@ -79,19 +79,19 @@ def test_declared_alpha_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP"])
-def test_palettes_give_their_colours(kind: str) -> None:
+def test_palettes_give_their_colors(kind: str) -> None:
     image = Image.fromarray(picture()).quantize(64)
     np.testing.assert_array_equal(decode_image(encoded(image, kind), "x"), np.array(image.convert("RGB")))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_a_bit_a_pixel_is_black_or_white(kind: str) -> None:
-    image = Image.fromarray(GREY > 100)
-    np.testing.assert_array_equal(decode_image(encoded(image, kind), "x"), as_grey((GREY > 100) * np.uint8(255)))
+    image = Image.fromarray(GRAY > 100)
+    np.testing.assert_array_equal(decode_image(encoded(image, kind), "x"), as_gray((GRAY > 100) * np.uint8(255)))
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
-def test_inks_become_the_colours_that_they_are_declared_for(kind: str) -> None:
+def test_inks_become_the_colors_that_they_are_declared_for(kind: str) -> None:
     inks = Image.fromarray(picture()).convert("CMYK")
     data = encoded(inks, kind)
     with Image.open(io.BytesIO(data)) as image:
@@ -104,7 +104,7 @@ def test_overviews_and_masks_of_a_tiff_are_no_pictures() -> None:
     with tifffile.TiffWriter(buffer) as writer:
         writer.write(picture(), photometric="rgb", metadata=None)
         writer.write(picture()[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
-        writer.write(GREY > 100, subfiletype=4, photometric="mask", metadata=None)
+        writer.write(GRAY > 100, subfiletype=4, photometric="mask", metadata=None)
     np.testing.assert_array_equal(decode_image(buffer.getvalue(), "x"), picture())
 
 
@@ -152,13 +152,13 @@ def test_an_orientation_that_does_not_exist_says_nothing() -> None:
         (encoded(picture(), "JPEG"), True),
         (encoded(picture(33, 17), "JPEG", quality=60, subsampling="4:2:0"), True),
         (encoded(picture(33, 17), "JPEG", quality=95, subsampling="4:4:4", progressive=True), True),
-        (encoded(GREY, "JPEG"), True),
+        (encoded(GRAY, "JPEG"), True),
         (encoded(picture(), "JPEG", exif=turned(1)), True),
         (encoded(picture(), "JPEG", exif=turned(6)), False),
         (encoded(Image.fromarray(picture()).convert("CMYK"), "JPEG"), False),
         (encoded(picture(), "PNG"), False),
     ],
-    ids=["plain", "4:2:0", "progressive", "grey", "upright", "turned", "cmyk", "png"],
+    ids=["plain", "4:2:0", "progressive", "gray", "upright", "turned", "cmyk", "png"],
 )
 def test_a_jpeg_passes_untouched_only_if_satellites_read_the_same_from_it(data: bytes, as_is: bool) -> None:
     assert jpeg_as_is(data) == as_is
@@ -176,19 +176,19 @@ def test_a_jpeg_of_chosen_bands_or_another_size_does_not_pass() -> None:
 # Refused, and read once it is said how
 
 WIDE = {
-    "16-bit grey PNG": (png16(REFLECTANCE[:, :, :1]), as_grey(scaled(REFLECTANCE[:, :, 0])), "16-bit unsigned"),
+    "16-bit gray PNG": (png16(REFLECTANCE[:, :, :1]), as_gray(scaled(REFLECTANCE[:, :, 0])), "16-bit unsigned"),
     "16-bit RGB PNG": (png16(REFLECTANCE), scaled(REFLECTANCE), "16-bit unsigned samples, 3 bands"),
     "16-bit RGBA PNG": (
         png16(np.dstack([REFLECTANCE, REFLECTANCE[:, :, 0]])),
         scaled(REFLECTANCE),
         "16-bit unsigned samples, 4 bands",
     ),
-    "16-bit grey PNG with alpha": (
+    "16-bit gray PNG with alpha": (
         png16(REFLECTANCE[:, :, :2]),
-        as_grey(scaled(REFLECTANCE[:, :, 0])),
+        as_gray(scaled(REFLECTANCE[:, :, 0])),
         "16-bit unsigned samples, 2 bands",
     ),
-    "16-bit grey TIFF": (tiff(REFLECTANCE[:, :, 0]), as_grey(scaled(REFLECTANCE[:, :, 0])), "16-bit unsigned"),
+    "16-bit gray TIFF": (tiff(REFLECTANCE[:, :, 0]), as_gray(scaled(REFLECTANCE[:, :, 0])), "16-bit unsigned"),
     "16-bit RGB TIFF": (tiff(REFLECTANCE, photometric="rgb"), scaled(REFLECTANCE), "16-bit unsigned samples, 3 bands"),
     "16-bit big-endian TIFF": (
         tiff(REFLECTANCE, photometric="rgb", byteorder=">", compression="lzw", predictor=True),
@@ -201,8 +201,8 @@ WIDE = {
         "16-bit signed",
     ),
     "int8 TIFF": (
-        tiff((GREY // 2).astype(np.int8)),
-        as_grey(scaled(GREY // 2)),
+        tiff((GRAY // 2).astype(np.int8)),
+        as_gray(scaled(GRAY // 2)),
         "8-bit signed",
     ),
     "float32 TIFF": (
@@ -210,14 +210,14 @@ WIDE = {
         scaled(REFLECTANCE + 0.25),
         "32-bit float",
     ),
-    "float64 TIFF": (tiff(GREY.astype(np.float64) * 10), as_grey(scaled(GREY.astype(int) * 10)), "64-bit float"),
-    "uint32 TIFF": (tiff(REFLECTANCE[:, :, 0].astype(np.uint32)), as_grey(scaled(REFLECTANCE[:, :, 0])), "32-bit"),
+    "float64 TIFF": (tiff(GRAY.astype(np.float64) * 10), as_gray(scaled(GRAY.astype(int) * 10)), "64-bit float"),
+    "uint32 TIFF": (tiff(REFLECTANCE[:, :, 0].astype(np.uint32)), as_gray(scaled(REFLECTANCE[:, :, 0])), "32-bit"),
 }
 
 
 @pytest.mark.parametrize(("data", "expected", "named"), WIDE.values(), ids=WIDE)
 def test_wide_samples_are_refused_until_their_scale_is_stated(data: bytes, expected: np.ndarray, named: str) -> None:
-    with pytest.raises(PixelsRefusedError, match=rf"image deep has .*{named}.*8-bit grey and RGB.*state pixel_scale"):
+    with pytest.raises(PixelsRefusedError, match=rf"image deep has .*{named}.*8-bit gray and RGB.*state pixel_scale"):
         decode_image(data, "deep")
     np.testing.assert_array_equal(decode_image(data, "deep", PixelRules(pixel_scale=SCALE)), expected)
 
@@ -231,10 +231,10 @@ def test_twelve_bits_are_named_as_twelve() -> None:
 
 
 BANDS = {
-    "8-bit RGB and an undeclared band": (np.dstack([picture(), GREY]), {"photometric": "rgb"}),
-    "three bands without a colour": (picture(), {}),
-    "five bands": (np.dstack([picture(), GREY, GREY]), {}),
-    "five planes": (np.moveaxis(np.dstack([picture(), GREY, GREY]), 2, 0), {"planarconfig": "separate"}),
+    "8-bit RGB and an undeclared band": (np.dstack([picture(), GRAY]), {"photometric": "rgb"}),
+    "three bands without a color": (picture(), {}),
+    "five bands": (np.dstack([picture(), GRAY, GRAY]), {}),
+    "five planes": (np.moveaxis(np.dstack([picture(), GRAY, GRAY]), 2, 0), {"planarconfig": "separate"}),
 }
 
 
@@ -246,7 +246,7 @@ def test_undeclared_bands_are_refused_until_they_are_stated(samples: np.ndarray,
     with pytest.raises(PixelsRefusedError, match=r"image x has 8-bit unsigned samples, [345] bands.*state bands"):
         decode_image(data, "x")
     np.testing.assert_array_equal(decode_image(data, "x", PixelRules(bands=(3, 2, 1))), picture()[:, :, ::-1])
-    np.testing.assert_array_equal(decode_image(data, "x", PixelRules(bands=(2,))), as_grey(picture()[:, :, 1]))
+    np.testing.assert_array_equal(decode_image(data, "x", PixelRules(bands=(2,))), as_gray(picture()[:, :, 1]))
 
 
 def _without_extra_samples(data: bytes) -> bytes:
@@ -300,9 +300,9 @@ def test_a_jpeg_of_twelve_bits_is_refused_by_its_bits() -> None:
         decode_image(bytes(data), "x")
 
 
-def test_colours_of_another_kind_are_refused() -> None:
+def test_colors_of_another_kind_are_refused() -> None:
     data = encoded(Image.fromarray(picture()).convert("LAB"), "TIFF")
-    with pytest.raises(PixelsRefusedError, match="without a declared colour"):
+    with pytest.raises(PixelsRefusedError, match="without a declared color"):
         decode_image(data, "x")
 
 

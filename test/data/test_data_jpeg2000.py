@@ -22,8 +22,8 @@ def encoded(pixels: np.ndarray = PIXELS, *, no_jp2: bool = False) -> bytes:
 @pytest.mark.parametrize("no_jp2", [False, True])
 def test_eight_bits_are_read_exactly(no_jp2: bool) -> None:
     np.testing.assert_array_equal(decode_image(encoded(no_jp2=no_jp2), "a.jp2"), PIXELS)
-    grey = decode_image(encoded(PIXELS[:, :, 0], no_jp2=no_jp2), "a.jp2")
-    np.testing.assert_array_equal(grey, np.dstack([PIXELS[:, :, 0]] * 3))
+    gray = decode_image(encoded(PIXELS[:, :, 0], no_jp2=no_jp2), "a.jp2")
+    np.testing.assert_array_equal(gray, np.dstack([PIXELS[:, :, 0]] * 3))
 
 
 def test_wider_samples_are_refused_with_their_bits() -> None:

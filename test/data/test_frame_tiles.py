@@ -51,7 +51,7 @@ def test_raw_tiles_come_back_exactly() -> None:
     assert np.array_equal(decoded, images)
 
 
-def test_jpeg_tiles_come_back_in_order_with_their_colours() -> None:
+def test_jpeg_tiles_come_back_in_order_with_their_colors() -> None:
     images = [picture(16, 24, seed) for seed in (0, 40, 80)]
     pieces = [encode_tile(image, jpeg=True) for image in images]
     assert len({len(piece) for piece in pieces}) > 1, "pieces of several sizes, or offsets are not tried"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from satllm_ros.assets.paths import DEMO_CHECKPOINT, asset
 from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
-from satllm_ros.model.stage import load_stage, normalise
+from satllm_ros.model.stage import load_stage, normalize
 
 
 def images(checkpoint: Path, tiles: int, seed: int = 0) -> torch.Tensor:
@@ -53,7 +53,7 @@ def test_single_tile(member_checkpoint: Path) -> None:
 def test_shipped_model(cuts: set[int], seed: int) -> None:
     checkpoint = asset(DEMO_CHECKPOINT)
     pixels = np.random.default_rng(seed).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    x = normalise(pixels, read_spec(checkpoint))
+    x = normalize(pixels, read_spec(checkpoint))
     with torch.inference_mode():
         expected = load_model(checkpoint)(x)
     assert torch.equal(run_chain(checkpoint, x, tuple(sorted(cuts))), expected)

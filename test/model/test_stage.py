@@ -15,7 +15,7 @@ from satllm_ros.model.checkpoints import tensors
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.measure import block_seconds
 from satllm_ros.model.spec import read_spec
-from satllm_ros.model.stage import load_stage, normalise
+from satllm_ros.model.stage import load_stage, normalize
 
 
 @pytest.fixture
@@ -107,11 +107,11 @@ def test_refuses_input_of_another_shape_or_type(vit_checkpoint: Path, start: int
         load_stage(vit_checkpoint, start, 3)(x)
 
 
-def test_normalise_follows_its_equation(vit_checkpoint: Path) -> None:
+def test_normalize_follows_its_equation(vit_checkpoint: Path) -> None:
     spec = read_spec(vit_checkpoint)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     expected = (pixels / 255 - np.array(spec.mean)) / np.array(spec.std)
-    result = normalise(pixels, spec)
+    result = normalize(pixels, spec)
     assert result.dtype == torch.float32 and result.is_contiguous()
     np.testing.assert_allclose(result.numpy(), expected.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-5)
 
@@ -124,9 +124,9 @@ def test_normalise_follows_its_equation(vit_checkpoint: Path) -> None:
         np.zeros((32, 32, 3), np.uint8),
     ],
 )
-def test_normalise_refuses_other_images(vit_checkpoint: Path, pixels: np.ndarray) -> None:
+def test_normalize_refuses_other_images(vit_checkpoint: Path, pixels: np.ndarray) -> None:
     with pytest.raises(ModelError, match=r"expected uint8 of shape \(N, 32, 32, 3\)"):
-        normalise(pixels, read_spec(vit_checkpoint))
+        normalize(pixels, read_spec(vit_checkpoint))
 
 
 def test_block_seconds_divides_a_run_by_blocks_and_tiles(vit_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

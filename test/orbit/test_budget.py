@@ -46,7 +46,7 @@ def test_the_optical_link_of_the_paper() -> None:
 
 
 def test_the_radio_link_of_the_paper() -> None:
-    # 40 GHz over one metre: 64.5 dB; 25 dB a decade from there.
+    # 40 GHz over one meter: 64.5 dB; 25 dB a decade from there.
     assert path_loss_db(S2G, 1.0) == pytest.approx(64.489, abs=1e-3)
     assert path_loss_db(S2G, 500e3) == pytest.approx(64.489 + 25 * math.log10(500e3), abs=1e-3)
     found = radio_budget(S2G, 500e3)

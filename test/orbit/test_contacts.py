@@ -105,7 +105,7 @@ def test_sights_are_those_of_a_scan(propagator: str) -> None:
     assert scanned == len(rows) > 10
 
 
-def test_neighbours_of_a_ring_see_each_other_always_and_others_never() -> None:
+def test_neighbors_of_a_ring_see_each_other_always_and_others_never() -> None:
     rows = sights(Geometry(orbit()), 86_400)
     assert {(r.from_index, r.to_index) for r in rows} == {(n, n + 1) for n in range(11)} | {(0, 11)}
     assert {(r.start_s, r.stop_s) for r in rows} == {(0.0, 86_400.0)}

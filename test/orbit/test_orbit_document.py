@@ -143,7 +143,7 @@ def test_a_budget_is_read_whole_or_in_part() -> None:
     [
         ("isl", "power_w", 0, "power_w is 0"),
         ("isl", "divergence", "quarter", "divergence is 'quarter'; allowed are full, half"),
-        ("isl", "colour", 1, "unknown field 'colour'"),
+        ("isl", "color", 1, "unknown field 'color'"),
         ("s2g", "ranges_m", [], "ranges_m is"),
         ("s2g", "ranges_m", [1e5, -1], "ranges_m is -1"),
         ("s2g", "exponent", "two", "exponent is 'two'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.figures.summary import summarize
 from satllm_ros.report.printing.lanes import Lane, lanes
 from satllm_ros.report.printing.timeline import write_timeline
 from satllm_ros.report.record.clocks import MAX_DRIFT, Clocks, have_one_wall_clock
@@ -41,7 +41,7 @@ def test_clocks_that_were_compared_are_brought_to_one_axis(run: RunRecord, ahead
     for name, starts_s in content(expected).items():
         assert content(drawn)[name] == pytest.approx(starts_s, abs=1e-6)
     assert not any(lane.apart for lane in drawn)
-    (note,) = summarise(apart).notes
+    (note,) = summarize(apart).notes
     assert "2 clocks" in note and "to within" in note
     assert Clocks(apart).uncertainty_s >= 0.001
 
@@ -57,13 +57,13 @@ def test_a_clock_that_nobody_compared_has_an_axis_of_its_own(run: RunRecord, ahe
         assert [bar.start_s for bar in lane.bars] == pytest.approx([bar.start_s - zero_s for bar in known.bars])
         assert [bar.duration_s for bar in lane.bars] == pytest.approx([bar.duration_s for bar in known.bars])
         assert [bar.batch for bar in lane.bars] == [bar.batch for bar in known.bars]
-    (note,) = summarise(apart).notes
+    (note,) = summarize(apart).notes
     assert "1 were not compared" in note
     write_timeline(apart, tmp_path / "timeline.png")
 
 
 def test_durations_and_the_ideal_do_not_depend_on_clocks(run: RunRecord) -> None:
-    one, two = summarise(run), summarise(on_two_hosts(run, -3000.0))
+    one, two = summarize(run), summarize(on_two_hosts(run, -3000.0))
     assert two.satellites == one.satellites
     assert two.makespan_s == one.makespan_s and two.hops == one.hops
 
@@ -75,12 +75,12 @@ def test_the_last_assignment_is_the_last_one_flown_after_a_host_has_booted_anew(
         is_late = s.satellite == "sat4" and s.sequence >= 4
         moved = {name: getattr(s, name) - 4000.0 for name in TIMES} if is_late else {}
         stages.append(replace(s, start=s.start + 1, clock=THEIRS, **moved) if is_late else replace(s, clock=OURS))
-    (use,) = [use for use in summarise(replace(run, stages=stages)).satellites if use.name == "sat4"]
+    (use,) = [use for use in summarize(replace(run, stages=stages)).satellites if use.name == "sat4"]
     assert (use.start, use.stop) == (10, 12)
 
 
 def test_delays_by_clocks_that_nobody_compared_are_left_out_and_said(run: RunRecord) -> None:
-    summary = summarise(replace(run, acquisition_shift_s=None))
+    summary = summarize(replace(run, acquisition_shift_s=None))
     assert (summary.delay_s.p50, summary.delay_s.uncertainty, summary.makespan_s.measured) == (None, None, None)
     assert any("delays and makespan are left out" in note for note in summary.notes)
 
@@ -91,7 +91,7 @@ def test_delays_are_corrected_with_their_uncertainty(run: RunRecord) -> None:
     frames = [replace(f, arrival_ns=f.arrival_ns + ahead_ns) for f in run.frames]
     tiles = [replace(t, grounded_s=t.grounded_s + 2 * AHEAD_S) for t in run.tiles]
     moved = replace(run, frames=frames, tiles=tiles, acquisition_shift_s=(AHEAD_S, 0.02))
-    known, corrected = summarise(run), summarise(moved)
+    known, corrected = summarize(run), summarize(moved)
     assert corrected.delay_s.p50 == pytest.approx(known.delay_s.p50, abs=1e-5)
     assert corrected.makespan_s.measured == pytest.approx(known.makespan_s.measured, abs=1e-5)
     grounded_s = [tile.grounded_s for tile in run.tiles]

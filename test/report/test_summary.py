@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satllm_ros.report.figures.sample import wilson_interval
-from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.figures.summary import summarize
 from satllm_ros.report.record.audit import Audit
 from satllm_ros.report.record.record import RunRecord, TileRecord
 
 
 def test_interface_holds_every_promised_key(run: RunRecord) -> None:
-    content = json.loads(json.dumps(summarise(run).to_json(), allow_nan=False))
+    content = json.loads(json.dumps(summarize(run).to_json(), allow_nan=False))
     assert {"sent", "received", "duplicates", "lost"} <= content["tiles"].keys()
     assert {"flown", "reference"} <= content["accuracy"].keys()
     assert len(content["hops"]) == 3
@@ -30,7 +30,7 @@ def test_interface_holds_every_promised_key(run: RunRecord) -> None:
 
 
 def test_a_perfect_flow_line_reaches_its_ideal(run: RunRecord) -> None:
-    summary = summarise(run)
+    summary = summarize(run)
     assert summary.makespan_s.measured == pytest.approx(summary.makespan_s.ideal, abs=1e-5)
     assert summary.throughput.of_ideal == pytest.approx(1.0, abs=1e-6)
     assert summary.throughput.tiles_per_s == pytest.approx(128 / summary.makespan_s.measured)
@@ -39,7 +39,7 @@ def test_a_perfect_flow_line_reaches_its_ideal(run: RunRecord) -> None:
 
 
 def test_hops_and_traffic_count_messages_on_links(run: RunRecord) -> None:
-    summary = summarise(run)
+    summary = summarize(run)
     first = summary.hops[0]
     assert (first.sender, first.receiver, first.settings, first.messages) == ("sat1", "sat2", ["int8"], 8)
     assert (first.fp32_bytes, first.wire_bytes) == (25_000 * 128, 5000 * 128)
@@ -50,20 +50,20 @@ def test_hops_and_traffic_count_messages_on_links(run: RunRecord) -> None:
 
 
 def test_resent_batches_count_as_traffic(run: RunRecord) -> None:
-    before = summarise(run)
+    before = summarize(run)
     again = replace(run.transfers[1], attempt=1)
     run.transfers.append(again)
     run.stages.append(replace(run.stages[0], attempt=1))
-    after = summarise(run)
+    after = summarize(run)
     assert after.traffic_bytes.isl - before.traffic_bytes.isl == again.wire_bytes
     assert after.hops[0].messages == before.hops[0].messages + 1
     assert after.makespan_s.ideal == pytest.approx(before.makespan_s.ideal)
 
 
 def test_untimed_links_are_counted_from_what_stages_sent(run: RunRecord) -> None:
-    timed = summarise(run)
+    timed = summarize(run)
     run.transfers.clear()
-    untimed = summarise(run)
+    untimed = summarize(run)
     assert untimed.hops[0].effective_rate_bps is None
     assert [hop.wire_bytes for hop in untimed.hops] == [hop.wire_bytes for hop in timed.hops]
     assert untimed.traffic_bytes.isl == timed.traffic_bytes.isl
@@ -72,16 +72,16 @@ def test_untimed_links_are_counted_from_what_stages_sent(run: RunRecord) -> None
 
 
 def test_predictions_that_leave_from_another_satellite_are_no_hop(run: RunRecord) -> None:
-    before = summarise(run)
+    before = summarize(run)
     run.transfers = [replace(t, receiver="sat5") if t.receiver == "ground" else t for t in run.transfers]
-    after = summarise(run)
+    after = summarize(run)
     assert len(after.hops) == 3
     assert after.traffic_bytes.isl == before.traffic_bytes.isl + 100 * 128
     assert after.traffic_bytes.s2g == 0
 
 
 def test_satellites_report_full_batches_and_all_busy_time(fly: Callable[..., RunRecord]) -> None:
-    summary = summarise(fly(tiles=20, tiles_per_batch=16, compute_s=(1.5, 2.0), transfer_s=(0.1, 0.2, 0.1)))
+    summary = summarize(fly(tiles=20, tiles_per_batch=16, compute_s=(1.5, 2.0), transfer_s=(0.1, 0.2, 0.1)))
     first = summary.satellites[0]
     assert (first.name, first.start, first.stop, first.tiles) == ("sat1", 0, 3, 16)
     assert (first.compute_s, first.compute_real_s) == (1.5, pytest.approx(0.3))
@@ -93,14 +93,14 @@ def test_satellites_report_full_batches_and_all_busy_time(fly: Callable[..., Run
 
 def test_idle_satellite_comes_last_without_times(run: RunRecord) -> None:
     run.satellites.insert(0, replace(run.satellites[0], name="spare"))
-    spare = summarise(run).satellites[-1]
+    spare = summarize(run).satellites[-1]
     assert (spare.name, spare.start, spare.compute_s) == ("spare", None, None)
     assert spare.memory_bytes == 11_000_000
 
 
 def test_a_sleep_is_called_emulated_even_without_status(run: RunRecord) -> None:
     run.satellites.clear()
-    assert all(satellite.emulated for satellite in summarise(run).satellites)
+    assert all(satellite.emulated for satellite in summarize(run).satellites)
 
 
 def test_accuracy_is_judged_on_tiles_that_came_down(run: RunRecord) -> None:
@@ -108,7 +108,7 @@ def test_accuracy_is_judged_on_tiles_that_came_down(run: RunRecord) -> None:
     run.tiles[0] = replace(wrong, label=(wrong.label + 1) % 10)
     run.truth["bag", 9999, 0] = 1
     run.reference["bag", 9999, 0] = 2
-    accuracy = summarise(run).accuracy
+    accuracy = summarize(run).accuracy
     assert accuracy.flown == 127 / 128
     assert accuracy.reference == 1.0
     assert accuracy.agreement == 127 / 128
@@ -116,10 +116,10 @@ def test_accuracy_is_judged_on_tiles_that_came_down(run: RunRecord) -> None:
 
 def test_unknown_classes_leave_accuracy_unknown(run: RunRecord) -> None:
     run.truth.clear()
-    accuracy = summarise(run).accuracy
+    accuracy = summarize(run).accuracy
     assert (accuracy.flown, accuracy.reference, accuracy.agreement) == (None, None, 1.0)
     run.reference.clear()
-    assert summarise(run).accuracy.agreement is None
+    assert summarize(run).accuracy.agreement is None
 
 
 @given(copies=st.lists(st.integers(0, 4), min_size=1, max_size=32), dropped=st.integers(0, 1))
@@ -130,7 +130,7 @@ def test_every_tile_is_received_lost_or_duplicated(copies: list[int], dropped: i
         record = _tile(frame)
         # Arrivals may be one record that counts them or a record each.
         run.tiles += [replace(record, copies=count)] if frame % 2 and count else [record] * count
-    summary = summarise(run)
+    summary = summarize(run)
     assert summary.tiles.received == len(tiles)
     assert summary.tiles.lost == copies.count(0)
     assert summary.tiles.duplicates == sum(tiles) - len(tiles)
@@ -140,15 +140,15 @@ def test_every_tile_is_received_lost_or_duplicated(copies: list[int], dropped: i
 def test_what_is_in_custody_or_was_given_up_is_not_lost() -> None:
     run = RunRecord(sent_tiles=10, tiles=[_tile(1)], in_custody={"in window": 5})
     run.dropped = {"attempts_exhausted": 2, "unreadable_image": 7}
-    assert summarise(run).tiles.lost == 2, "what was never sent is not among the sent"
+    assert summarize(run).tiles.lost == 2, "what was never sent is not among the sent"
     run.audit = Audit("journal", 17, 1, lost=3)
-    assert summarise(run).tiles.lost == 3
+    assert summarize(run).tiles.lost == 3
 
 
 def test_a_run_that_does_not_add_up_is_not_complete(run: RunRecord) -> None:
-    assert summarise(run).exit_ok
+    assert summarize(run).exit_ok
     run.audit = replace(run.audit, foreign=1)
-    content = summarise(run).to_json()
+    content = summarize(run).to_json()
     assert content["complete"] is False
     assert content["audit"]["adds_up"] is False and content["audit"]["foreign"] == 1
     assert content["audit"]["complaints"] == ["predictions at the ground of no tile that was acquired: 1"]
@@ -159,7 +159,7 @@ def test_a_sample_is_judged_by_what_was_flown_on_the_same_tiles(run: RunRecord) 
         run.truth[tile.key] += 1
     run.reference = {tile.key: tile.label for tile in run.tiles[:64]}
     run.reference[run.tiles[0].key] += 1
-    accuracy = summarise(run).accuracy
+    accuracy = summarize(run).accuracy
     assert (accuracy.flown, accuracy.flown_on_reference) == (0.75, 0.5)
     assert (accuracy.reference, accuracy.compared_tiles) == (33 / 64, 64)
     assert accuracy.agreement == 63 / 64 and accuracy.agreement_interval == pytest.approx(wilson_interval(63, 64))
@@ -171,7 +171,7 @@ def test_times_are_all_of_one_clock(run: RunRecord, kind: str) -> None:
     stamps_s, arrivals_s = ROS_ZERO_S - 5, ROS_ZERO_S - 2
     run.frames = [replace(f, stamp_ns=round(stamps_s * 1e9), arrival_ns=round(arrivals_s * 1e9)) for f in run.frames]
     began_s = {"stamp": stamps_s, "arrival": arrivals_s, "wire": ROS_ZERO_S}[kind]
-    summary = summarise(run)
+    summary = summarize(run)
     delays_s = [tile.grounded_s - began_s for tile in run.tiles]
     assert summary.makespan_s.measured == pytest.approx(max(delays_s), abs=1e-6)
     assert summary.delay_s.p50 == pytest.approx(float(np.median(delays_s)), abs=1e-6)
@@ -184,26 +184,26 @@ def test_a_tile_without_an_image_of_its_own_has_no_delay(run: RunRecord) -> None
     later = replace(run.frames[0], arrival_ns=round((run.tiles[1].grounded_s + 1) * 1e9))
     run.frames[0] = later
     delays_s = [tile.grounded_s - ROS_ZERO_S for tile in run.tiles[2:]]
-    assert summarise(run).delay_s.p50 == pytest.approx(float(np.median(delays_s)), abs=1e-6)
+    assert summarize(run).delay_s.p50 == pytest.approx(float(np.median(delays_s)), abs=1e-6)
 
 
 def test_same_frame_of_another_source_is_another_tile() -> None:
     run = RunRecord(sent_tiles=2, tiles=[_tile(3), replace(_tile(3), source_id="other")])
-    assert summarise(run).exit_ok
+    assert summarize(run).exit_ok
 
 
 def test_more_tiles_than_were_sent_is_not_ok() -> None:
-    assert not summarise(RunRecord(sent_tiles=1, tiles=[_tile(1), _tile(2)])).exit_ok
+    assert not summarize(RunRecord(sent_tiles=1, tiles=[_tile(1), _tile(2)])).exit_ok
 
 
 def test_delay_ignores_later_copies() -> None:
     late = replace(_tile(0), grounded_s=99.0)
-    delay = summarise(RunRecord(sent_tiles=1, tiles=[late, _tile(0)])).delay_s
+    delay = summarize(RunRecord(sent_tiles=1, tiles=[late, _tile(0)])).delay_s
     assert (delay.p50, delay.p95) == (2.0, 2.0)
 
 
 def test_empty_run_is_unknown_and_not_ok() -> None:
-    summary = summarise(RunRecord())
+    summary = summarize(RunRecord())
     assert not summary.exit_ok
     assert summary.makespan_s.measured is None and summary.throughput.of_ideal is None
     assert summary.delay_s.p50 is None
@@ -212,22 +212,22 @@ def test_empty_run_is_unknown_and_not_ok() -> None:
 
 def test_prediction_of_one_plan_is_not_held_against_two(run: RunRecord) -> None:
     run.plans.append(replace(run.plans[0], epoch=(1, 2)))
-    assert summarise(run).makespan_s.predicted_exact == 20.0, "a plan that no batch flew does not count"
+    assert summarize(run).makespan_s.predicted_exact == 20.0, "a plan that no batch flew does not count"
     run.stages.append(replace(run.stages[0], sequence=100, epoch=(1, 2)))
-    makespan = summarise(run).makespan_s
+    makespan = summarize(run).makespan_s
     assert (makespan.predicted_exact, makespan.predicted_paper) == (None, None)
 
 
 def test_an_unknown_plan_that_flew_leaves_no_prediction_either(run: RunRecord) -> None:
     run.stages.append(replace(run.stages[0], sequence=100, epoch=(9, 9)))
-    assert summarise(run).makespan_s.predicted_exact is None
+    assert summarize(run).makespan_s.predicted_exact is None
 
 
 def test_what_was_not_recorded_is_unknown_and_what_was_is_kept(run: RunRecord) -> None:
-    whole = summarise(run)
+    whole = summarize(run)
     run.stages, run.transfers = run.stages[8:], run.transfers[10:]
     run.gaps = ("the recorder started late",)
-    summary = summarise(run)
+    summary = summarize(run)
     assert summary.exit_ok and summary.gaps == ["the recorder started late"]
     assert (summary.tiles, summary.delay_s, summary.accuracy) == (whole.tiles, whole.delay_s, whole.accuracy)
     assert summary.makespan_s.measured == whole.makespan_s.measured
@@ -242,16 +242,16 @@ def test_what_was_not_recorded_is_unknown_and_what_was_is_kept(run: RunRecord) -
 
 def test_tiles_of_which_only_the_number_is_known_count_as_received(run: RunRecord) -> None:
     run.tiles, run.older_tiles, run.gaps = run.tiles[28:], 28, ("28 older tiles",)
-    summary = summarise(run)
+    summary = summarize(run)
     assert (summary.tiles.received, summary.tiles.lost, summary.exit_ok) == (128, 0, True)
     assert (summary.makespan_s.measured, summary.throughput.tiles_per_s) == (None, None)
 
 
 def test_predictions_stored_by_another_satellite_than_the_last_cross_twice(run: RunRecord) -> None:
-    direct = summarise(replace(run, transfers=[])).traffic_bytes
+    direct = summarize(replace(run, transfers=[])).traffic_bytes
     run.transfers.clear()
     run.plans[0] = replace(run.plans[0], downlink="sat2")
-    relayed = summarise(run).traffic_bytes
+    relayed = summarize(run).traffic_bytes
     assert relayed.s2g == direct.s2g == 100 * 128
     assert relayed.isl == direct.isl + 100 * 128
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from satllm_ros.report.figures.sample import even_sample
-from satllm_ros.report.figures.summary import summarise
+from satllm_ros.report.figures.summary import summarize
 from satllm_ros.report.printing import units
 from satllm_ros.report.printing.tables import WIDTH, print_report
 from satllm_ros.report.record.audit import Audit
@@ -21,7 +21,7 @@ from satllm_ros.report.record.record import FrameRecord, RunRecord
 
 def printed(run: RunRecord, width: int = WIDTH, files: tuple[Path, ...] = ()) -> str:
     out = io.StringIO()
-    print_report(summarise(run), Console(file=out, width=width, highlight=False), files)
+    print_report(summarize(run), Console(file=out, width=width, highlight=False), files)
     return out.getvalue()
 
 
@@ -62,7 +62,7 @@ def test_a_real_line_says_how_fast_it_was_thought_to_be_and_was(fly: Callable[..
     run = fly(real_share=1.0)
     assert "as flown" not in printed(run)
     run.satellites[:] = [replace(s, first_block_s=0.01) for s in run.satellites]
-    first = summarise(run).satellites[0]
+    first = summarize(run).satellites[0]
     assert first.flown_block_s == pytest.approx(first.compute_real_s / (first.tiles * (first.stop - first.start)))
     change = f"{100 * (first.flown_block_s / 0.01 - 1):+.0f} %"
     assert f"sat1 10 ms, {1e3 * first.flown_block_s:.3g} ms ({change})" in " ".join(printed(run).split())
@@ -168,7 +168,7 @@ def test_empty_run_and_narrow_terminal_still_print(run: RunRecord) -> None:
 
 def test_a_terminal_that_knows_only_ascii_is_served(run: RunRecord) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    print_report(summarise(run), Console(file=out, width=WIDTH, highlight=False))
+    print_report(summarize(run), Console(file=out, width=WIDTH, highlight=False))
     out.flush()
     text = out.buffer.getvalue().decode("ascii")
     assert "makespan" in text and max(map(len, text.splitlines())) <= WIDTH
@@ -201,5 +201,5 @@ def test_dropped_images_are_named_the_first_of_them(run: RunRecord) -> None:
     run.frames = [dropped(number) for number in range(1, 200)]
     text = " ".join(printed(run).split())
     assert "5.jpg (unreadable_image) and others: summary.json, record/frames.jsonl" in text and "6.jpg" not in text
-    assert len(summarise(run).to_json()["dropped_images"]) == 100
-    assert summarise(run).to_json()["dropped_images"][0] == {"name": "1.jpg", "cause": "unreadable_image"}
+    assert len(summarize(run).to_json()["dropped_images"]) == 100
+    assert summarize(run).to_json()["dropped_images"][0] == {"name": "1.jpg", "cause": "unreadable_image"}

@@ -44,7 +44,7 @@ def test_what_is_printed_reads_back_the_same() -> None:
         ("counter: 1", "counter: one", "counter is 'one'"),
         ("stop: 2", "stop: true", "stop is True"),
         ("downlink: sat2", "downlnk: sat2", "downlink is missing"),
-        ("downlink: sat2", "downlink: sat2\ncolour: red", "unknown field 'colour'"),
+        ("downlink: sat2", "downlink: sat2\ncolor: red", "unknown field 'color'"),
         ("setting: int8", "setting: 7", "setting is 7"),
         (TEXT, "[1, 2]", "a mapping is needed"),
         (TEXT, "{", "not YAML"),

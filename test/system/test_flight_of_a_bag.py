@@ -158,12 +158,12 @@ def unsplit_labels(material: Material, spec: ModelSpec) -> list[int]:
     import torch
 
     from satllm_ros.model.checkpoints.checkpoint import load_model
-    from satllm_ros.model.stage import normalise
+    from satllm_ros.model.stage import normalize
 
     images = [decode_jpeg(np.frombuffer(encoded(picture(n)), np.uint8)) for n in range(material.bag_tiles)]
     assert images[0].shape == (SIDE, SIDE, 3)
     with torch.inference_mode():
-        return load_model(material.checkpoint)(normalise(np.stack(images), spec)).argmax(dim=1).tolist()
+        return load_model(material.checkpoint)(normalize(np.stack(images), spec)).argmax(dim=1).tolist()
 
 
 def test_ground_keeps_the_predictions_and_the_last_satellite_knows_that(flown: Flight, material: Material) -> None:

@@ -38,7 +38,7 @@ class Material:
 
 
 def picture(number: int, width: int = SIDE, height: int = SIDE) -> np.ndarray:
-    """A smooth coloured picture, uint8 RGB (height, width, 3), its own for every number."""
+    """A smooth colored picture, uint8 RGB (height, width, 3), its own for every number."""
     rng = np.random.default_rng(number)
     coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
     return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))

@@ -23,9 +23,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def coloured_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noisy 16x16 images of three classes told apart by their colour: 20 train and 8 test images of each."""
-    root = tmp_path_factory.mktemp("coloured")
+def colored_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noisy 16x16 images of three classes told apart by their color: 20 train and 8 test images of each."""
+    root = tmp_path_factory.mktemp("colored")
     generator = np.random.default_rng(0)
     for split, count in (("train", 20), ("test", 8)):
         for channel, name in enumerate(("blue", "green", "red")):
@@ -48,13 +48,13 @@ def tiny_recipe() -> Recipe:
 
 @pytest.fixture
 def noise_data(tmp_path: Path) -> Path:
-    """For the shipped model: a test image of noisy colours for each of its classes, and no training images."""
+    """For the shipped model: a test image of noisy colors for each of its classes, and no training images."""
     generator = np.random.default_rng(0)
     for name in read_spec(asset(DEMO_CHECKPOINT)).classes:
         folder = tmp_path / "data" / "test" / name
         folder.mkdir(parents=True)
-        colours = np.kron(generator.integers(0, 200, (2, 2, 3)), np.ones((32, 32, 1), dtype=int))
-        image = colours + generator.integers(0, 56, (64, 64, 3))
+        colors = np.kron(generator.integers(0, 200, (2, 2, 3)), np.ones((32, 32, 1), dtype=int))
+        image = colors + generator.integers(0, 56, (64, 64, 3))
         Image.fromarray(image.astype(np.uint8)).save(folder / f"{name}.png")
     (tmp_path / "data" / "train").mkdir()
     return tmp_path / "data"

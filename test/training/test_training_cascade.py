@@ -32,7 +32,7 @@ class Spy(LoopCodec):
 
     def __init__(self) -> None:
         super().__init__()
-        self.penalised = nn.Parameter(torch.ones(()))
+        self.penalized = nn.Parameter(torch.ones(()))
         self.register_buffer("seen", torch.zeros(()))
         self.observed: list[int] = []
         self.coded: list[tuple[int, int, list[float]]] = []
@@ -47,7 +47,7 @@ class Spy(LoopCodec):
         return activation
 
     def penalty(self) -> Tensor:
-        return self.penalised.square()
+        return self.penalized.square()
 
 
 class AsIfShared(Ranks):
@@ -135,7 +135,7 @@ def test_the_gradient_passes_a_frame_unchanged() -> None:
 def test_the_penalty_is_learned_from_and_logits_have_a_rate_of_their_own(split: TrainingSplit) -> None:
     codec = Spy()
     optimizer = run_epoch(split, codec=codec)
-    assert codec.penalised.item() < 1
+    assert codec.penalized.item() < 1
     rates = {group.get("gain", 1): group["lr"] for group in optimizer.param_groups}
     assert rates.keys() == {1, 60} and rates[60] == pytest.approx(60 * rates[1])
 

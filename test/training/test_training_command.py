@@ -21,10 +21,10 @@ def run(*arguments: object) -> int:
     return args.run(args)
 
 
-def test_train_then_evaluate(coloured_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_then_evaluate(colored_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     options = ("--epochs", 1, "--limit", 20, "--batch-size", 8)
-    assert run("train", "--data", coloured_data, "--out", out, *options, "--model-args", *TINY) == 0
+    assert run("train", "--data", colored_data, "--out", out, *options, "--model-args", *TINY) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "epoch 1/1: loss" in printed
     assert "of 24; 95 % interval" in printed
@@ -41,7 +41,7 @@ def test_train_then_evaluate(coloured_data: Path, tmp_path: Path, capsys: pytest
             "--checkpoint",
             out / "checkpoint.safetensors",
             "--data",
-            coloured_data,
+            colored_data,
             "--split",
             "all",
         )
@@ -51,13 +51,13 @@ def test_train_then_evaluate(coloured_data: Path, tmp_path: Path, capsys: pytest
 
 
 def test_ctrl_c_says_how_to_go_on(
-    coloured_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    colored_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_module, "train", interrupted)
-    assert run("train", "--data", coloured_data, "--out", tmp_path) == 130
+    assert run("train", "--data", colored_data, "--out", tmp_path) == 130
     assert "--resume continues" in capsys.readouterr().out
 
 
@@ -70,8 +70,8 @@ def test_a_model_argument_needs_name_and_value(
     assert "is not NAME=VALUE" in capsys.readouterr().err
 
 
-def test_init_gives_architecture_and_arguments_and_model_args_go_before_it(coloured_data: Path, tmp_path: Path) -> None:
-    options = ("--data", coloured_data, "--epochs", 1, "--limit", 20, "--batch-size", 8)
+def test_init_gives_architecture_and_arguments_and_model_args_go_before_it(colored_data: Path, tmp_path: Path) -> None:
+    options = ("--data", colored_data, "--epochs", 1, "--limit", 20, "--batch-size", 8)
     assert run("train", *options, "--out", tmp_path / "first", "--model-args", *TINY) == 0
     first = tmp_path / "first" / "checkpoint.safetensors"
     assert run("train", *options, "--out", tmp_path / "same", "--init", first) == 0

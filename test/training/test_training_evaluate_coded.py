@@ -17,7 +17,7 @@ from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.data.labelled.datasets import load_dataset
 from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
-from satllm_ros.model.stage import normalise
+from satllm_ros.model.stage import normalize
 from satllm_ros.training.evaluation.coded import CodedModel, evaluate_coded
 from satllm_ros.training.evaluation.paired import PairedAccuracy, compare
 
@@ -28,7 +28,7 @@ def directly(noise_data: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Predictions with and without the codec, and wire bytes a hop, by running timm's blocks by hand."""
     model, artefacts = load_model(asset(DEMO_CHECKPOINT)), load_artefacts(asset(DEMO_ARTEFACTS))
     dataset = load_dataset(noise_data, "test")
-    images = normalise(dataset.stack(range(10)), read_spec(asset(DEMO_CHECKPOINT)))
+    images = normalize(dataset.stack(range(10)), read_spec(asset(DEMO_CHECKPOINT)))
     coded, wire = [], [0, 0, 0]
     with torch.inference_mode():
         reference = model(images).argmax(dim=1).numpy()

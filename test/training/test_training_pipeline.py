@@ -21,10 +21,10 @@ def satllm(*words: object) -> int:
 
 
 @pytest.fixture(scope="module")
-def runs(coloured_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(colored_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`plain`, a model; `rotated.safetensors`, the same in other axes; `masks`, trained with masks; its artefacts."""
     root = tmp_path_factory.mktemp("runs")
-    data = ("--data", coloured_data)
+    data = ("--data", colored_data)
     rotated, masks = root / "rotated.safetensors", root / "masks"
     assert satllm("train", *data, "--out", root / "plain", *SHORT, "--lr", 1e-2, "--model-args", *ARGUMENTS) == 0
     assert satllm("rotate", *data, "--checkpoint", root / "plain" / CHECKPOINT, "--out", rotated) == 0
@@ -45,26 +45,26 @@ def test_the_artefacts_have_the_masks_that_were_learned(runs: Path) -> None:
 
 
 def test_a_rotated_model_is_another_file_with_the_same_answers(
-    runs: Path, coloured_data: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, colored_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = []
     for checkpoint in (runs / "plain" / CHECKPOINT, runs / "rotated.safetensors"):
-        assert satllm("evaluate", "--checkpoint", checkpoint, "--data", coloured_data) == 0
+        assert satllm("evaluate", "--checkpoint", checkpoint, "--data", colored_data) == 0
         answers.append(capsys.readouterr().out.splitlines()[-1])
     assert answers[0] == answers[1] and "24" in answers[0]
     assert read_spec(runs / "plain" / CHECKPOINT).model_id != read_spec(runs / "rotated.safetensors").model_id
 
 
-def test_the_noise_as_printed_learns_other_masks(runs: Path, coloured_data: Path, tmp_path: Path) -> None:
+def test_the_noise_as_printed_learns_other_masks(runs: Path, colored_data: Path, tmp_path: Path) -> None:
     options = ("--init", runs / "rotated.safetensors", "--compress", "mask", "--noise", "single", *SHORT)
-    assert satllm("train", "--data", coloured_data, "--out", tmp_path / "single", *options) == 0
+    assert satllm("train", "--data", colored_data, "--out", tmp_path / "single", *options) == 0
     assert (tmp_path / "single" / MASKS).read_bytes() != (runs / "masks" / MASKS).read_bytes()
 
 
 def test_a_codec_in_the_loop_needs_artefacts_of_the_checkpoint(
-    runs: Path, coloured_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, colored_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--data", coloured_data, "--out", tmp_path / "klt", "--compress", "klt:8", *SHORT)
+    options = ("--data", colored_data, "--out", tmp_path / "klt", "--compress", "klt:8", *SHORT)
     codec = ("--artefacts", runs / "codec.safetensors")
     assert satllm("train", *options, *codec, "--init", runs / "masks" / CHECKPOINT) == 0
     assert (tmp_path / "klt" / CHECKPOINT).exists()
@@ -74,10 +74,10 @@ def test_a_codec_in_the_loop_needs_artefacts_of_the_checkpoint(
     assert [line[:15] for line in capsys.readouterr().err.splitlines()] == 2 * ["satllm: error: "]
 
 
-def test_held_out_images_are_a_split_of_their_own(runs: Path, coloured_data: Path, tmp_path: Path) -> None:
+def test_held_out_images_are_a_split_of_their_own(runs: Path, colored_data: Path, tmp_path: Path) -> None:
     model = ("--checkpoint", runs / "masks" / CHECKPOINT, "--artefacts", runs / "codec.safetensors")
     coded = ("--codec", "mask:0.2:8", "--split", "held-out", "--json", tmp_path / "found.json")
-    assert satllm("evaluate", "--data", coloured_data, *model, *coded) == 0
+    assert satllm("evaluate", "--data", colored_data, *model, *coded) == 0
     assert json.loads((tmp_path / "found.json").read_text())["n"] == 12
 
 
@@ -110,7 +110,7 @@ def test_bad_input_is_said_in_a_sentence(
     words: tuple[object, ...],
     message: str,
     runs: Path,
-    coloured_data: Path,
+    colored_data: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -125,7 +125,7 @@ def test_bad_input_is_said_in_a_sentence(
         given += ["--out", tmp_path / "out"]
     if words[0] == "train" and "--model-args" not in words:
         given += ["--model-args", *ARGUMENTS]
-    assert satllm(*given, "--data", coloured_data) == 2
+    assert satllm(*given, "--data", colored_data) == 2
     printed = capsys.readouterr().err
     assert printed.startswith("satllm: error: ") and printed.count("\n") == 1
     assert message in printed

@@ -105,8 +105,8 @@ def test_images_of_several_sizes_are_trained_on_once_their_size_is_stated(sizes_
     assert read_spec(tmp_path / "checkpoint.safetensors").pixels == PixelRules(resize=SIDE)
 
 
-def test_nothing_stated_leaves_the_file_as_it_always_was(coloured_data: Path, tmp_path: Path) -> None:
-    assert run("train", "--data", coloured_data, "--out", tmp_path, *OPTIONS, "--limit", 20) == 0
+def test_nothing_stated_leaves_the_file_as_it_always_was(colored_data: Path, tmp_path: Path) -> None:
+    assert run("train", "--data", colored_data, "--out", tmp_path, *OPTIONS, "--limit", 20) == 0
     assert read_spec(tmp_path / "checkpoint.safetensors").pixels == AS_DECLARED
     assert b'"pixels"' not in (tmp_path / "checkpoint.safetensors").read_bytes()[:4000]
 

@@ -45,10 +45,10 @@ def together(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TOGETHER, *arguments], capture_output=True, text=True, timeout=240, check=False)
 
 
-def test_two_processes_learn_as_one_and_keep_the_same_weights(coloured_data: Path, tmp_path: Path) -> None:
+def test_two_processes_learn_as_one_and_keep_the_same_weights(colored_data: Path, tmp_path: Path) -> None:
     script = tmp_path / "trainer.py"
     script.write_text(TRAINER)
-    ended = together(str(script), str(coloured_data), str(tmp_path / "out"))
+    ended = together(str(script), str(colored_data), str(tmp_path / "out"))
     assert ended.returncode == 0, ended.stderr
     with (tmp_path / "out" / METRICS).open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 15
@@ -57,10 +57,10 @@ def test_two_processes_learn_as_one_and_keep_the_same_weights(coloured_data: Pat
     assert int(of_all["correct"]) > 0.9 * int(of_all["images"])
 
 
-def test_the_command_under_torchrun_talks_once(coloured_data: Path, tmp_path: Path) -> None:
+def test_the_command_under_torchrun_talks_once(colored_data: Path, tmp_path: Path) -> None:
     model = ("img_size=16", "patch_size=8", "embed_dim=16", "depth=2", "num_heads=2")
     out = tmp_path / "out"
-    command = ("-m", "satllm_ros.cli.main", "train", "--data", str(coloured_data), "--out", str(out), "--epochs", "2")
+    command = ("-m", "satllm_ros.cli.main", "train", "--data", str(colored_data), "--out", str(out), "--epochs", "2")
     ended = together(*command, "--batch-size", "7", "--model-args", *model)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("test accuracy of") == 1 and (out / CHECKPOINT).exists()
@@ -72,6 +72,6 @@ def test_a_batch_is_shared_whole() -> None:
     assert [len(share) for share in shares] == [3, 2, 2] and torch.equal(torch.cat(shares), batch)
 
 
-def test_a_batch_too_small_to_share_is_named(coloured_data: Path, tiny_recipe: Recipe, tmp_path: Path) -> None:
+def test_a_batch_too_small_to_share_is_named(colored_data: Path, tiny_recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="batch_size 16 is less than one image for each of 17 processes"):
-        train(coloured_data, tmp_path, tiny_recipe, ranks=Ranks(0, 17))
+        train(colored_data, tmp_path, tiny_recipe, ranks=Ranks(0, 17))

@@ -39,8 +39,8 @@ def test_channel_statistics_are_those_of_the_chosen_pixels() -> None:
     assert min(channel_statistics(np.zeros_like(images), chosen)[1]) > 0
 
 
-def test_held_out_images_are_no_training_images(coloured_data: Path, tiny_recipe: Recipe) -> None:
-    dataset = load_dataset(coloured_data, "train")
+def test_held_out_images_are_no_training_images(colored_data: Path, tiny_recipe: Recipe) -> None:
+    dataset = load_dataset(colored_data, "train")
     split = split_training_images(dataset, tiny_recipe)
     assert len(split.images) == len(split.labels) == 48
     assert len(split.held_out_images) == len(split.held_out_labels) == 12
@@ -50,8 +50,8 @@ def test_held_out_images_are_no_training_images(coloured_data: Path, tiny_recipe
     assert split.mean == pytest.approx(split.images.float().mean(dim=(0, 2, 3)).numpy() / 255, abs=1e-5)
 
 
-def test_a_limit_takes_a_part_of_every_class_and_no_more_than_there_is(coloured_data: Path) -> None:
-    dataset = load_dataset(coloured_data, "train")
+def test_a_limit_takes_a_part_of_every_class_and_no_more_than_there_is(colored_data: Path) -> None:
+    dataset = load_dataset(colored_data, "train")
     split = split_training_images(dataset, Recipe(limit=30))
     assert (len(split.images), len(split.held_out_images)) == (30, 12)
     assert np.bincount(split.labels).tolist() == [10, 10, 10]
@@ -62,8 +62,8 @@ def test_a_limit_takes_a_part_of_every_class_and_no_more_than_there_is(coloured_
         split_training_images(dataset.only(np.arange(4)), Recipe())
 
 
-def test_what_is_held_out_depends_on_the_data_alone(coloured_data: Path) -> None:
-    dataset = load_dataset(coloured_data, "train")
+def test_what_is_held_out_depends_on_the_data_alone(colored_data: Path) -> None:
+    dataset = load_dataset(colored_data, "train")
     first = split_training_images(dataset, Recipe())
     for other in (Recipe(seed=1), Recipe(seed=2, limit=30)):
         assert split_training_images(dataset, other).held_out_images.equal(first.held_out_images)

@@ -27,8 +27,8 @@ def test_axes_are_orthogonal_keep_the_constant_and_gather_the_variance() -> None
     axes = principal_axes([covariance, covariance], [np.eye(width), 3 * np.eye(width)])
     assert np.allclose(axes @ axes.T, np.eye(width), atol=1e-12)
     assert np.allclose(axes.sum(axis=1), 1, atol=1e-12)
-    centre = np.eye(width) - 1 / width
-    variances = np.diag(axes @ centre @ covariance @ centre @ axes.T)
+    center = np.eye(width) - 1 / width
+    variances = np.diag(axes @ center @ covariance @ center @ axes.T)
     assert variances[:6].sum() > 0.93 * variances.sum()
     assert np.sort(np.diag(covariance))[-6:].sum() < 0.7 * np.trace(covariance)
 

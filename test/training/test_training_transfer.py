@@ -37,11 +37,11 @@ def other_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def start(coloured_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
+def start(colored_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("start") / "out"
     arguments = {**LARGER, "img_size": 16, "patch_size": 8}
-    train(coloured_data, out, Recipe(arguments=arguments, epochs=1, batch_size=16))
+    train(colored_data, out, Recipe(arguments=arguments, epochs=1, batch_size=16))
     return Start(out / CHECKPOINT, read_spec(out / CHECKPOINT))
 
 

@@ -41,7 +41,7 @@ def run_rotate(args: argparse.Namespace) -> int:
     from satllm_ros.model.checkpoints.checkpoint import load_model, save_checkpoint
     from satllm_ros.model.checkpoints.header import pixels_metadata
     from satllm_ros.model.spec import read_spec
-    from satllm_ros.model.stage import normalise
+    from satllm_ros.model.stage import normalize
     from satllm_ros.training.compressed.rotate import check_turnable, principal_axes, rotate
     from satllm_ros.training.compressed.stream import observe_stream
 
@@ -58,7 +58,7 @@ def run_rotate(args: argparse.Namespace) -> int:
 
     def batches() -> "Iterator[Tensor]":
         for first in range(0, len(chosen), _BATCH_IMAGES):
-            yield normalise(dataset.stack(chosen[first : first + _BATCH_IMAGES]), spec)
+            yield normalize(dataset.stack(chosen[first : first + _BATCH_IMAGES]), spec)
 
     streams = observe_stream(args.checkpoint, batches, seed=args.seed)
     axes = principal_axes(

@@ -100,10 +100,10 @@ def _groups(found: _Moments, sensitivity: Sensitivity, prefix_tokens: int) -> tu
 def _coefficients(
     activation: NDArray[np.float32], found: _Moments, groups: tuple[_Group, _Group], prefix_tokens: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    centred = activation - found.elements.mean.astype(np.float32)
-    patch = centred[:, prefix_tokens:] @ groups[0].channels.matrix()
+    centered = activation - found.elements.mean.astype(np.float32)
+    patch = centered[:, prefix_tokens:] @ groups[0].channels.matrix()
     patch = np.matmul(groups[0].tokens.astype(np.float32), patch)
-    return patch, centred[:, :prefix_tokens] @ groups[1].channels.matrix()
+    return patch, centered[:, :prefix_tokens] @ groups[1].channels.matrix()
 
 
 def _decorrelate_tokens(

@@ -75,7 +75,7 @@ class CutModel:
 
     @classmethod
     def load(cls, checkpoint: Path) -> CutModel:
-        """The model of a checkpoint; images are float32 (N, 3, H, W), normalised."""
+        """The model of a checkpoint; images are float32 (N, 3, H, W), normalized."""
         from satllm_ros.model.spec import read_spec
         from satllm_ros.model.stage import load_blocks
 
@@ -131,11 +131,11 @@ def image_batches(
     dataset: Dataset, spec: ModelSpec, chosen: NDArray[np.int64], batch_images: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Indices and model input of the chosen images, batch by batch."""
-    from satllm_ros.model.stage import normalise
+    from satllm_ros.model.stage import normalize
 
     for first in range(0, len(chosen), batch_images):
         batch = chosen[first : first + batch_images]
-        yield batch, normalise(dataset.stack(batch), spec).numpy()
+        yield batch, normalize(dataset.stack(batch), spec).numpy()
 
 
 def labelled_batches(

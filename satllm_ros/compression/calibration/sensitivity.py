@@ -17,7 +17,7 @@ _PROJECTIONS = 2
 
 @dataclass(frozen=True, eq=False)
 class Sensitivity:
-    """Second moments of the gradient g of a random projection of the centred logits, at one cut.
+    """Second moments of the gradient g of a random projection of the centered logits, at one cut.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def sensitivities(
     Parameters
     ----------
     batches
-        Normalised images, float32 (N, 3, H, W); at least one batch.
+        Normalized images, float32 (N, 3, H, W); at least one batch.
     """
     import torch
 

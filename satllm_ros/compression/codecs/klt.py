@@ -73,16 +73,16 @@ def encode_body(activation: NDArray[np.float32], step: int, tables: CutTables, c
     mean; NaN and infinities are counted.
     """
     prefix_tokens = tables.tokens - len(tables.token_transform)
-    centred, replaced = _centre(activation, tables)
+    centered, replaced = _center(activation, tables)
     finer = np.float32(1) / step_scale(step)
     prefix = b""
     if prefix_tokens:
         order = prefix_order(tables, coefficients, step)
-        values = centred[:, order.rows] @ _matrix(tables.prefix_forward, tables.prefix_forward_scale * finer, order)
+        values = centered[:, order.rows] @ _matrix(tables.prefix_forward, tables.prefix_forward_scale * finer, order)
         symbols = _symbols(values, order).reshape(1, -1)
         prefix = backend.loops.encode(symbols, np.tile(order.classes, len(activation)), coefficients.prefix)[0]
     order = patch_order(tables, coefficients, step)
-    values = centred[:, prefix_tokens:] @ _matrix(tables.forward, tables.forward_scale * finer, order)
+    values = centered[:, prefix_tokens:] @ _matrix(tables.forward, tables.forward_scale * finer, order)
     values = np.matmul(tables.token_transform[order.rows].astype(np.float32) / np.float32(TOKEN_UNIT), values)
     return Body(prefix, backend.loops.encode(_symbols(values, order), order.classes, coefficients.patch), replaced)
 
@@ -148,18 +148,18 @@ def _order(std: NDArray[np.integer[Any]], tables: SymbolTables, shift: NDArray[n
     )
 
 
-def _centre(activation: NDArray[np.float32], tables: CutTables) -> tuple[NDArray[np.float32], int]:
-    centred = activation - tables.token_mean.astype(np.float32)
+def _center(activation: NDArray[np.float32], tables: CutTables) -> tuple[NDArray[np.float32], int]:
+    centered = activation - tables.token_mean.astype(np.float32)
     replaced = 0
     with np.errstate(invalid="ignore", over="ignore"):
-        all_finite = np.isfinite(centred.sum())
+        all_finite = np.isfinite(centered.sum())
     if not all_finite:
-        replaced = int(centred.size - np.count_nonzero(np.isfinite(activation)))
-        centred[np.isnan(centred)] = 0
+        replaced = int(centered.size - np.count_nonzero(np.isfinite(activation)))
+        centered[np.isnan(centered)] = 0
     limit = _CLIP_SPREADS * np.concatenate(
-        [tables.spread[:-1], np.broadcast_to(tables.spread[-1:], (len(tables.token_transform), centred.shape[2]))]
+        [tables.spread[:-1], np.broadcast_to(tables.spread[-1:], (len(tables.token_transform), centered.shape[2]))]
     )
-    return np.clip(centred, -limit, limit, out=centred), replaced
+    return np.clip(centered, -limit, limit, out=centered), replaced
 
 
 def _matrix(integers: NDArray[np.integer[Any]], scale: NDArray[np.float32], order: Order) -> NDArray[np.float32]:

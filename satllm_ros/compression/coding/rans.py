@@ -1,4 +1,4 @@
-"""Range coder (rANS) with static integer tables: one state of 32 bits, renormalised by 16-bit words.
+"""Range coder (rANS) with static integer tables: one state of 32 bits, renormalized by 16-bit words.
 
 Every symbol has a *class*, known to both ends beforehand; each class has a table of frequencies. This is the plain
 path: it walks along the symbols and does all streams of a frame at once. `native` walks faster and writes the same

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from satllm_ros.compression.wire.errors import ArtefactError
 
-# Beyond this, float32 cannot tell neighbouring steps apart and coding a decoded activation again would drift.
+# Beyond this, float32 cannot tell neighboring steps apart and coding a decoded activation again would drift.
 MAX_MEAN_STEPS = 2.0**20
 # Leaves room in float32 for a mean and 32768 steps, so that no symbol stands for infinity.
 MAX_MAGNITUDE = 1e30

@@ -75,7 +75,7 @@ def bench(shape: tuple[int, int, int], settings: list[str], rounds: int) -> Iter
 
 
 def material(shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], Artefacts]:
-    """Activation of a shape and artefacts for it: channels that depend on each other, neighbouring tokens alike."""
+    """Activation of a shape and artefacts for it: channels that depend on each other, neighboring tokens alike."""
     images, tokens, width = shape
     generator = np.random.default_rng(0)
     mixing = generator.normal(0, 1, (width, width)) * (1 + np.arange(width)[:, None]) ** -0.75

@@ -45,13 +45,13 @@ def decode_image(data: bytes, name: str, rules: PixelRules = AS_DECLARED) -> NDA
     Returns
     -------
     numpy.ndarray
-        (H, W, 3) uint8, RGB. Grey images get three equal channels.
+        (H, W, 3) uint8, RGB. Gray images get three equal channels.
 
     Raises
     ------
     PixelsRefusedError
         If the file can be read, but neither it nor the rules say what its samples mean: more than 8 bits, signed or
-        float samples, bands without a colour, several pictures.
+        float samples, bands without a color, several pictures.
     ImageError
         If the bytes are no image, or are damaged or cut off.
     """
@@ -72,7 +72,7 @@ def read_samples(data: bytes, name: str, rules: PixelRules) -> Read:
 def jpeg_as_is(data: bytes, rules: PixelRules = AS_DECLARED) -> bool:
     """Whether a satellite that decodes this file gets the very pixels of `decode_image`, which has read it.
 
-    So it is for a grey or colour JPEG that is neither turned, resized, nor of chosen bands.
+    So it is for a gray or color JPEG that is neither turned, resized, nor of chosen bands.
     """
     if not data.startswith(jpeg.START) or rules.bands is not None:
         return False
@@ -110,7 +110,7 @@ def _read_png(data: bytes, rules: PixelRules) -> Read:
         raise PixelsRefusedError(f"holds {header.pictures} pictures; one picture a file is read: split it")
     if header.bits <= 8:
         return *_read_with_pillow(data, ("PNG",), rules)[:2], header.orientation
-    layout = Layout(header.bits, "unsigned", *png.COLOUR_TYPES[header.colour_type])
+    layout = Layout(header.bits, "unsigned", *png.COLOR_TYPES[header.color_type])
     layout.check(rules)
     _check_extent(header.height, header.width, len(data))
     return png.read_wide_png(data, header), layout, header.orientation

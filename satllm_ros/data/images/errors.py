@@ -6,4 +6,4 @@ class ImageError(ValueError):
 
 
 class PixelsRefusedError(ImageError):
-    """An image that can be read, whose samples are not taken for 8-bit grey or RGB unless somebody says how."""
+    """An image that can be read, whose samples are not taken for 8-bit gray or RGB unless somebody says how."""

@@ -24,7 +24,7 @@ class PixelRules:
     Attributes
     ----------
     bands
-        Bands to take as red, green and blue, or one to take as grey; the first one is 1.
+        Bands to take as red, green and blue, or one to take as gray; the first one is 1.
     pixel_scale
         Factor from a sample to 0..255, for samples that are not 8 bits unsigned: clip(round(sample * pixel_scale), 0,
         255). Those of 8 bits are taken as they are.

@@ -1,4 +1,4 @@
-"""PNG files: their chunks, and samples of 16 bits, which Pillow cuts to 8 without a word where they are in colour."""
+"""PNG files: their chunks, and samples of 16 bits, which Pillow cuts to 8 without a word where they are in color."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from satllm_ros.data.images.errors import ImageError
 from satllm_ros.data.images.exif import exif_orientation
 
 START = b"\x89PNG\r\n\x1a\n"
-# Bands, and how many of them are colour, by IHDR's colour type; a palette is of RGB.
-COLOUR_TYPES = {0: (1, 1), 2: (3, 3), 3: (3, 3), 4: (2, 1), 6: (4, 3)}
+# Bands, and how many of them are color, by IHDR's color type; a palette is of RGB.
+COLOR_TYPES = {0: (1, 1), 2: (3, 3), 3: (3, 3), 4: (2, 1), 6: (4, 3)}
 
 
 @dataclass(frozen=True)
 class PngHeader:
-    """What a PNG file declares: bits a sample, colour type, pictures (of an animation), EXIF orientation 1 to 8."""
+    """What a PNG file declares: bits a sample, color type, pictures (of an animation), EXIF orientation 1 to 8."""
 
     bits: int
     height: int
     width: int
-    colour_type: int
+    color_type: int
     pictures: int
     orientation: int
 
@@ -54,10 +54,10 @@ def read_png_header(data: bytes) -> PngHeader:
         if header is None:
             if kind != b"IHDR" or length != 13:
                 raise ImageError("does not begin with a header")
-            width, height, bits, colour_type = struct.unpack_from(">IIBB", body)
-            if colour_type not in COLOUR_TYPES or bits not in (1, 2, 4, 8, 16):
-                raise ImageError(f"declares colour type {colour_type} of {bits} bits")
-            header = bits, height, width, colour_type
+            width, height, bits, color_type = struct.unpack_from(">IIBB", body)
+            if color_type not in COLOR_TYPES or bits not in (1, 2, 4, 8, 16):
+                raise ImageError(f"declares color type {color_type} of {bits} bits")
+            header = bits, height, width, color_type
         elif kind == b"acTL" and length == 8:
             (pictures,) = struct.unpack_from(">I", body)
         elif kind == b"eXIf":
@@ -68,7 +68,7 @@ def read_png_header(data: bytes) -> PngHeader:
 
 
 def read_wide_png(data: bytes, header: PngHeader) -> NDArray[Any]:
-    """Samples of a PNG file of 16 bits, (H, W, bands) uint16, colours as red, green, blue.
+    """Samples of a PNG file of 16 bits, (H, W, bands) uint16, colors as red, green, blue.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def read_wide_png(data: bytes, header: PngHeader) -> NDArray[Any]:
         raise ImageError(f"cannot be decoded ({' '.join(str(error).split())})") from error
     if found is None or found.dtype != np.uint16:
         raise ImageError("cannot be decoded")
-    bands, colours = COLOUR_TYPES[header.colour_type]
+    bands, colors = COLOR_TYPES[header.color_type]
     found = found.reshape(*found.shape[:2], -1)
-    if colours == 1:
-        # OpenCV makes grey with alpha to blue, green, red and alpha.
+    if colors == 1:
+        # OpenCV makes gray with alpha to blue, green, red and alpha.
         return found[:, :, :1] if bands == 1 else found[:, :, [0, -1]]
     return found[:, :, [2, 1, 0, *range(3, found.shape[2])]][:, :, :bands]

@@ -28,27 +28,27 @@ class Layout:
         UNSIGNED, SIGNED or FLOAT.
     bands
         Samples a pixel.
-    colours
-        How many of the bands, the first ones, are declared to be a picture: 1 grey, 3 RGB, 0 if nothing is declared.
+    colors
+        How many of the bands, the first ones, are declared to be a picture: 1 gray, 3 RGB, 0 if nothing is declared.
         What follows them is declared too, as alpha, and left out.
     """
 
     bits: int
     kind: str
     bands: int
-    colours: int
+    colors: int
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any], bands: int, colours: int, bits: int | None = None) -> Layout:
+    def of(cls, dtype: np.dtype[Any], bands: int, colors: int, bits: int | None = None) -> Layout:
         """Layout of arrays of a type; `bits`, if not all of it is used."""
-        return cls(bits or dtype.itemsize * 8, _KINDS[dtype.kind], bands, colours)
+        return cls(bits or dtype.itemsize * 8, _KINDS[dtype.kind], bands, colors)
 
     @property
     def is_plain(self) -> bool:
         """Whether samples are 0..255 as they are."""
         return self.bits <= 8 and self.kind == UNSIGNED
 
-    def check(self, rules: PixelRules, read: str = "8-bit grey and RGB are read as they are") -> None:
+    def check(self, rules: PixelRules, read: str = "8-bit gray and RGB are read as they are") -> None:
         """Refuse what is neither declared nor stated; `read` is what would be read.
 
         Raises
@@ -62,18 +62,18 @@ class Layout:
                 f"{here}; band {max(rules.bands)} is asked for (bands: 1 to {self.bands} are there)"
             )
         missing = []
-        if rules.bands is None and not self.colours:
-            missing.append("bands (which are red, green and blue, or which one is grey)")
+        if rules.bands is None and not self.colors:
+            missing.append("bands (which are red, green and blue, or which one is gray)")
         if rules.pixel_scale is None and not self.is_plain:
             missing.append("pixel_scale (the factor from a sample to 0..255)")
         if missing:
-            undeclared = ", without a declared colour" if not self.colours else ""
+            undeclared = ", without a declared color" if not self.colors else ""
             raise PixelsRefusedError(f"{here}{undeclared}; {read}: convert it, or state {' and '.join(missing)}")
 
 
 def to_rgb(samples: NDArray[Any], layout: Layout, rules: PixelRules) -> NDArray[np.uint8]:
     """8-bit RGB, (H, W, 3) uint8, of checked samples, (H, W, bands)."""
-    chosen = samples[:, :, [band - 1 for band in rules.bands]] if rules.bands else samples[:, :, : layout.colours]
+    chosen = samples[:, :, [band - 1 for band in rules.bands]] if rules.bands else samples[:, :, : layout.colors]
     if not layout.is_plain:
         assert rules.pixel_scale is not None
         chosen = _scaled(chosen, rules.pixel_scale)

@@ -19,7 +19,7 @@ from satllm_ros.data.images.samples import Layout
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _UNSIGNED_FORMS, _SIGNED, _FLOAT = (1, 4), 2, 3
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
-_ORIENTATION, _INK_SET, _COLOUR_MAP = 274, 332, 320
+_ORIENTATION, _INK_SET, _COLOR_MAP = 274, 332, 320
 _CMYK = 1
 _PLANES = 2
 _ALPHA = (1, 2)
@@ -56,7 +56,7 @@ def read_tiff(data: bytes, check: Callable[[Layout], None]) -> TiffPicture:
     ImageError
         If the file is damaged, or of a kind that is not read.
     PixelsRefusedError
-        If it holds several pictures, or colours of another kind.
+        If it holds several pictures, or colors of another kind.
     """
     try:
         from tifffile import TiffFile
@@ -95,10 +95,10 @@ def _layout(page: Any) -> Layout:
     bands = page.samplesperpixel
     if _is_converted(page):
         return Layout(8, kind, 3, 3)
-    colours = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}.get(page.photometric, 0)
+    colors = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3}.get(page.photometric, 0)
     declared_alpha = sum(int(extra) in _ALPHA for extra in _extra_samples(page))
-    # A float or signed grey picture is one too: what its samples mean is asked for by their type.
-    return Layout(bits, kind, bands, colours if bands == colours + declared_alpha else 0)
+    # A float or signed gray picture is one too: what its samples mean is asked for by their type.
+    return Layout(bits, kind, bands, colors if bands == colors + declared_alpha else 0)
 
 
 def _is_converted(page: Any) -> bool:
@@ -144,8 +144,8 @@ def _converted(page: Any, samples: NDArray[Any]) -> NDArray[Any]:
         return samples
     most = (1 << page.bitspersample) - 1
     if _is_converted(page) and page.photometric == _PALETTE:
-        # 16 bits a colour, of which Pillow and viewers take the upper 8.
-        table = (np.asarray(page.tags.valueof(_COLOUR_MAP)).reshape(3, -1).T >> 8).astype(np.uint8)
+        # 16 bits a color, of which Pillow and viewers take the upper 8.
+        table = (np.asarray(page.tags.valueof(_COLOR_MAP)).reshape(3, -1).T >> 8).astype(np.uint8)
         rgb: NDArray[np.uint8] = table[samples[:, :, 0]]
         return rgb
     if _is_converted(page) and page.photometric == _SEPARATED:

@@ -36,7 +36,7 @@ def save_checkpoint(
     architecture, arguments
         timm's model name and the keyword arguments that build `model`.
     mean, std
-        Input normalisation per RGB channel, for values in 0..1.
+        Input normalization per RGB channel, for values in 0..1.
     classes
         Class names, in the order of the logits.
     metadata

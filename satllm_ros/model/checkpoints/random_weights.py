@@ -27,7 +27,7 @@ def save_random_checkpoint(
 ) -> None:
     """Write a bfloat16 checkpoint of random weights, tensor by tensor: the model is never in memory.
 
-    Matrices, tokens and positions are normal with standard deviation 0.02, biases 0, scales of normalisation 1, and
+    Matrices, tokens and positions are normal with standard deviation 0.02, biases 0, scales of normalization 1, and
     LayerScale is as the arguments say, 1e-5 unless they say otherwise. The same seed gives the same file.
 
     Raises

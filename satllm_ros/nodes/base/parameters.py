@@ -185,7 +185,7 @@ BATCH_TILES = Parameter("batch_tiles", 10, "Tiles N that travel together", "tile
 BANDS = Parameter(
     "bands",
     "",
-    "Bands of an image to take as red, green, blue, such as 4,3,2, or one as grey; empty: as the checkpoint says, or "
+    "Bands of an image to take as red, green, blue, such as 4,3,2, or one as gray; empty: as the checkpoint says, or "
     "the image declares",
 )
 PIXEL_SCALE = Parameter(

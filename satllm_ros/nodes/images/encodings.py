@@ -36,15 +36,15 @@ _YUV422 = {
 _YUV420 = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
 _NV24 = "nv24"
 _YUV = Layout(8, "unsigned", 3, 3)
-# Places of grey or red, green, blue among the samples of a pixel, and how many samples there are.
-_COLOURS = {
+# Places of gray or red, green, blue among the samples of a pixel, and how many samples there are.
+_COLORS = {
     "mono": ((0,), 1),
     "rgb": ((0, 1, 2), 3),
     "bgr": ((2, 1, 0), 3),
     "rgba": ((0, 1, 2), 4),
     "bgra": ((2, 1, 0), 4),
 }
-# OpenCV's names of types say nothing of colours; everybody takes them for grey, and for its own order.
+# OpenCV's names of types say nothing of colors; everybody takes them for gray, and for its own order.
 _OF_CHANNELS = {1: (0,), 3: (2, 1, 0), 4: (2, 1, 0)}
 _NAMED = re.compile(r"(mono|rgba?|bgra?|bayer_[a-z]{4})(8|16)\Z")
 _GENERIC = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)C([1-9][0-9]?)\Z")
@@ -102,15 +102,15 @@ def _decode_file(message: CompressedImage, rules: PixelRules) -> NDArray[np.uint
     data, name = bytes(message.data), f"of format {message.format!r}"
     if "compressedDepth" in message.format:
         raise PixelsRefusedError(
-            f"image {name} holds distances, not colours; a camera's pictures are read, raw or as JPEG, PNG or TIFF"
+            f"image {name} holds distances, not colors; a camera's pictures are read, raw or as JPEG, PNG or TIFF"
         )
     original, _, stored = message.format.partition(";")
     pattern = _NAMED.match(original.strip())
-    # image_transport stores a mosaic as it is, as a grey picture of which the colours are still to be made.
+    # image_transport stores a mosaic as it is, as a gray picture of which the colors are still to be made.
     if pattern and pattern[1] in _BAYER and not re.search("rgb8|bgr8|rgb16|bgr16", stored):
         samples, layout, _ = read_samples(data, name, rules)
         if layout.bands == 1:
-            rgb = to_rgb(_demosaiced(samples[:, :, 0], pattern[1]), replace(layout, bands=3, colours=3), rules)
+            rgb = to_rgb(_demosaiced(samples[:, :, 0], pattern[1]), replace(layout, bands=3, colors=3), rules)
             return resized(rgb, rules.resize)
     return decode_image(data, name, rules)
 
@@ -129,7 +129,7 @@ def _decode_raw(message: Any, rules: PixelRules) -> NDArray[np.uint8]:
 
 
 def _reading(message: Any, rules: PixelRules) -> tuple[Layout, Callable[[], Samples]]:
-    """What samples a message has, and what reads them, (H, W, bands), colours as red, green, blue."""
+    """What samples a message has, and what reads them, (H, W, bands), colors as red, green, blue."""
     encoding = message.encoding
     if encoding in _YUV422:
         return _YUV, lambda: _from_yuv422(message)
@@ -138,11 +138,11 @@ def _reading(message: Any, rules: PixelRules) -> tuple[Layout, Callable[[], Samp
     if encoding == _NV24:
         return _YUV, lambda: _from_nv24(message)
     if (named := _NAMED.match(encoding)) is not None:
-        colour, dtype = named[1], _dtype("u", int(named[2]), message)
-        if colour in _BAYER:
-            return Layout.of(dtype, 3, 3), lambda: _from_bayer(message, colour, dtype)
-        if colour in _COLOURS:
-            places, channels = _COLOURS[colour]
+        color, dtype = named[1], _dtype("u", int(named[2]), message)
+        if color in _BAYER:
+            return Layout.of(dtype, 3, 3), lambda: _from_bayer(message, color, dtype)
+        if color in _COLORS:
+            places, channels = _COLORS[color]
             layout = Layout.of(dtype, channels, len(places))
             return layout, lambda: _from_packed(message, dtype, channels, places)
     if (generic := _GENERIC.match(encoding)) is not None:
@@ -195,7 +195,7 @@ def _from_nv24(message: Any) -> Samples:
 
 def _check_even(message: Any, side: str) -> None:
     if getattr(message, side) % 2:
-        raise ImageError(f"has a {side} of {getattr(message, side)}; pixels share colours, an even one is needed")
+        raise ImageError(f"has a {side} of {getattr(message, side)}; pixels share colors, an even one is needed")
 
 
 def _converted(samples: Samples, code: int) -> Samples:

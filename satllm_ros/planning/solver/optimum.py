@@ -54,7 +54,7 @@ class _Range:
     least_sum_s: float
 
 
-def minimise(costs: Costs, levels: Levels, floor_s: float) -> Optimum | None:
+def minimize(costs: Costs, levels: Levels, floor_s: float) -> Optimum | None:
     """The choice of least delay, or None if there is no choice.
 
     Parameters

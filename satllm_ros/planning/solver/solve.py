@@ -6,7 +6,7 @@ from satllm_ros.planning.solver.bound import bottleneck_floor_s
 from satllm_ros.planning.solver.costs import Costs, tabulate
 from satllm_ros.planning.solver.infeasible import reasons
 from satllm_ros.planning.solver.losses import least_loss_levels, limit_units, loss_levels
-from satllm_ros.planning.solver.optimum import Choice, Optimum, evaluate, minimise
+from satllm_ros.planning.solver.optimum import Choice, Optimum, evaluate, minimize
 from satllm_ros.planning.solver.outcome import solution_of
 from satllm_ros.planning.solver.splits import least_loss_split
 
@@ -36,20 +36,20 @@ def solve(problem: Problem, objective: str = "exact") -> Solution | Infeasible:
         return Infeasible(objective, tuple(reasons(problem)))
     costs = tabulate(problem, paper=objective == "paper")
     floor_s = bottleneck_floor_s(problem, costs)
-    optimum, proven = _minimise(problem, costs, floor_s)
+    optimum, proven = _minimize(problem, costs, floor_s)
     if optimum is None:
         return Infeasible(objective, tuple(reasons(problem)))
     bound_s = optimum.least_sum_s + (costs.batches - 1) * floor_s
     return solution_of(problem, costs, optimum.choice, bound_s, proven=proven)
 
 
-def _minimise(problem: Problem, costs: Costs, floor_s: float) -> tuple[Optimum | None, bool]:
+def _minimize(problem: Problem, costs: Costs, floor_s: float) -> tuple[Optimum | None, bool]:
     """The optimum, and whether it is proven: with countless sums of losses it can fail to be."""
     levels = loss_levels(costs, "down")
-    relaxed = minimise(costs, levels, floor_s)
+    relaxed = minimize(costs, levels, floor_s)
     if relaxed is None or levels.exact or _meets_budget(costs, relaxed.choice):
         return relaxed, True
-    strict = minimise(costs, loss_levels(costs, "up"), floor_s)
+    strict = minimize(costs, loss_levels(costs, "up"), floor_s)
     choice = _least_loss(problem, costs, floor_s) if strict is None else strict.choice
     if choice is None:
         return None, True
@@ -63,7 +63,7 @@ def _least_loss(problem: Problem, costs: Costs, floor_s: float) -> Choice | None
     """
     levels = least_loss_levels(costs)
     if levels is not None:
-        found = minimise(costs, levels, floor_s)
+        found = minimize(costs, levels, floor_s)
         return None if found is None else found.choice
     lost_units, cuts = least_loss_split(problem)
     if lost_units > limit_units(problem.compression.loss_budget or 0.0, problem.most_cuts):

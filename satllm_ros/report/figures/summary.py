@@ -32,7 +32,7 @@ DROPPED_AFTER = ("attempts_exhausted", LOST_WITH_SENSING)
 NAMED_IMAGES = 100
 
 
-def summarise(run: RunRecord) -> Summary:
+def summarize(run: RunRecord) -> Summary:
     """Compute the figures of a run, complete or broken off; what is unknown is None, never a guess."""
     tiles = unique_tiles(run)
     received = len(tiles) + run.older_tiles

@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from satllm_ros.report.printing.lanes import Bar, Lane, lanes
 from satllm_ros.report.record.record import RunRecord
 
-# Okabe and Ito's colours: told apart with every common kind of colour blindness.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
+# Okabe and Ito's colors: told apart with every common kind of color blindness.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
 INK = "#22303C"
 MUTED = "#6B7A87"
 PALE = 0.38
@@ -71,16 +71,16 @@ def _draw(axes: Axes, drawn: list[Lane], end_s: float, *, numbered: bool) -> Non
     for row, lane in enumerate(drawn):
         height = LINK_HEIGHT if lane.is_link else COMPUTE_HEIGHT
         bars = [bar for bar in lane.bars if bar.start_s < end_s]
-        colours = [COLOURS[(bar.batch - 1) % len(COLOURS)] for bar in bars]
+        colors = [COLORS[(bar.batch - 1) % len(COLORS)] for bar in bars]
         thin_s = 2 * LEAST_WIDTH * end_s
         edges = [
-            INK if bar.resent else "white" if bar.duration_s > thin_s else colour
-            for bar, colour in zip(bars, colours, strict=True)
+            INK if bar.resent else "white" if bar.duration_s > thin_s else color
+            for bar, color in zip(bars, colors, strict=True)
         ]
         axes.broken_barh(
             [(bar.start_s, max(bar.duration_s, LEAST_WIDTH * end_s)) for bar in bars],
             (row - height / 2, height),
-            facecolors=colours,
+            facecolors=colors,
             edgecolors=edges,
             linewidth=0.8 if numbered else min(0.25, 25 / len(lane.bars)),
             snap=False,
@@ -90,7 +90,7 @@ def _draw(axes: Axes, drawn: list[Lane], end_s: float, *, numbered: bool) -> Non
             axes.broken_barh(
                 [(bar.start_s, min(bar.real_s, bar.duration_s)) for bar in bars],
                 (row + height / 2 - 0.24, 0.24),
-                facecolors=colours,
+                facecolors=colors,
                 linewidth=0,
                 snap=False,
             )
@@ -115,7 +115,7 @@ def _number(axes: Axes, row: int, lane: Lane, bars: list[Bar], end_s: float) -> 
         shown_s = min(bar.start_s + bar.duration_s, end_s) - bar.start_s
         if shown_s < 0.014 * end_s:
             continue
-        white = not lane.emulated and COLOURS[(bar.batch - 1) % len(COLOURS)] in ON_DARK
+        white = not lane.emulated and COLORS[(bar.batch - 1) % len(COLORS)] in ON_DARK
         axes.text(
             bar.start_s + shown_s / 2,
             row - (0.09 if lane.emulated else 0.0),
@@ -132,8 +132,8 @@ def _mark_shares(axes: Axes, drawn: list[Lane], end_s: float) -> None:
         text = f"{sum(bar.duration_s for bar in lane.bars) / end_s:.0%}"
         if lane.emulated:
             text += f"  (real {sum(bar.real_s for bar in lane.bars) / end_s:.0%})"
-        colour = MUTED if lane.is_link else INK
-        axes.text(1.008, row, text, transform=axes.get_yaxis_transform(), fontsize=7.5, color=colour, va="center")
+        color = MUTED if lane.is_link else INK
+        axes.text(1.008, row, text, transform=axes.get_yaxis_transform(), fontsize=7.5, color=color, va="center")
 
 
 def _head(figure: Figure, run: RunRecord, drawn: list[Lane]) -> None:
@@ -143,7 +143,7 @@ def _head(figure: Figure, run: RunRecord, drawn: list[Lane]) -> None:
     title = f"{batches} batches of {run.tiles_per_batch} tiles through {satellites} satellites"
     figure.text(LEFT, 1 - 0.42 * inch, title, fontsize=16, fontweight="bold", color=INK, va="center")
     emulated = any(lane.emulated for lane in drawn)
-    note = "One colour and number per batch; thin lanes are links. "
+    note = "One color and number per batch; thin lanes are links. "
     if emulated:
         note += "Pale: emulated compute time. Strip at its foot: what the processor really took."
     else:
@@ -151,10 +151,10 @@ def _head(figure: Figure, run: RunRecord, drawn: list[Lane]) -> None:
     if any(lane.apart for lane in drawn):
         note += " * starts at the first event of its own clock."
     figure.text(LEFT, 1 - 0.74 * inch, note, fontsize=10, color=MUTED, va="center")
-    grey = "#55636E"
-    keys = [Rectangle((0, 0), 1, 1, facecolor=grey, label="compute, real")]
+    gray = "#55636E"
+    keys = [Rectangle((0, 0), 1, 1, facecolor=gray, label="compute, real")]
     if emulated:
-        keys.insert(0, Rectangle((0, 0), 1, 1, facecolor=grey, alpha=PALE, label="compute, emulated"))
+        keys.insert(0, Rectangle((0, 0), 1, 1, facecolor=gray, alpha=PALE, label="compute, emulated"))
     if any(bar.resent for lane in drawn for bar in lane.bars):
         keys.append(Rectangle((0, 0), 1, 1, facecolor="none", edgecolor=INK, label="sent again"))
     figure.legend(

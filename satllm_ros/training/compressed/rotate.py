@@ -28,10 +28,10 @@ def principal_axes(
         One (D, D) matrix each for every cut.
     """
     width = len(covariances[0])
-    centre = np.eye(width) - 1 / width
+    center = np.eye(width) - 1 / width
     total = np.zeros((width, width))
     for covariance, metric in zip(covariances, metrics, strict=True):
-        product = centre @ metric @ centre @ covariance @ centre
+        product = center @ metric @ center @ covariance @ center
         total += (product + product.T) / np.trace(product)
     # The constant direction is an eigenvector of eigenvalue 0; pushed below all others it is the last.
     _, vectors = np.linalg.eigh(total - np.abs(total).sum() / width * np.ones((width, width)))
@@ -64,21 +64,21 @@ def rotate(model: nn.Module, axes: NDArray[np.float64]) -> None:
     found: Any = model
     check_turnable(found)
     turn = torch.from_numpy(axes).double()
-    centred = turn - turn.mean(dim=1, keepdim=True)
+    centered = turn - turn.mean(dim=1, keepdim=True)
     for name in ("cls_token", "pos_embed", "reg_token"):
         if (held := getattr(found, name, None)) is not None:
-            held.copy_(held.double() @ centred.T)
+            held.copy_(held.double() @ centered.T)
     kernel = found.patch_embed.proj
-    kernel.weight.copy_(torch.tensordot(centred, kernel.weight.double(), dims=1))
+    kernel.weight.copy_(torch.tensordot(centered, kernel.weight.double(), dims=1))
     if kernel.bias is not None:
-        kernel.bias.copy_(centred @ kernel.bias.double())
+        kernel.bias.copy_(centered @ kernel.bias.double())
     for block in found.blocks:
         for norm, reader, writer, scale in (
             (block.norm1, block.attn.qkv, block.attn.proj, block.ls1),
             (block.norm2, block.mlp.fc1, block.mlp.fc2, block.ls2),
         ):
             _turn_reader(norm, reader, turn)
-            _turn_writer(writer, scale, centred)
+            _turn_writer(writer, scale, centered)
     _turn_reader(found.norm, found.head, turn)
 
 
@@ -92,13 +92,13 @@ def _turn_reader(norm: nn.LayerNorm, reader: nn.Linear, turn: Tensor) -> None:
     norm.bias.fill_(0)
 
 
-def _turn_writer(writer: nn.Linear, scale: nn.Module, centred: Tensor) -> None:
+def _turn_writer(writer: nn.Linear, scale: nn.Module, centered: Tensor) -> None:
     if isinstance(scale, LayerScale):
-        centred = centred * scale.gamma.double()
+        centered = centered * scale.gamma.double()
         scale.gamma.fill_(1)
-    writer.weight.copy_(centred @ writer.weight.double())
+    writer.weight.copy_(centered @ writer.weight.double())
     if writer.bias is not None:
-        writer.bias.copy_(centred @ writer.bias.double())
+        writer.bias.copy_(centered @ writer.bias.double())
 
 
 def check_turnable(model: Any) -> None:

@@ -47,7 +47,7 @@ def observe_stream(checkpoint: Path, batches: Callable[[], Iterable[Tensor]], *,
     Parameters
     ----------
     batches
-        Gives, each time it is called, the same normalised images, float32 (N, 3, H, W). Called twice.
+        Gives, each time it is called, the same normalized images, float32 (N, 3, H, W). Called twice.
 
     Raises
     ------

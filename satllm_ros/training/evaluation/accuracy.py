@@ -47,9 +47,9 @@ def wilson_interval(correct: int, images: int) -> tuple[float, float]:
         return 0.0, 1.0
     share = correct / images
     scale = 1 + _Z_95**2 / images
-    centre = (share + _Z_95**2 / (2 * images)) / scale
+    center = (share + _Z_95**2 / (2 * images)) / scale
     reach = _Z_95 / scale * math.sqrt(share * (1 - share) / images + _Z_95**2 / (4 * images**2))
-    return max(0.0, centre - reach), min(1.0, centre + reach)
+    return max(0.0, center - reach), min(1.0, center + reach)
 
 
 def class_accuracies(

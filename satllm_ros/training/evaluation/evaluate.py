@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from satllm_ros.data.labelled.dataset import Dataset
 from satllm_ros.model.checkpoints.checkpoint import load_model
 from satllm_ros.model.spec import read_spec
-from satllm_ros.model.stage import normalise
+from satllm_ros.model.stage import normalize
 from satllm_ros.training.evaluation.accuracy import Accuracy, class_accuracies
 
 _BATCH_SIZE = 256
@@ -48,7 +48,7 @@ def predict(
     predictions = np.empty(len(dataset), dtype=np.int64)
     for start in range(0, len(dataset), _BATCH_SIZE):
         indices = np.arange(start, min(start + _BATCH_SIZE, len(dataset)))
-        logits = model(normalise(dataset.stack(indices), spec).to(device))
+        logits = model(normalize(dataset.stack(indices), spec).to(device))
         predictions[indices] = logits.argmax(dim=1).cpu().numpy()
         on_images(len(indices))
     return predictions

@@ -53,9 +53,9 @@ class PairedAccuracy:
     def difference_interval(self) -> tuple[float, float]:
         """95 % interval of the difference of paired shares, by Agresti and Min: half an image added to each cell."""
         n, gained, lost = self.n + 2, self.gained + 0.5, self.lost + 0.5
-        centre = (gained - lost) / n
+        center = (gained - lost) / n
         reach = _Z_95 * math.sqrt((gained + lost) - (gained - lost) ** 2 / n) / n
-        return centre - reach, centre + reach
+        return center - reach, center + reach
 
     @property
     def mcnemar(self) -> float:

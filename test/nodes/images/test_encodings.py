@@ -17,7 +17,7 @@ from satllm_ros.nodes.images.encodings import READ, decode_message
 HEIGHT, WIDTH = 16, 24
 rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
 PICTURE = np.stack([255 - 10 * columns, 120 + 0 * rows, 15 * rows], axis=2).clip(0, 255).astype(np.uint8)
-GREY = PICTURE[:, :, 2].copy()
+GRAY = PICTURE[:, :, 2].copy()
 # Flat, so that what is made up between the pixels of a mosaic is known.
 RED, GREEN, BLUE = 200, 90, 30
 FLAT = np.full((HEIGHT, WIDTH, 3), (RED, GREEN, BLUE), np.uint8)
@@ -63,8 +63,8 @@ KNOWN = {
     "bgr8": (BGR, PICTURE, 0),
     "rgba8": (np.dstack([PICTURE, ALPHA]), PICTURE, 0),
     "bgra8": (np.dstack([BGR, ALPHA]), PICTURE, 0),
-    "mono8": (GREY, np.dstack([GREY] * 3), 0),
-    "8UC1": (GREY, np.dstack([GREY] * 3), 0),
+    "mono8": (GRAY, np.dstack([GRAY] * 3), 0),
+    "8UC1": (GRAY, np.dstack([GRAY] * 3), 0),
     "8UC3": (BGR, PICTURE, 0),
     "8UC4": (np.dstack([BGR, ALPHA]), PICTURE, 0),
     **{f"bayer_{p}8": (mosaic(p), FLAT, 0) for p in ("rggb", "bggr", "gbrg", "grbg")},
@@ -74,7 +74,7 @@ KNOWN = {
     "nv21": (planes(FLAT, step=2, first=1), FLAT, 3),
     "nv24": (planes(FLAT, step=1, first=0), FLAT, 3),
 }
-# Without a frame whose colours are made up from fewer neighbours.
+# Without a frame whose colors are made up from fewer neighbors.
 INNER = (slice(2, -2), slice(2, -2))
 
 
@@ -198,15 +198,15 @@ def test_unknown_encodings_are_named_with_those_that_are_read(encoding: str) -> 
 # Bands
 
 
-def test_bands_without_a_colour_are_refused_until_they_are_stated() -> None:
-    samples = np.dstack([PICTURE, GREY, GREY])
+def test_bands_without_a_color_are_refused_until_they_are_stated() -> None:
+    samples = np.dstack([PICTURE, GRAY, GRAY])
     with pytest.raises(PixelsRefusedError, match="'8UC5' has 8-bit unsigned samples, 5 bands.*state bands"):
         decode_message(image(samples, "8UC5"))
     np.testing.assert_array_equal(decode_message(image(samples, "8UC5"), PixelRules(bands=(1, 2, 3))), PICTURE)
 
 
 @pytest.mark.parametrize(("encoding", "samples"), [("rgb8", PICTURE), ("bgr8", BGR), ("8UC3", PICTURE)])
-def test_bands_of_named_colours_are_red_green_blue_and_of_others_those_of_the_message(
+def test_bands_of_named_colors_are_red_green_blue_and_of_others_those_of_the_message(
     encoding: str, samples: np.ndarray
 ) -> None:
     found = decode_message(image(samples, encoding), PixelRules(bands=(3, 2, 1)))
@@ -244,16 +244,16 @@ def test_sixteen_bits_in_a_file_are_refused_as_in_a_raw_message() -> None:
 @pytest.mark.parametrize("label", ["16UC1; compressedDepth png", "32FC1; compressedDepth"])
 def test_depths_are_refused_by_name(label: str) -> None:
     with pytest.raises(PixelsRefusedError, match=f"'{label}' holds distances"):
-        decode_message(CompressedImage(format=label, data=bytes(12) + encoded(GREY, "PNG")))
+        decode_message(CompressedImage(format=label, data=bytes(12) + encoded(GRAY, "PNG")))
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
-def test_a_mosaic_that_was_compressed_as_it_is_gets_its_colours(pattern: str) -> None:
+def test_a_mosaic_that_was_compressed_as_it_is_gets_its_colors(pattern: str) -> None:
     message = CompressedImage(format=f"bayer_{pattern}8; png compressed ", data=encoded(mosaic(pattern), "PNG"))
     np.testing.assert_array_equal(decode_message(message)[INNER], FLAT[INNER])
 
 
-def test_a_mosaic_that_was_compressed_in_colour_is_a_picture() -> None:
+def test_a_mosaic_that_was_compressed_in_color_is_a_picture() -> None:
     message = CompressedImage(format="bayer_rggb8; jpeg compressed bgr8", data=encoded(PICTURE, "PNG"))
     np.testing.assert_array_equal(decode_message(message), PICTURE)
 

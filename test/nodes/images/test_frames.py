@@ -57,7 +57,7 @@ def rgb_of(message: Image | CompressedImage) -> np.ndarray:
     return frame.rgb
 
 
-def test_colour_encodings_give_the_same_picture() -> None:
+def test_color_encodings_give_the_same_picture() -> None:
     rgb = picture()
     np.testing.assert_array_equal(rgb_of(image(rgb, "rgb8")), rgb)
     np.testing.assert_array_equal(rgb_of(image(rgb[:, :, ::-1].copy(), "bgr8")), rgb)
@@ -65,12 +65,12 @@ def test_colour_encodings_give_the_same_picture() -> None:
     np.testing.assert_array_equal(rgb_of(image(with_alpha, "rgba8")), rgb)
 
 
-def test_grey_becomes_three_equal_channels() -> None:
-    grey = picture()[:, :, 2].copy()
-    np.testing.assert_array_equal(rgb_of(image(grey, "mono8")), np.dstack([grey] * 3))
+def test_gray_becomes_three_equal_channels() -> None:
+    gray = picture()[:, :, 2].copy()
+    np.testing.assert_array_equal(rgb_of(image(gray, "mono8")), np.dstack([gray] * 3))
 
 
-def test_bayer_pattern_becomes_its_colours() -> None:
+def test_bayer_pattern_becomes_its_colors() -> None:
     red, green, blue = 200, 90, 30
     mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
     mosaic[0::2, 0::2], mosaic[1::2, 1::2] = red, blue

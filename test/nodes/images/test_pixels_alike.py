@@ -40,7 +40,7 @@ def tiff(samples: np.ndarray, photometric: str) -> bytes:
 
 FILES: dict[str, tuple[str, bytes, PixelRules]] = {
     "jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE), subsampling="4:2:0"), AS_DECLARED),
-    "grey jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE[:, :, 0])), AS_DECLARED),
+    "gray jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE[:, :, 0])), AS_DECLARED),
     "cmyk jpeg": ("jpg", file("JPEG", Image.fromarray(PICTURE).convert("CMYK")), AS_DECLARED),
     **{
         f"{kind} {n}": (suffix, oriented(kind, n), AS_DECLARED)

@@ -69,7 +69,7 @@ class Workshop:
         # Only here, as with the unsplit model.
         import torch
 
-        from satllm_ros.model.stage import load_stage, normalise
+        from satllm_ros.model.stage import load_stage, normalize
 
         # As a satellite computes: more threads add up in another order.
         torch.set_num_threads(1)
@@ -80,7 +80,7 @@ class Workshop:
         for first in range(0, len(cargo.labels), batch_tiles):
             numbers = range(first, min(len(cargo.labels), first + batch_tiles))
             images = [decode_jpeg(np.frombuffer(self._image(n), np.uint8)) for n in numbers]
-            values = stages[0](normalise(np.stack(images), self.spec)).numpy()
+            values = stages[0](normalize(np.stack(images), self.spec)).numpy()
             for cut, stage in zip(cuts, stages[1:], strict=True):
                 frame = encode(values, settings[cut], artefacts, cut)
                 values = stage(torch.from_numpy(decode(frame, artefacts, max_elements=values.size).activation)).numpy()

@@ -32,7 +32,7 @@ class Cargo:
 
 
 def save_cargo(folder: Path, architecture: str, arguments: dict[str, Any], images: int) -> Cargo:
-    """Model with the shipped one's classes and normalisation, and the first images of the shipped bag."""
+    """Model with the shipped one's classes and normalization, and the first images of the shipped bag."""
     shipped = read_spec(asset(DEMO_CHECKPOINT))
     checkpoint = folder / f"{architecture}.safetensors"
     arguments = arguments | {"num_classes": len(shipped.classes)}

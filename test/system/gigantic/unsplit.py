@@ -18,7 +18,7 @@ def main() -> None:
     from satllm_ros.data.images.decoding import decode_image
     from satllm_ros.model.checkpoints.checkpoint import load_model
     from satllm_ros.model.spec import read_spec
-    from satllm_ros.model.stage import normalise
+    from satllm_ros.model.stage import normalize
 
     torch.set_num_threads(1)
     spec = read_spec(checkpoint)
@@ -27,7 +27,7 @@ def main() -> None:
     for number, name in enumerate(list_folder(folder).files, start=1):
         image = decode_image((folder / name).read_bytes(), name)
         with torch.inference_mode():
-            logits[str(number)] = model(normalise(image[np.newaxis], spec))[0].numpy()
+            logits[str(number)] = model(normalize(image[np.newaxis], spec))[0].numpy()
     np.savez(target, **logits)
 
 
