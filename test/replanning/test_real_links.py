@@ -13,11 +13,13 @@ from satllm_ros.replanning.crew import best_crew
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts, flight_problem
 
 SLOW, FAST = 2e6, 5e8
+# The slow link is a long one: there is room on it for what is sent again.
+LONG_S = 0.3
 
 
 def facts(real_links: bool = True, measured_bps: float | None = None) -> FlightFacts:
     measured = {} if measured_bps is None else {("sat1", "sat2"): Link(measured_bps, 0.1)}
-    links = LinkFacts(Link(FAST), Link(SLOW, 0.3), Link(FAST), measured)
+    links = LinkFacts(Link(FAST), Link(SLOW, LONG_S), Link(FAST), measured)
     return make_facts(1.0, 1.0, memory_bytes=300, links=links, real_links=real_links)
 
 
@@ -27,12 +29,13 @@ def rates(given: FlightFacts) -> list[float]:
 
 def test_emulated_links_carry_their_rate_and_real_ones_their_goodput() -> None:
     assert rates(facts(False)) == [FAST, SLOW, FAST]
-    assert rates(facts()) == [goodput_bps(FAST), goodput_bps(SLOW), goodput_bps(FAST)]
+    assert rates(facts()) == [goodput_bps(FAST), goodput_bps(SLOW, LONG_S), goodput_bps(FAST)]
+    assert goodput_bps(SLOW, LONG_S) == pytest.approx(goodput_bps(SLOW) / 1.05)
     assert 0.9 * CONTROLLER_SHARE * SLOW < goodput_bps(SLOW) < CONTROLLER_SHARE * SLOW
 
 
 @pytest.mark.parametrize(
-    ("measured_bps", "planned_bps"), [(1e6, 1e6), (SLOW, goodput_bps(SLOW)), (FAST, goodput_bps(SLOW))]
+    ("measured_bps", "planned_bps"), [(1e6, 1e6), (SLOW, goodput_bps(SLOW, LONG_S)), (FAST, goodput_bps(SLOW, LONG_S))]
 )
 def test_what_is_measured_counts_up_to_what_the_controller_lets_out(measured_bps: float, planned_bps: float) -> None:
     problem = flight_problem(facts(measured_bps=measured_bps))
