@@ -26,6 +26,8 @@ NODES = {
         "recorder",
     )
 }
+# A process says hello by a node of its own.
+HELLOS = {f"/{NAMESPACE}/{name}_hello" for name in ("sat1/downlink", "sat2/downlink", "planner", "sensing", "ground")}
 
 
 def save_images(folder: Path) -> list[int]:
@@ -55,15 +57,11 @@ def test_folder_flies_at_own_speed_inside_a_namespace(material: Material, tmp_pa
 
             def all_nodes_seen() -> bool:
                 nodes.update(f"{namespace}/{name}" for name, namespace in observer.node.get_node_names_and_namespaces())
-                return nodes >= NODES
+                return nodes >= NODES | HELLOS
 
             observer.until(all_nodes_seen, "all nodes below the namespace")
             assert observer.until_ended() == 0, flight.story()
-        # A process says hello by a node of its own.
-        hellos = {
-            f"/{NAMESPACE}/{name}_hello" for name in ("sat1/downlink", "sat2/downlink", "planner", "sensing", "ground")
-        }
-        assert nodes - NODES == {"//observer", *hellos}
+        assert nodes - NODES == {"//observer", *HELLOS}
         assert flight.left_behind() == ([], [])
 
     assert {u.encoding for u in uploads} == {type(uploads[0]).ENCODING_RGB8}

@@ -20,7 +20,8 @@ from satllm_ros.nodes.base import qos
 from satllm_ros.protocol.identity import new_boot_id
 from satllm_ros.protocol.membership.clock_offset import Offset
 from satllm_ros.protocol.membership.hello import Heard, Hello, HelloState
-from satllm_ros.protocol.membership.presence import Contact, Presence, PresenceLimits, Sign
+from satllm_ros.protocol.membership.presence import Contact, Note, Presence, PresenceLimits, Sign
+from satllm_ros.protocol.unhandled import unhandled
 
 if TYPE_CHECKING:
     from satllm_ros.nodes.base.flight_node import FlightNode
@@ -188,12 +189,15 @@ class HelloThread:
         with self._lock:
             answers = self._presence.on_hello(hello, time.monotonic())
         for answer in answers:
-            if isinstance(answer, Sign):
-                self._signs.append(answer)
-                continue
-            self._owner.counters.add(answer.cause)
-            if answer.sentence:
-                self._owner.get_logger().warning(answer.sentence)
+            match answer:
+                case Sign():
+                    self._signs.append(answer)
+                case Note():
+                    self._owner.counters.add(answer.cause)
+                    if answer.sentence:
+                        self._owner.get_logger().warning(answer.sentence)
+                case _:
+                    unhandled(answer)
 
     # On the owner's executor
 
