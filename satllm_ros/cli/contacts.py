@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from satllm_ros.cli.output import add_json, write_json
 
 if TYPE_CHECKING:
     from satllm_ros.orbit.contacts import Geometry, Pass, Sight
@@ -36,9 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="all",
         help="which pairs of satellites: all, those of one plane, or none (default: %(default)s)",
     )
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="write the result as JSON; no FILE or -: standard output"
-    )
+    add_json(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw ground tracks and contacts (.png, .svg, .pdf)")
     parser.set_defaults(run=run)
 
@@ -51,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     ValueError, OSError
         If the file cannot be read, or says what cannot be.
     """
+    from satllm_ros.documents.section import read_yaml
     from satllm_ros.orbit.contacts import Geometry, passes, sights
-    from satllm_ros.orbit.document import read_file, read_orbit
+    from satllm_ros.orbit.document import read_orbit
 
-    content = read_file(arguments.file)
+    content = read_yaml(arguments.file)
     orbit = read_orbit(content, arguments.file.parent, arguments.file.name)
     duration_s = orbit.duration_s
     if arguments.hours is not None:
@@ -68,16 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     over = passes(geometry, duration_s)
     seen = [] if arguments.isl == "none" else sights(geometry, duration_s, within_planes=arguments.isl == "plane")
     if arguments.plot is not None:
-        from satllm_ros.orbit.picture import draw, save
+        from satllm_ros.orbit.picture import draw
 
-        save(draw(geometry, over, seen, duration_s), arguments.plot)
-    if arguments.json is not None:
-        text = json.dumps(_to_json(geometry, over, seen), indent=2) + "\n"
-        if arguments.json == "-":
-            sys.stdout.write(text)
-            return 0
-        Path(arguments.json).write_text(text, encoding="utf-8")
-    _print(geometry, over, seen, duration_s)
+        draw(geometry, over, seen, duration_s).savefig(arguments.plot, dpi=120)
+    if not write_json(arguments.json, _to_json(geometry, over, seen)):
+        _print(geometry, over, seen, duration_s)
     return 0
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from satllm_ros.checks.check import Level, Result
+from satllm_ros.cli.output import add_json, write_json
 
 # Of the shipped constellation on one computer.
 PROCESSES = 8
@@ -23,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "leave out, and say what to do. Exit code 0 if it can fly, 1 if not."
         ),
     )
-    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write JSON to FILE, or print it")
+    add_json(parser)
     parser.set_defaults(run=_run)
 
 
@@ -34,12 +33,7 @@ def _run(args: argparse.Namespace) -> int:
 
     found = results(Surroundings(child_environment(), processes=PROCESSES))
     flies = all(result.level is not Level.REFUSE for result in found)
-    text = json.dumps(_document(found, flies), indent=2)
-    if args.json == "-":
-        print(text)
-    else:
-        if args.json:
-            Path(args.json).write_text(text + "\n", encoding="utf-8")
+    if not write_json(args.json, _document(found, flies)):
         print(_table(found))
         print("this computer can fly" if flies else "this computer cannot fly: mend what is refused above")
     return 0 if flies else 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from satllm_ros.cli.output import add_json, write_json
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,9 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="What the links of a file's budget section carry, before any margin (docs/orbits.md).",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="constellation file, or a file with a budget alone")
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="write the result as JSON; no FILE or -: standard output"
-    )
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -33,22 +31,18 @@ def run(arguments: argparse.Namespace) -> int:
     ValueError, OSError
         If the file cannot be read, or says what cannot be.
     """
+    from satllm_ros.documents.section import read_yaml
     from satllm_ros.orbit.budget import optical_budget, radio_budget
-    from satllm_ros.orbit.document import read_budget, read_file
+    from satllm_ros.orbit.document import read_budget
 
-    budget = read_budget(read_file(arguments.file), arguments.file.name)
+    budget = read_budget(read_yaml(arguments.file), arguments.file.name)
     found: dict[str, Any] = {}
     if budget.isl is not None:
         found["isl"] = asdict(optical_budget(budget.isl))
     if budget.s2g is not None:
         found["s2g"] = [asdict(radio_budget(budget.s2g, range_m)) for range_m in budget.s2g.ranges_m]
-    if arguments.json is not None:
-        text = json.dumps(found, indent=2) + "\n"
-        if arguments.json == "-":
-            sys.stdout.write(text)
-            return 0
-        Path(arguments.json).write_text(text, encoding="utf-8")
-    _print(found)
+    if not write_json(arguments.json, found):
+        _print(found)
     return 0
 
 

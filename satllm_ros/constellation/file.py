@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
-from satllm_ros.documents.section import DocumentError, Section
+from satllm_ros.documents.section import DocumentError, Section, read_yaml
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.orbit.document import read_budget, read_orbit
@@ -114,10 +112,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
     DocumentError
         If it is not YAML, or a field is missing, unknown or out of range.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    document = read_yaml(path)
     top = Section(path.name, document)
     model, emulate, links = top.section("model"), top.section("emulate"), top.section("links")
     read_source, signing = top.section("source"), top.section("signing", {})
@@ -180,13 +175,13 @@ def link_rates(constellation: Constellation, sender: str, receiver: str) -> Link
 
 def _orbit(top: Section, document: dict[str, Any], path: Path) -> Orbit | None:
     """What the file says of an orbit, all of it checked; None if it has none."""
-    if top.value("orbit") is None:
-        if stray := [key for key in ("sites", "budget") if top.value(key) is not None]:
-            raise DocumentError(f"{path.name}: {stray[0]} is there without an orbit; an orbit section is needed")
-        return None
     if top.value("budget") is not None:
         read_budget(document, path.name)
-    top.value("sites")
+    has_sites = top.value("sites") is not None
+    if top.value("orbit") is None:
+        if has_sites:
+            raise DocumentError(f"{path.name}: sites are there without an orbit; an orbit section is needed")
+        return None
     return read_orbit(document, path.parent, path.name)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z", re.ASCII)
 
@@ -97,3 +100,22 @@ class Section:
                 raise DocumentError(f"{self.where}: {key} is missing")
             return default
         return self._value[key]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping, whose fields `Section` looks at.
+
+    Raises
+    ------
+    DocumentError
+        If it is no YAML, or no mapping.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise DocumentError(f"{path.name} is {type(content).__name__}; a mapping is needed")
+    return content

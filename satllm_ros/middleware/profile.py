@@ -148,7 +148,7 @@ def _controller(route: Route) -> str:
 
 
 def _writer(topic: str, route: Route, is_version_2: bool) -> str:
-    # Version 2 cannot be kept from asking with every datagram.
+    # Version 2 refuses a whole profile for a name that it does not know; whether it knows this one was not tried.
     is_seldom = is_long(route.link.propagation_s) and not is_version_2
     heartbeat_s, heartbeat_ns = divmod(int((LONG_HEARTBEAT_S if is_seldom else HEARTBEAT_S) * 1e9), 10**9)
     return _WRITER.format(

@@ -7,22 +7,18 @@ Three forms: CSV and YAML with names, and the text that ION's `ionadmin` reads, 
 from __future__ import annotations
 
 import csv
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import yaml
 
+from satllm_ros.documents.section import DocumentError, Section, read_yaml
 from satllm_ros.orbit.constants import LIGHT_M_PER_S
 
-MAX_TIME_S = 1e10
+MAX_TIME_S, MAX_RATE_BPS, MAX_RANGE_M = 1e10, 1e15, 1e15
 _SUFFIXES = (".csv", ".yaml", ".yml", ".ionrc")
-
-
-class ContactPlanError(ValueError):
-    """A contact plan that is none; the message names file, row and field."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,7 @@ class Contact:
 
 
 _FIELDS = tuple(field.name for field in fields(Contact))
+_NUMBERS = _FIELDS[2:]
 
 
 def write_plan(path: Path, contacts: Sequence[Contact]) -> None:
@@ -50,7 +47,7 @@ def write_plan(path: Path, contacts: Sequence[Contact]) -> None:
 
     Raises
     ------
-    ContactPlanError
+    DocumentError
         If the suffix names none.
     OSError
         If the file cannot be written.
@@ -72,22 +69,25 @@ def read_plan(path: Path) -> list[Contact]:
 
     Raises
     ------
-    ContactPlanError
+    DocumentError
         In one sentence, if it is none: a field that is missing, unknown or no number, a contact that ends before it
         begins, overlaps another of its pair, or has no rate.
     OSError
         If the file cannot be read.
     """
     _check_suffix(path)
-    text = path.read_text(encoding="utf-8")
     if path.suffix == ".ionrc":
-        contacts = _from_ion(path.name, text)
+        contacts = _from_ion(path.name, path.read_text(encoding="utf-8"))
     elif path.suffix == ".csv":
-        contacts = [
-            _contact(f"{path.name}: row {n}", row) for n, row in enumerate(csv.DictReader(io.StringIO(text)), 1)
-        ]
+        with path.open(newline="", encoding="utf-8") as file:
+            contacts = [
+                _contact(f"{path.name}: row {n}", _values(row)) for n, row in enumerate(csv.DictReader(file), 1)
+            ]
     else:
-        contacts = _from_yaml(path.name, text)
+        rows = Section(path.name, read_yaml(path)).value("contacts")
+        if not isinstance(rows, list):
+            raise DocumentError(f"{path.name} has no list of contacts; one called contacts is needed")
+        contacts = [_contact(f"{path.name}: contacts[{n}]", row) for n, row in enumerate(rows)]
     contacts.sort(key=lambda contact: (contact.start_s, contact.sender, contact.receiver))
     _refuse_overlaps(path.name, contacts)
     return contacts
@@ -114,18 +114,7 @@ def to_ion(contacts: Sequence[Contact]) -> str:
 
 def _check_suffix(path: Path) -> None:
     if path.suffix not in _SUFFIXES:
-        raise ContactPlanError(f"{path.name} is no contact plan by its name; allowed are {', '.join(_SUFFIXES)}")
-
-
-def _from_yaml(name: str, text: str) -> list[Contact]:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ContactPlanError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
-    rows = content.get("contacts") if isinstance(content, dict) else None
-    if not isinstance(rows, list):
-        raise ContactPlanError(f"{name} has no list of contacts; one called contacts is needed")
-    return [_contact(f"{name}: contacts[{n}]", row) for n, row in enumerate(rows)]
+        raise DocumentError(f"{path.name} is no contact plan by its name; allowed are {', '.join(_SUFFIXES)}")
 
 
 def _from_ion(name: str, text: str) -> list[Contact]:
@@ -140,22 +129,22 @@ def _from_ion(name: str, text: str) -> list[Contact]:
             found.append((number, words[2:7]))
         elif words[:2] == ["a", "range"] and len(words) == 7:
             *window, far = words[2:]
-            ways[tuple(window)] = _number(f"{name}: line {number}", "range", far)
+            ways[tuple(window)] = _figure(f"{name}: line {number}", "range", far)
         elif words and not words[0].startswith("#"):
-            raise ContactPlanError(f"{name}: line {number} is {line!r}; a contact, a range or a comment is needed")
+            raise DocumentError(f"{name}: line {number} is {line!r}; a contact, a range or a comment is needed")
     contacts = []
     for number, (start, stop, sender, receiver, rate) in found:
         where = f"{name}: line {number}"
         if not (start.startswith("+") and stop.startswith("+")):
-            raise ContactPlanError(f"{where}: times are {start} and {stop}; seconds from the epoch, as +60, are needed")
+            raise DocumentError(f"{where}: times are {start} and {stop}; seconds from the epoch, as +60, are needed")
         # A range holds both ways.
         light_s = ways.get((start, stop, sender, receiver), ways.get((start, stop, receiver, sender), 0.0))
         row = {
             "sender": names.get(sender, sender),
             "receiver": names.get(receiver, receiver),
-            "start_s": start[1:],
-            "stop_s": stop[1:],
-            "rate_bps": 8.0 * _number(where, "rate", rate),
+            "start_s": _value(start[1:]),
+            "stop_s": _value(stop[1:]),
+            "rate_bps": 8.0 * _figure(where, "rate", rate),
             "range_m": light_s * LIGHT_M_PER_S,
         }
         contacts.append(_contact(where, row))
@@ -163,34 +152,41 @@ def _from_ion(name: str, text: str) -> list[Contact]:
 
 
 def _contact(where: str, row: object) -> Contact:
-    if not isinstance(row, dict):
-        raise ContactPlanError(f"{where} is {type(row).__name__}; a mapping is needed")
-    if unknown := [key for key in row if key not in _FIELDS]:
-        raise ContactPlanError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(_FIELDS)}")
-    if missing := [key for key in _FIELDS if row.get(key) in (None, "")]:
-        raise ContactPlanError(f"{where}: {missing[0]} is missing")
-    sender, receiver = str(row["sender"]), str(row["receiver"])
-    numbers = {key: _number(where, key, row[key]) for key in _FIELDS[2:]}
-    contact = Contact(sender, receiver, **numbers)
-    if sender == receiver:
-        raise ContactPlanError(f"{where}: {sender} has a contact with itself; two are needed")
+    section = Section(where, row)
+    contact = Contact(
+        section.text("sender"),
+        section.text("receiver"),
+        section.number("start_s", 0.0, MAX_TIME_S),
+        section.number("stop_s", 0.0, MAX_TIME_S),
+        section.number("rate_bps", 0.0, MAX_RATE_BPS),
+        section.number("range_m", 0.0, MAX_RANGE_M),
+    )
+    section.refuse_unknown()
+    if contact.sender == contact.receiver:
+        raise DocumentError(f"{where}: {contact.sender} has a contact with itself; two are needed")
     if not contact.start_s < contact.stop_s:
-        raise ContactPlanError(
+        raise DocumentError(
             f"{where}: the contact ends at {contact.stop_s:g} s and begins at {contact.start_s:g} s; it must end later"
         )
-    if contact.rate_bps <= 0:
-        raise ContactPlanError(f"{where}: rate_bps is {contact.rate_bps:g}; a number above 0 is needed")
+    if contact.rate_bps == 0.0:
+        raise DocumentError(f"{where}: rate_bps is 0; a number above 0 is needed")
     return contact
 
 
-def _number(where: str, key: str, value: object) -> float:
+def _values(row: Mapping[str, str | None]) -> dict[str, object]:
+    """Fields of a text: numbers where numbers are wanted and there, none where nothing is."""
+    return {key: _value(value) if key in _NUMBERS else value for key, value in row.items() if value}
+
+
+def _figure(where: str, key: str, text: str) -> float:
+    return Section(where, {key: _value(text)}).number(key, 0.0, MAX_RATE_BPS)
+
+
+def _value(text: str) -> object:
     try:
-        number = float(value)  # type: ignore[arg-type]  # what is no number is refused here
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not 0.0 <= number < math.inf or (key.endswith("_s") and number > MAX_TIME_S):
-        raise ContactPlanError(f"{where}: {key} is {value!r}; a number of 0 or more is needed")
-    return number
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _refuse_overlaps(name: str, contacts: Iterable[Contact]) -> None:
@@ -198,7 +194,7 @@ def _refuse_overlaps(name: str, contacts: Iterable[Contact]) -> None:
     for contact in contacts:
         pair = contact.sender, contact.receiver
         if contact.start_s < ends.get(pair, 0.0):
-            raise ContactPlanError(
+            raise DocumentError(
                 f"{name}: contacts from {pair[0]} to {pair[1]} overlap at {contact.start_s:g} s; none may"
             )
         ends[pair] = contact.stop_s

@@ -9,8 +9,6 @@ from datetime import date, datetime, time, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from satllm_ros.documents.section import DocumentError, Section
 from satllm_ros.orbit.budget import Beam, Divergence, OpticalLink, RadioLink
 from satllm_ros.orbit.elements import read_elements
@@ -227,22 +225,3 @@ def _ranges(section: Section) -> tuple[float, ...]:
         raise DocumentError(f"{section.where}: ranges_m is {given!r}; a list of at least one number is needed")
     # A list has no names: each is read as if it stood alone, with the list's.
     return tuple(_above(Section(section.where, {"ranges_m": value}), "ranges_m", _LARGEST) for value in given)
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Content of a YAML file, unchecked but for being a mapping.
-
-    Raises
-    ------
-    DocumentError
-        If it is no YAML, or no mapping.
-    OSError
-        If it cannot be read.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise DocumentError(f"{path.name} is {type(content).__name__}; a mapping is needed")
-    return content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -34,17 +33,6 @@ def draw(geometry: Geometry, passes: Sequence[Pass], sights: Sequence[Sight], du
     _tracks(upper, geometry, duration_s)
     _timeline(lower, geometry, passes, sights, duration_s)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write the picture in the form that the suffix names.
-
-    Raises
-    ------
-    OSError, ValueError
-        If it cannot be written, or the suffix names no form.
-    """
-    figure.savefig(path, dpi=120)
 
 
 def _tracks(axes: Axes, geometry: Geometry, duration_s: float) -> None:

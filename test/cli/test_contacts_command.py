@@ -122,4 +122,4 @@ def test_a_file_without_a_budget_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert "none.yaml: budget is missing" in capsys.readouterr().err
     path.write_text("a: [")
     assert main(["contacts", str(path)]) == 2
-    assert "none.yaml is no YAML" in capsys.readouterr().err
+    assert "none.yaml is not YAML" in capsys.readouterr().err

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satllm_ros.orbit.contact_plan import Contact, ContactPlanError, read_plan, write_plan
+from satllm_ros.documents.section import DocumentError
+from satllm_ros.orbit.contact_plan import Contact, read_plan, write_plan
 
 PLAN = [
     Contact("sat1", "sat2", 0.0, 600.0, 6e9, 3.56e6),
@@ -67,8 +68,8 @@ HEAD = "sender,receiver,start_s,stop_s,rate_bps,range_m"
         (f"{HEAD}\n{ROW}\nsat1,sat1,700,900,6e9,1", "row 2: sat1 has a contact with itself"),
         (f"{HEAD}\nsat1,sat2,0,600,0,1", "rate_bps is 0"),
         (f"{HEAD}\nsat1,sat2,0,soon,6e9,1", "stop_s is 'soon'"),
-        (f"{HEAD}\nsat1,sat2,-1,600,6e9,1", "start_s is '-1'"),
-        (f"{HEAD}\nsat1,sat2,0,nan,6e9,1", "stop_s is 'nan'"),
+        (f"{HEAD}\nsat1,sat2,-1,600,6e9,1", "start_s is -1"),
+        (f"{HEAD}\nsat1,sat2,0,nan,6e9,1", "stop_s is nan"),
         (f"{HEAD}\nsat1,sat2,0,600,6e9", "range_m is missing"),
         (f"{HEAD},color\n{ROW},red", "unknown field 'color'"),
     ],
@@ -76,7 +77,7 @@ HEAD = "sender,receiver,start_s,stop_s,rate_bps,range_m"
 def test_what_is_none_is_refused(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "plan.csv"
     path.write_text(text)
-    with pytest.raises(ContactPlanError, match=words):
+    with pytest.raises(DocumentError, match=words):
         read_plan(path)
 
 
@@ -84,8 +85,9 @@ def test_what_is_none_is_refused(text: str, words: str, tmp_path: Path) -> None:
     ("name", "text", "words"),
     [
         ("plan.txt", "", "allowed are .csv, .yaml, .yml, .ionrc"),
-        ("plan.yaml", "a: [", "is no YAML"),
-        ("plan.yaml", "[1]", "has no list of contacts"),
+        ("plan.yaml", "a: [", "is not YAML"),
+        ("plan.yaml", "[1]", "is list; a mapping is needed"),
+        ("plan.yaml", "a: 1", "has no list of contacts"),
         ("plan.yaml", "contacts: [1]", r"contacts\[0\] is int"),
         ("plan.ionrc", "s", "line 1 is 's'"),
         ("plan.ionrc", "a contact 2026/01/01-00:00:00 +9 1 2 5", "seconds from the epoch"),
@@ -94,5 +96,5 @@ def test_what_is_none_is_refused(text: str, words: str, tmp_path: Path) -> None:
 )
 def test_other_forms_are_refused_by_what_is_wrong_in_them(name: str, text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(ContactPlanError, match=words):
+    with pytest.raises(DocumentError, match=words):
         read_plan(tmp_path / name)

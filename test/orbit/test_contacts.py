@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from orbit_material import SETS, STATION, TARGET, orbit
+from skyfield import api
 
 from satllm_ros.orbit.contacts import Geometry, passes, sights
 
@@ -135,7 +136,6 @@ def test_a_site_on_the_ellipsoid_is_where_geodesy_has_it() -> None:
 
 @pytest.mark.parametrize("name", SETS)
 def test_passes_of_element_sets_are_those_of_skyfield(name: str, tmp_path: Path) -> None:
-    api = pytest.importorskip("skyfield.api")
     epoch, *lines = SETS[name]
     (tmp_path / "sets.tle").write_text("\n".join([name, *lines]) + "\n")
     sites = [
