@@ -32,6 +32,8 @@ def main() -> None:
             frame = memoryview(encode(values, setting, model.artefacts, cut))
             header = read_header(frame, max_elements=values.size)
             theory = estimate(header, split_sections(frame, header), model.artefacts)
+            if theory is None:
+                raise ValueError(f"of {setting} there is nothing to estimate")
             prefix = len(values) * spec.prefix_tokens * spec.width
             found[row] += (
                 values.nbytes,

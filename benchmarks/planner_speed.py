@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -40,7 +41,7 @@ def random_problem(satellites: int, layers: int, settings: bool, rng: np.random.
         compression = Compression.from_ratios(ratios, [[0.05, 0.6], [1.0, 1.0]], 0.8)
     return Problem(
         batches=64,
-        model=Model(memory, np.full(layers + 1, 1.095e8), rng.uniform(0.5e12, 2e12, layers)),
+        model=Model(memory.tolist(), [1.095e8] * (layers + 1), rng.uniform(0.5e12, 2e12, layers).tolist()),
         satellites=[
             Satellite(f"sat{k + 1}", 2.5 * memory.sum() / satellites, flops_per_s=rng.uniform(1e12, 8e12))
             for k in range(satellites)
@@ -63,8 +64,8 @@ def _row(satellites: int, layers: int, costly: bool, objective: str, instances: 
         costs = tabulate(problem, paper=objective == "paper")
         floor_s = bottleneck_floor_s(problem, costs)
         levels = loss_levels(costs, "down")
-        solver.append(_milliseconds(lambda c=costs, n=levels, f=floor_s: minimize(c, n, f)))
-        whole.append(_milliseconds(lambda p=problem: solve(p, objective)))
+        solver.append(_milliseconds(partial(minimize, costs, levels, floor_s)))
+        whole.append(_milliseconds(partial(solve, problem, objective)))
     kind = "5 costly" if costly else "20 ratios"
     print(
         f"{objective:>9} {satellites:>4} {layers:>4} {kind:>10} {median(solver):>10.2f} {max(solver):>8.2f} "

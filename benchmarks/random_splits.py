@@ -67,7 +67,7 @@ def walk(model: CodedModel, node: Node, values: np.ndarray, done: int, setting: 
     for cut in sorted(node.after):
         values, done = model.run(values, done, cut), cut
         following = node.after[cut]
-        walk(model, following, model.code(values, setting, following.hop), cut, setting)
+        walk(model, following, following.hop.send(values, setting, model.artefacts), cut, setting)
     if node.wanted:
         node.answers.append(model.run(values, done, model.spec.blocks).argmax(axis=1))
 
@@ -91,7 +91,8 @@ def plot(source: Path, out: Path) -> None:
     axes.axvline(reference, color="green", linestyle="--", label=f"uncompressed, {reference:.2f} %")
     # One image is 100 / n points: bins are whole numbers of images.
     width = 100 / int(first["n"]) * 2
-    axes.hist(accuracies, bins=np.arange(accuracies.min() - width / 2, max(accuracies.max(), reference) + width, width))
+    bins = np.arange(accuracies.min() - width / 2, max(accuracies.max(), reference) + width, width)
+    axes.hist(accuracies, bins=bins.tolist())
     axes.set(xlabel="accuracy [%]", ylabel="splits")
     axes.set_title(
         f"{len(found)} random splits, {first['codec']}; model {first['model']}, {first['data']}, n = {first['n']}, "

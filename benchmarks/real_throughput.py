@@ -114,7 +114,9 @@ def flown(config: Path, folder: Path) -> tuple[float, dict]:
     """
     satllm = Path(sys.executable).parent / "satllm"
     with tempfile.TemporaryDirectory() as name:
-        command = [satllm, "up", config, "--images", folder, "--run", name, "--reference", "none"]
+        command = [
+            str(word) for word in (satllm, "up", config, "--images", folder, "--run", name, "--reference", "none")
+        ]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode:
             raise ValueError(f"exit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}")

@@ -5,9 +5,9 @@ import argparse
 import numpy as np
 
 from satllm_ros.simulation.regret.changing_world import random_world
-from satllm_ros.simulation.regret.replanning import Paces, clairvoyant, online
+from satllm_ros.simulation.regret.replanning import Habit, Paces, clairvoyant, online
 
-HABITS = {
+HABITS: dict[Habit, str] = {
     "weigh": "moves if the gain exceeds the cost (as flown)",
     "always": "moves to whatever is best at each look",
     "never": "stays with its first plan",
@@ -20,13 +20,14 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=1000, help="random traces, by seed (default: %(default)s)")
     parser.add_argument("--others", type=int, default=200, help="of these, for the other habits (default: %(default)s)")
     arguments = parser.parse_args()
-    regrets: dict[str, list[float]] = {habit: [] for habit in HABITS}
-    moves: dict[str, list[int]] = {habit: [] for habit in HABITS}
+    regrets: dict[Habit, list[float]] = {habit: [] for habit in HABITS}
+    moves: dict[Habit, list[int]] = {habit: [] for habit in HABITS}
     for seed in range(arguments.traces):
         world = random_world(np.random.default_rng(seed))
         paces = Paces(world)
         best_s = clairvoyant(world, paces)
-        for habit in HABITS if seed < arguments.others else ("weigh",):
+        habits: tuple[Habit, ...] = tuple(HABITS) if seed < arguments.others else ("weigh",)
+        for habit in habits:
             run = online(world, paces, np.random.default_rng([seed, 1]), habit)
             regrets[habit].append(run.time_s / best_s - 1)
             moves[habit].append(run.moves)

@@ -59,10 +59,11 @@ def _outside(args: argparse.Namespace) -> int:
 
 def _profile(args: argparse.Namespace, folder: Path) -> dict[str, str]:
     from satllm_ros.constellation.processes import ProcessSpec
+    from satllm_ros.links.link_queue import LinkRates
     from satllm_ros.middleware.profile import Route
     from satllm_ros.supervisor.process_profile import profile_environment
 
-    spec = ProcessSpec("sensing", "sensing", "", routes=(Route("sat1", (INBOX,), args.rate * 1e6),))
+    spec = ProcessSpec("sensing", "sensing", "", routes=(Route("sat1", (INBOX,), LinkRates(args.rate * 1e6)),))
     return profile_environment(spec, folder, "", {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}, has_room=False)
 
 
@@ -119,7 +120,12 @@ def _receiver(args: argparse.Namespace) -> int:
     node.create_subscription(_type(), f"/{INBOX}", on_batch, _qos(reliable=True), raw=True)
     node.create_subscription(_type(), "/hello", lambda m: hellos.append(m.data[0]), _qos(reliable=False))
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not ended.is_set():

@@ -22,7 +22,7 @@ OURS = "satllm_ros"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 _PYTHON = {"bool": "bool", "byte": "bytes", "float32": "float", "float64": "float", "string": "str", "wstring": "str"}
-_NUMPY = {"byte": "uint8", "char": "uint8"}
+_NUMPY = {"char": "uint8"}
 # Their sequences are array.array, and their arrays of fixed length numpy.ndarray; all else is held in a list.
 _NUMBERS = {"char", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 

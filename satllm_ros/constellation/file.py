@@ -16,7 +16,7 @@ from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.orbit.document import read_budget, read_orbit
 from satllm_ros.orbit.scenario import Orbit
 
-__all__ = ["Constellation", "DocumentError", "SatelliteConfig", "SourceConfig", "link_rates", "load_constellation"]
+__all__ = ["Constellation", "SatelliteConfig", "SourceConfig", "link_rates", "load_constellation"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)

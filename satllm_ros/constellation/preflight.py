@@ -12,6 +12,7 @@ from satllm_ros.data.folder import list_folder
 from satllm_ros.data.rosbag.bag import count_messages, image_topic
 from satllm_ros.interfaces import SENSING
 from satllm_ros.links.link_pairs import with_unnamed_ends
+from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.model.spec import read_spec
 from satllm_ros.planning.patience import too_long, too_slow
 from satllm_ros.planning.problem.problem import Link
@@ -50,8 +51,8 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
         profiles=constellation.profiles if planner_is_here else (),
         calibration=constellation.calibration if planner_is_here else "",
     )
-    upload, isl, s2g = (Link(constellation.links[kind].rate_bps) for kind in ("upload", "isl", "s2g"))
-    stated = {pair: Link(rates.rate_bps) for pair, rates in constellation.link_pairs.items()}
+    upload, isl, s2g = (_link(constellation.links[kind]) for kind in ("upload", "isl", "s2g"))
+    stated = {pair: _link(rates) for pair, rates in constellation.link_pairs.items()}
     facts = FlightFacts(
         spec=spec,
         batches=1,
@@ -73,6 +74,10 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
         slow += too_long(outcome, constellation.batch_tiles, source=SENSING, upload_is_known=is_known)
     if slow:
         raise NoPlanError("; ".join(slow))
+
+
+def _link(rates: LinkRates) -> Link:
+    return Link(rates.rate_bps, rates.propagation_s)
 
 
 def _check_source(constellation: Constellation) -> None:

@@ -32,7 +32,7 @@ def is_long(propagation_s: float) -> bool:
     return propagation_s >= LONG_S
 
 
-def goodput_bps(rate_bps: float, propagation_s: float = 0.0) -> float:
-    """Rate [bit/s] at which batches, without headers, leave on a link of `rate_bps`."""
+def goodput_bps(rate_bps: float, propagation_s: float) -> float:
+    """Rate [bit/s] at which batches, without headers, leave on a link of this rate and delay [bit/s, s]."""
     once_bps = controller_rate_bps(rate_bps) * (1.0 - HEADER_BYTES / datagram_bytes(rate_bps))
     return once_bps / (1.0 + RESENT_SHARE) if is_long(propagation_s) else once_bps

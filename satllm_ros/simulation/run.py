@@ -258,7 +258,9 @@ class _Run:
                 world.kill(name)
             if fault.kind == "kill and wipe":
                 world.tell(lambda: f"the disk of {name} is lost")
-                world.processes[name].wipe()
+                emptied = world.processes[name]
+                assert isinstance(emptied, (Ground, Satellite))
+                emptied.wipe()
                 self._oracle.wiped(name)
             if back_s is not None and name not in self._scenario.graves:
                 world.at(back_s, world.boot, name)

@@ -16,6 +16,7 @@ from satllm_ros.simulation.hellos import PRESENCE, Hellos
 from satllm_ros.simulation.life import Killed, Life
 from satllm_ros.simulation.network import DISCOVERY_S, LEASE_S, Links, NetworkFaults
 from satllm_ros.simulation.oracle import Oracle
+from satllm_ros.simulation.processes.ends import Planner
 from satllm_ros.simulation.processes.messages import Batch, Predictions, Receipt, batch_of
 from satllm_ros.simulation.processes.process import GROUND, SENSING, Process
 from satllm_ros.simulation.processes.satellite import Satellite
@@ -243,7 +244,7 @@ class World(Clock):
             return
         process = self.processes[receiver]
         for sign in self._hellos.hear(receiver, hello, self.now_s):
-            if "status" in process.topics:
+            if isinstance(process, (Sensing, Planner)):
                 self.act(receiver, partial(process.hello, self, sign.name, sign.boot_id))
 
     # Links

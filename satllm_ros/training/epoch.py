@@ -57,6 +57,7 @@ def train_epoch(
     annealing = annealing_of(recipe, epoch)
     parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
     model.train()
+    blocks = _count_blocks(model)
     for number, batch in enumerate(batches):
         chosen = ranks.share(batch)
         rate = learning_rate(recipe, epoch * len(batches) + number, recipe.epochs * len(batches))
@@ -69,7 +70,7 @@ def train_epoch(
             if codec is None:
                 logits = model(images)
             else:
-                draw = draw_cuts(len(images), len(list(model.get_submodule("blocks").children())), generator)
+                draw = draw_cuts(len(images), blocks, generator)
                 logits = run_cascade(model, images, codec, draw, annealing, generator)
         loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
         if codec is not None:
@@ -99,6 +100,7 @@ def held_out_accuracy(model: nn.Module, split: TrainingSplit, batch_size: int, c
     generator = np.random.default_rng(_HELD_OUT_SEED)
     still = Annealing(_LEAST_TEMPERATURE, drawn=False)
     device = next(model.parameters()).device
+    blocks = _count_blocks(model)
     correct = 0
     model.eval()
     for images, labels in zip(
@@ -108,7 +110,7 @@ def held_out_accuracy(model: nn.Module, split: TrainingSplit, batch_size: int, c
         if codec is None:
             logits = model(inputs)
         else:
-            draw = draw_cuts(len(images), len(list(model.get_submodule("blocks").children())), generator)
+            draw = draw_cuts(len(images), blocks, generator)
             logits = run_cascade(model, inputs, codec, draw, still, generator)
         correct += int((logits.argmax(dim=1).cpu() == labels).sum())
     return correct / len(split.held_out_labels)
@@ -125,3 +127,9 @@ def standardise(images: Tensor, split: TrainingSplit) -> Tensor:
     mean = torch.tensor(split.mean, device=images.device).view(3, 1, 1)
     std = torch.tensor(split.std, device=images.device).view(3, 1, 1)
     return (images - mean) / std
+
+
+def _count_blocks(model: nn.Module) -> int:
+    blocks = model.get_submodule("blocks")
+    assert isinstance(blocks, (nn.Sequential, nn.ModuleList))
+    return len(blocks)

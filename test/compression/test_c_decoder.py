@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ size_t ZSTD_decompressDCtx(ZSTD_DCtx *dctx, void *dst, size_t dstCapacity, const
 @pytest.mark.parametrize("sizes", [(1, 8, 9), (0, 5, 4), (3, 16, 25)])
 def test_it_gives_the_same_bits(
     name: str,
-    sizes: dict[str, Any],
+    sizes: tuple[int, int, int],
     library: Path,
     full_artefacts_maker: ArtefactsMaker,
     samples_maker: SamplesMaker,

@@ -13,7 +13,7 @@ from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 20])
-def test_statistics_of_pieces_are_those_of_the_whole(pieces: list[int]) -> None:
+def test_statistics_of_pieces_are_those_of_the_whole(pieces: int) -> None:
     samples = np.random.default_rng(0).normal(1e4, 2, (20, 3, 5))
     statistics = ChannelStatistics()
     for piece in np.array_split(samples, pieces):

@@ -1,7 +1,6 @@
 """What holds for every codec, with numpy's loops and with the compiled ones."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +35,7 @@ def test_every_codec_is_tried() -> None:
 @pytest.mark.parametrize("sizes", [(1, 8, 9), (0, 5, 4), (3, 16, 25)])
 def test_both_paths_of_code_give_the_same_frames_and_tensors(
     name: str,
-    sizes: dict[str, Any],
+    sizes: tuple[int, int, int],
     library: Path,
     monkeypatch: pytest.MonkeyPatch,
     full_artefacts_maker: ArtefactsMaker,

@@ -74,3 +74,9 @@ def test_each_cut_has_the_ratio_of_its_own_frames(batches: list[Any], shifted: A
     assert found[1].ratio != found[2].ratio and found[1].loss is None
     cascade = measure(model, batches, INT8, shifted)
     assert cascade.ratio == pytest.approx((found[1].ratio + found[2].ratio) / 2, rel=0.05)
+
+
+def test_a_setting_that_is_named_twice_is_measured_once(batches: list[Any], shifted: Artefacts) -> None:
+    model = CutModel([narrow, narrow, logits])
+    once = measure_single_cuts(model, batches, [INT8], shifted, losses=True)
+    assert measure_single_cuts(model, batches, [INT8, CodecSetting.parse("int8")], shifted, losses=True) == once

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from constellation_documents import ABSENT, changed
 
-from satllm_ros.constellation.file import Constellation, DocumentError, SourceConfig, link_rates, load_constellation
+from satllm_ros.constellation.file import Constellation, SourceConfig, link_rates, load_constellation
 from satllm_ros.data.images.pixels import PixelRules
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.interfaces import MAX_CREDITS
 from satllm_ros.links.link_queue import LinkRates
 

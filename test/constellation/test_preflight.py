@@ -16,6 +16,7 @@ from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.data.rosbag.bag_writer import IMAGE_TOPIC, LabelledFrame, write_bag
 from satllm_ros.data.rosbag.typestore import bag_typestore
 from satllm_ros.links.link_queue import LinkRates
+from satllm_ros.links.real_links import LONG_S
 from satllm_ros.model.spec import ModelSpec, read_spec
 
 BLOCKS = 3
@@ -135,6 +136,21 @@ def test_batches_too_long_for_a_real_link(good: Constellation, spec: ModelSpec) 
     preflight.check(parted)
     sentence = refusal(replace(parted, emulate_links=False), preflight.NoPlanError)
     assert sentence.startswith("a batch of 4 tiles takes ") and "from sat1 to sat2" in sentence
+
+    # On a long link there is less room, as the planner in flight reckons too.
+    def refused(rate_bps: float, delay_s: float) -> bool:
+        links = good.links | {"upload": LinkRates(rate_bps, delay_s)}
+        try:
+            preflight.check(replace(good, links=links, upload_encoding="rgb8", emulate_links=False))
+        except preflight.NoPlanError:
+            return True
+        return False
+
+    low_bps, enough_bps = 1.0, 1e6
+    while enough_bps / low_bps > 1.001:
+        middle_bps = (low_bps * enough_bps) ** 0.5
+        low_bps, enough_bps = (middle_bps, enough_bps) if refused(middle_bps, 0.0) else (low_bps, middle_bps)
+    assert not refused(1.02 * enough_bps, 0.0) and refused(1.02 * enough_bps, LONG_S)
     # Of raw images the size is known before any is read.
     upload = replace(good, links=good.links | {"upload": LinkRates(100.0, 0.0)}, emulate_links=False)
     preflight.check(upload)

@@ -13,7 +13,7 @@ from satllm_ros.protocol.pacing import MOST_INSIDE, PATIENCE_S, ROUNDS, Hand, Pa
 RATE_BPS = 8e6
 SIZE = 1_000_000
 # Seconds one batch of SIZE takes.
-TIME_S = 8 * SIZE / goodput_bps(RATE_BPS)
+TIME_S = 8 * SIZE / goodput_bps(RATE_BPS, 0.0)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_the_rate_in_force_sets_the_pace_and_more_than_a_fifth_off_is_a_caution(
     assert "link to sat1 carries 2 Mbit/s" in said and "made for 8" in said and "constellation file" in said
     send(pacing, 0, 0.0)
     send(pacing, 1, 0.0)
-    assert pacing.next_s == pytest.approx(8 * SIZE / goodput_bps(2e6))
+    assert pacing.next_s == pytest.approx(8 * SIZE / goodput_bps(2e6, 0.0))
     pacing.on_rate("sat1", 16e6, 0.0)
     assert "carries 16 Mbit/s" in pacing.cautions()[0]
 

@@ -24,6 +24,7 @@ def rate(satellite: str) -> float:
     return 100.0
 
 
+# Solving takes longer than hypothesis waits where other processes run.
 @settings(deadline=None)
 @given(st.lists(st.floats(0.01, 10), min_size=1, max_size=4), st.integers(1, 50), st.floats(1e3, 1e9))
 def test_what_is_predicted_of_a_solution_is_what_the_solver_predicts(

@@ -148,11 +148,11 @@ def test_on_a_real_link_what_the_controller_lets_out_confirms_the_modem() -> Non
     stated = PRIOR.links.isl.rate_bps
     for now_s in range(1, 6):
         bench.observed.on_link("sat1", "sat2", (stated, 0.0), float(now_s))
-        bench.observed.on_link("sat1", "sat2", (0.99 * goodput_bps(stated), 0.0), float(now_s), measured=True)
-    assert rate_of(bench.observed) == goodput_bps(stated)
+        bench.observed.on_link("sat1", "sat2", (0.99 * goodput_bps(stated, 0.0), 0.0), float(now_s), measured=True)
+    assert rate_of(bench.observed) == goodput_bps(stated, 0.0)
     assert bench.planner.reason(plan, NAMES) == ""
     for now_s in range(6, 11):
-        bench.observed.on_link("sat1", "sat2", (0.5 * goodput_bps(stated), 0.0), float(now_s), measured=True)
+        bench.observed.on_link("sat1", "sat2", (0.5 * goodput_bps(stated, 0.0), 0.0), float(now_s), measured=True)
     assert "link sat1 to sat2 carries" in bench.planner.reason(plan, NAMES)
 
 

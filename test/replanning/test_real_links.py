@@ -29,9 +29,9 @@ def rates(given: FlightFacts) -> list[float]:
 
 def test_emulated_links_carry_their_rate_and_real_ones_their_goodput() -> None:
     assert rates(facts(False)) == [FAST, SLOW, FAST]
-    assert rates(facts()) == [goodput_bps(FAST), goodput_bps(SLOW, LONG_S), goodput_bps(FAST)]
-    assert goodput_bps(SLOW, LONG_S) == pytest.approx(goodput_bps(SLOW) / 1.05)
-    assert 0.9 * CONTROLLER_SHARE * SLOW < goodput_bps(SLOW) < CONTROLLER_SHARE * SLOW
+    assert rates(facts()) == [goodput_bps(FAST, 0.0), goodput_bps(SLOW, LONG_S), goodput_bps(FAST, 0.0)]
+    assert goodput_bps(SLOW, LONG_S) == pytest.approx(goodput_bps(SLOW, 0.0) / 1.05)
+    assert 0.9 * CONTROLLER_SHARE * SLOW < goodput_bps(SLOW, 0.0) < CONTROLLER_SHARE * SLOW
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_a_batch_that_would_keep_a_satellite_still_until_it_is_taken_for_dead_is
 
 
 def test_ten_megabytes_at_two_megabits_are_flown() -> None:
-    assert 8 * 10e6 / goodput_bps(2e6) < LONGEST_SEND_S
+    assert 8 * 10e6 / goodput_bps(2e6, 0.0) < LONGEST_SEND_S

@@ -62,6 +62,8 @@ def measure_single_cuts(
     losses
         Also run on from every cut to find the accuracy lost, which takes L / 2 times as long for each setting.
     """
+    # One that is named twice, or in two ways, is measured once.
+    settings = list(dict.fromkeys(settings))
     right: Counter[tuple[str, int]] = Counter()
     frame_bytes: Counter[tuple[str, int]] = Counter()
     fp32_bytes: Counter[int] = Counter()
@@ -69,7 +71,8 @@ def measure_single_cuts(
     for inputs, labels in batches:
         activations = model.at_cuts(inputs)
         last = max(activations)
-        uncompressed += int((model.run(activations[last], last).argmax(axis=1) == labels).sum())
+        if losses:
+            uncompressed += int((model.run(activations[last], last).argmax(axis=1) == labels).sum())
         images += len(labels)
         for cut, activation in activations.items():
             fp32_bytes[cut] += activation.nbytes

@@ -41,6 +41,8 @@ class Chain:
     def __init__(self, costs: Costs, levels: Levels) -> None:
         self.satellites, self.layers = costs.satellites, costs.layers
         self.levels = levels
+        # (V, L+1, S): the level that each cost comes from.
+        self._earlier = np.moveaxis(levels.before[levels.kind], 2, 0)
         self.reach = Reach(costs)
         self.stages = [_stage(costs, k) for k in range(costs.satellites)]
         scale = max(max(np.abs(s.load_s).max(), np.abs(s.relief_s).max()) for s in self.stages)
@@ -110,8 +112,7 @@ class Chain:
         """Move each cost to the level that its setting's loss leads to."""
         if self.levels is NO_BUDGET:
             return cost
-        # (V, n, S): the level that each cost comes from.
-        before = np.moveaxis(self.levels.before[self.levels.kind[band[0] : band[1] + 1]], 2, 0)[None]
+        before = self._earlier[None, :, band[0] : band[1] + 1]
         return np.where(before >= 0, np.take_along_axis(cost, np.maximum(before, 0), axis=1), np.inf)
 
     def _walk_back(self, before: list[NDArray[np.float64]], bands: Bands, c: int, level: int, cap: float) -> Path:

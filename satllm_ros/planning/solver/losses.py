@@ -108,7 +108,9 @@ def _different(units: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     return values, kind.reshape(units.shape)
 
 
-def _levels(losses: NDArray[np.float64], kind: NDArray[np.intp], sums: NDArray[Any], limit: int, exact: bool) -> Levels:
+def _levels(
+    losses: NDArray[np.int64], kind: NDArray[np.intp], sums: NDArray[np.int64], limit: int, exact: bool
+) -> Levels:
     earlier = sums[None, :] - losses[:, None]
     before = np.minimum(np.searchsorted(sums, earlier), len(sums) - 1)
     start = int(np.searchsorted(sums, 0))

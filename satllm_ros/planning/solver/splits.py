@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satllm_ros.planning.problem.problem import Problem
+from satllm_ros.planning.solver.costs import memory_before
 from satllm_ros.planning.solver.losses import in_units
 
 
@@ -29,7 +30,7 @@ def cheapest_split(problem: Problem, price: NDArray[np.float64]) -> tuple[float,
         Its price and boundaries (K+1,); inf and none if memory allows no split.
     """
     layers = problem.model.layers
-    held = np.concatenate([[0.0], np.cumsum(problem.model.layer_memory_bytes)])
+    held = memory_before(problem)
     starts = np.arange(layers + 1)
     total = np.full(layers + 1, math.inf)
     total[0] = 0.0

@@ -67,14 +67,6 @@ class Process:
     def tick(self, host: Host) -> None:
         """A second has passed."""
 
-    def hello(self, host: Host, satellite: str, boot_id: int) -> None:
-        """A satellite has said hello, to one that hears status."""
-        raise NotImplementedError
-
-    def wipe(self) -> None:
-        """The disk is lost."""
-        raise NotImplementedError
-
 
 def chain(plan: Plan) -> str:
     """The stages of a plan in words."""

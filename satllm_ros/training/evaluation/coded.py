@@ -47,10 +47,6 @@ class CodedModel:
         """Blocks from `start` on, with the cuts that have a setting coded."""
         return self._model.run_coded(values, settings, self.artefacts, hops, start)
 
-    def code(self, values: NDArray[np.float32], setting: CodecSetting, hop: Hop) -> NDArray[np.float32]:
-        """What arrives of an activation; its bytes are added to the hop."""
-        return hop.send(values, setting, self.artefacts)
-
     def check_cuts(self, cuts: Sequence[int]) -> None:
         """Refuse cuts that do not ascend within the model."""
         if list(cuts) != sorted(set(cuts)) or (cuts and not 1 <= cuts[0] <= cuts[-1] < self.spec.blocks):
