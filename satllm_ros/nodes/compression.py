@@ -13,14 +13,8 @@ from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
-from satllm_ros.nodes.base.parameters import (
-    ARTEFACTS,
-    BATCH_TILES,
-    EMULATE_LINKS,
-    LINK_CONTROLLERS,
-    SATELLITES,
-    Parameter,
-)
+from satllm_ros.nodes.base.parameters import parameter
+from satllm_ros.nodes.base.shared_parameters import BatchParameters, CodecParameters, FleetParameters, SendingParameters
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.hop.outlet import Outlet
 from satllm_ros.nodes.hop.receipts import Receipts
@@ -53,41 +47,35 @@ class _Work:
     external: ExternalStage | None
 
 
+@dataclass(frozen=True)
+class CompressionParameters(BatchParameters, SendingParameters, FleetParameters, CodecParameters):
+    """What a satellite's compression is told."""
+
+    codec: str = parameter(
+        AS_PLANNED,
+        "Codec of this satellite's output: 'plan' obeys the plan, a setting such as int8, mask:0.2:8 or klt:16 "
+        "pins it until set back to 'plan'",
+        read_only=False,
+    )
+    inbox_batches: int = parameter(
+        16, "Batches that may wait to be decoded; more are refused and sent again", "batch", 1, graph.MAX_CREDITS
+    )
+    external_timeout_s: float = parameter(
+        30.0,
+        "Patience with an external stage, per batch; it has failed after three in a row",
+        "s",
+        0.1,
+        3600.0,
+        read_only=False,
+    )
+
+
 class CompressionNode(FlightNode):
     """Receives, decodes, hands to the stage, encodes, sends; one batch can be in each of these at a time."""
 
     KEYS = diagnostic_keys.COMPRESSION
-    PARAMETERS = (
-        ARTEFACTS,
-        SATELLITES,
-        EMULATE_LINKS,
-        LINK_CONTROLLERS,
-        BATCH_TILES,
-        Parameter(
-            "codec",
-            AS_PLANNED,
-            "Codec of this satellite's output: 'plan' obeys the plan, a setting such as int8, mask:0.2:8 or klt:16 "
-            "pins it until set back to 'plan'",
-            read_only=False,
-        ),
-        Parameter(
-            "inbox_batches",
-            16,
-            "Batches that may wait to be decoded; more are refused and sent again",
-            "batch",
-            1,
-            graph.MAX_CREDITS,
-        ),
-        Parameter(
-            "external_timeout_s",
-            30.0,
-            "Patience with an external stage, per batch; it has failed after three in a row",
-            "s",
-            0.1,
-            3600.0,
-            read_only=False,
-        ),
-    )
+    PARAMETERS = CompressionParameters
+    parameters: CompressionParameters
 
     def __init__(self, onboard: Onboard, downlink: DownlinkNode, **kwargs: Any) -> None:
         super().__init__("compression", depth_below_root=1, **kwargs)
@@ -102,28 +90,28 @@ class CompressionNode(FlightNode):
             raise NotReadyError("the stage is not configured")
         spec = submodels.spec
         self._configured = _Codecs(
-            spec, load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+            spec, load_artefacts(artefacts_path(self.parameters.artefacts), model_id=spec.model_id)
         )
-        self._pin(self.value("codec"))
+        self._pin(self.parameters.codec)
 
     def activate(self) -> None:
         submodels, codecs = self._onboard.submodels, self._configured
         if submodels is None or codecs is None:
             raise NotReadyError("the stage is not configured")
-        others = [name for name in self.value("satellites") if name != self.satellite]
+        others = [name for name in self.parameters.satellites if name != self.satellite]
         refusals = Refusals(self, self.publish_on(graph.BATCH_ACK))
         timing = self.publish_on(graph.TIMING, self.satellite)
         external = None
         if isinstance(submodels, ExternalBlocks):
-            external = ExternalStage(self, self.satellite, self.value("external_timeout_s"))
+            external = ExternalStage(self, self.satellite, self.parameters.external_timeout_s)
         outlet = Outlet(
             self,
             graph.ACTIVATION_INBOX,
             graph.ACTIVATION_OUTBOX,
             self.satellite,
             others,
-            emulated=self.value("emulate_links"),
-            controllers=self.value("link_controllers"),
+            emulated=self.parameters.emulate_links,
+            controllers=self.parameters.link_controllers,
         )
         inference = Inference(self.counters, self._onboard, codecs.spec, codecs.artefacts, external)
         sending = Sending(self, self._onboard, codecs.artefacts, outlet, self._downlink.take, timing)
@@ -134,13 +122,13 @@ class CompressionNode(FlightNode):
                 "encode": sending.encode,
             },
             refusals.on_failure,
-            inbox_depth=self.value("inbox_batches"),
+            inbox_depth=self.parameters.inbox_batches,
         )
         self._active = _Work(pipeline, outlet, external)
         # Of this pipeline, whatever is made meanwhile: status is made on other threads.
         self._onboard.waiting = lambda: pipeline.waiting
         self._onboard.worker_age_s = lambda: pipeline.progress_age_s
-        arrivals = Arrivals(self, self._onboard, pipeline, refusals, self.value("batch_tiles"))
+        arrivals = Arrivals(self, self._onboard, pipeline, refusals, self.parameters.batch_tiles)
         receipts = Receipts(self, self.satellite, [graph.SENSING, *others])
         receipts.listen_to(graph.IMAGES_INBOX, arrivals.on_images)
         receipts.listen_to(graph.ACTIVATION_INBOX, arrivals.on_activation)
@@ -159,10 +147,10 @@ class CompressionNode(FlightNode):
 
     # Operator's pin
 
-    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
-        if candidate["codec"] == AS_PLANNED:
+    def parameter_complaint(self, candidate: CompressionParameters) -> str | None:
+        if candidate.codec == AS_PLANNED:
             return None
-        setting = CodecSetting.parse(candidate["codec"])
+        setting = CodecSetting.parse(candidate.codec)
         if self._artefacts is None:
             return None
         self._artefacts.check_can_code(setting)
@@ -170,10 +158,10 @@ class CompressionNode(FlightNode):
 
     def parameters_changed(self, names: set[str]) -> None:
         if "codec" in names:
-            self._pin(self.value("codec"))
+            self._pin(self.parameters.codec)
         external = self._active.external if self._active is not None else None
         if "external_timeout_s" in names and external is not None:
-            external.timeout_s = self.value("external_timeout_s")
+            external.timeout_s = self.parameters.external_timeout_s
 
     def _pin(self, codec: str) -> None:
         if codec == AS_PLANNED:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -24,7 +25,7 @@ from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.proposing.incarnation_file import IncarnationFile
-from satllm_ros.nodes.proposing.parameters import PARAMETERS, facts_beforehand
+from satllm_ros.nodes.proposing.parameters import PlannerParameters, facts_beforehand
 from satllm_ros.nodes.proposing.standing import Standing
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.plan_gate import PlanGate
@@ -74,47 +75,57 @@ class PlannerNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.PLANNER
-    PARAMETERS = PARAMETERS
+    PARAMETERS = PlannerParameters
+    parameters: PlannerParameters
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
         # Several planners may run at once: a second one is no mistake.
-        self._hello = HelloThread(self, graph.PLANNER, alone=False)
+        self._hello = HelloThread(self, graph.PLANNER, self.parameters.satellites, alone=False)
         self._configured: _Material | None = None
         self._active: _Planning | None = None
         self.create_service(Trigger, graph.REPLAN_SERVICE, self._on_replan)
         self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
-        spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
-        given = {name: self.value(name) for name in ("satellites", "profiles", "calibration", "batch_tiles", "threads")}
-        inputs = read_inputs(spec, artefacts, self.value("codecs"), **given)
-        keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
-        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        state_directory = self.folder("state_directory")
+        spec = read_spec(checkpoint_path(self.parameters.checkpoint))
+        artefacts = load_artefacts(artefacts_path(self.parameters.artefacts), model_id=spec.model_id)
+        given = self.parameters
+        inputs = read_inputs(
+            spec,
+            artefacts,
+            given.codecs,
+            satellites=given.satellites,
+            profiles=given.profiles,
+            calibration=given.calibration,
+            batch_tiles=given.batch_tiles,
+            threads=given.threads,
+        )
+        keys = PlanKeys(self.parameters.plan_public_key, self.parameters.signing_key)
+        gate = PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key)
+        state_directory = Path(self.parameters.state_directory)
         join_run(self, state_directory, facts_of(spec, artefacts_id=artefacts.artefact_id))
         file = IncarnationFile(self, state_directory / f"{self.get_name()}.incarnation")
         self._configured = _Material(spec, inputs, keys, gate, file)
 
     def activate(self) -> None:
-        satellites, material = self.value("satellites"), self._material
+        satellites, material = self.parameters.satellites, self._material
         for sentence in material.inputs.sentences():
             self.get_logger().info(sentence)
-        prior = facts_beforehand(self.value, material.spec, material.inputs.settings)
+        prior = facts_beforehand(self.parameters, material.spec, material.inputs.settings)
         observed = Observed(prior, material.inputs.devices)
-        rates = LoadRates(self.value("load_rate_bps") / 8)
+        rates = LoadRates(self.parameters.load_rate_bps / 8)
         flight = FlightPlanner(observed, rates, source=graph.SENSING, say=self._say)
         protocol = PlannerProtocol(
             self.get_fully_qualified_name(),
             satellites,
             flight.split,
-            PlannerLimits(start_s=self.value("start_s")),
+            PlannerLimits(start_s=self.parameters.start_s),
             persisted=material.file.value,
             judge=flight.is_worth_it,
         )
         since_s = time.monotonic()
-        standing = Standing(self, protocol, flight, observed, since_s=since_s, start_s=self.value("start_s"))
+        standing = Standing(self, protocol, flight, observed, since_s=since_s, start_s=self.parameters.start_s)
         proposed = self.publish_on(graph.PLAN_PROPOSED)
         self._active = _Planning(observed, rates, flight, protocol, standing, proposed, {}, since_s)
         for satellite in satellites:
@@ -193,7 +204,7 @@ class PlannerNode(FlightNode):
         sender = "" if message.sender == graph.SENSING else message.sender
         receiver = "" if message.receiver == graph.GROUND else message.receiver
         try:
-            if not {sender, receiver} <= {"", *self.value("satellites")}:
+            if not {sender, receiver} <= {"", *self.parameters.satellites}:
                 raise NonsenseError(f"no link is known from {message.sender!r} to {message.receiver!r}")
             is_measured = message.source == m.LinkState.SOURCE_MEASURED
             if not is_measured and message.source != m.LinkState.SOURCE_MODEM:

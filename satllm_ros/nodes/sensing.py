@@ -24,10 +24,10 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.custody.life import SensingLife, begin_life
-from satllm_ros.nodes.custody.parameters import PARAMETERS
+from satllm_ros.nodes.custody.parameters import SensingParameters
 from satllm_ros.nodes.hop.outlet import Outlet
 from satllm_ros.nodes.images.camera import Camera
-from satllm_ros.nodes.images.pixel_parameters import rules_of
+from satllm_ros.nodes.images.parameters import rules_of
 from satllm_ros.nodes.images.run_source import join_source
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.image_batch import image_batch_to
@@ -64,11 +64,12 @@ class SensingNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.SENSING
-    PARAMETERS = PARAMETERS
+    PARAMETERS = SensingParameters
+    parameters: SensingParameters
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("sensing", **kwargs)
-        self._hello = HelloThread(self, graph.SENSING)
+        self._hello = HelloThread(self, graph.SENSING, self.parameters.satellites)
         # A reader of images has a thread of its own; everything else happens on the executor's.
         self._pump_wanted = self.create_guard_condition(self._pump)
         self._ledger_dirty = False
@@ -79,14 +80,16 @@ class SensingNode(FlightNode):
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
     def configure(self) -> None:
-        spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        pixels = rules_of(self, spec)
-        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        run_source = join_source(self, self.folder("state_directory"), spec, pixels)
+        spec = read_spec(checkpoint_path(self.parameters.checkpoint))
+        pixels = rules_of(self.parameters, spec)
+        gate = PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key)
+        run_source = join_source(self, self.parameters, spec, pixels)
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         boot_id = self._hello.begin_life()
         self._started = False
-        self._configured = begin_life(self, boot_id, spec, gate, run_source, pixels, on_tiles=self._pump_wanted.trigger)
+        self._configured = begin_life(
+            self, self.parameters, boot_id, spec, gate, run_source, pixels, on_tiles=self._pump_wanted.trigger
+        )
 
     def activate(self) -> None:
         life = self._life
@@ -98,13 +101,13 @@ class SensingNode(FlightNode):
                 graph.IMAGES_OUTBOX,
                 graph.SENSING,
                 life.satellites,
-                emulated=self.value("emulate_links"),
-                controllers=self.value("link_controllers"),
+                emulated=self.parameters.emulate_links,
+                controllers=self.parameters.link_controllers,
             )
             opened.callback(outlet.close)
-            camera, expected = None, self.value("expected_images")
+            camera, expected = None, self.parameters.expected_images
             if life.is_live:
-                camera = Camera(self, self.value("image_topic"), self._on_image, life.gaps)
+                camera = Camera(self, self.parameters.image_topic, self._on_image, life.gaps)
                 opened.callback(camera.close)
             self._active = _Stream(
                 outlet=outlet,

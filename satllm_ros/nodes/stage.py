@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rclpy.publisher import Publisher
@@ -14,20 +15,21 @@ from satllm_ros.assets.paths import artefacts_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.tables.floor import below_floor
 from satllm_ros.compression.wire.errors import ArtefactError
+from satllm_ros.interfaces import MAX_THREADS
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
 from satllm_ros.nodes.base.hello import HelloThread
-from satllm_ros.nodes.base.parameters import (
-    ARTEFACTS,
-    BATCH_TILES,
-    CHECKPOINT,
-    PLAN_PUBLIC_KEY,
-    SATELLITES,
-    STATE_DIRECTORY,
-    Parameter,
-)
+from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.runs import facts_of, join_run
+from satllm_ros.nodes.base.shared_parameters import (
+    BatchParameters,
+    CodecParameters,
+    FleetParameters,
+    ModelParameters,
+    PlanParameters,
+    StateParameters,
+)
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.external import answer_from, order_to
 from satllm_ros.nodes.wire.plan_gate import PlanGate
@@ -49,33 +51,32 @@ class _Fitness:
     gate: PlanGate
 
 
+@dataclass(frozen=True)
+class StageParameters(
+    BatchParameters, StateParameters, PlanParameters, FleetParameters, CodecParameters, ModelParameters
+):
+    """What a stage is told."""
+
+    memory_budget_bytes: int = parameter(8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False)
+    threads: int = parameter(1, "Threads of one inference", "-", 1, MAX_THREADS)
+    external: bool = parameter(False, "A stage written by someone else runs the blocks: docs/external-stage.md")
+    emulate: bool = parameter(False, "Impose block_s, to stand for slower hardware; off on real hardware")
+    block_s: float = parameter(
+        0.0,
+        "Seconds one tile takes in one block, under emulation; of an external stage, until it is measured",
+        "s",
+        0.0,
+        1e6,
+        read_only=False,
+    )
+
+
 class StageNode(FlightNode):
     """Owns the sub-models of its satellite; inference itself runs on the compression node's workers."""
 
     KEYS = diagnostic_keys.STAGE
-    PARAMETERS = (
-        CHECKPOINT,
-        ARTEFACTS,
-        SATELLITES,
-        PLAN_PUBLIC_KEY,
-        STATE_DIRECTORY,
-        BATCH_TILES,
-        Parameter(
-            "memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False
-        ),
-        Parameter("threads", 1, "Threads of one inference", "-", 1, 256),
-        Parameter("external", False, "A stage written by someone else runs the blocks: docs/external-stage.md"),
-        Parameter("emulate", False, "Impose block_s, to stand for slower hardware; off on real hardware"),
-        Parameter(
-            "block_s",
-            0.0,
-            "Seconds one tile takes in one block, under emulation; of an external stage, until it is measured",
-            "s",
-            0.0,
-            1e6,
-            read_only=False,
-        ),
-    )
+    PARAMETERS = StageParameters
+    parameters: StageParameters
 
     def __init__(self, onboard: Onboard, hello: HelloThread, **kwargs: Any) -> None:
         super().__init__("stage", depth_below_root=1, **kwargs)
@@ -90,33 +91,33 @@ class StageNode(FlightNode):
         self._status: Publisher[Any] | None = None
         self._orders: Publisher[Any] | None = None
         self.every(STATUS_PERIOD_S, self._onboard.tell)
-        if self.value("external"):
+        if self.parameters.external:
             self.every(EXTERNAL_PERIOD_S, self._look_after_external)
 
     def configure(self) -> None:
-        checkpoint = checkpoint_path(self.value("checkpoint"))
+        checkpoint = checkpoint_path(self.parameters.checkpoint)
         spec = read_spec(checkpoint)
-        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+        gate = PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key)
+        artefacts = load_artefacts(artefacts_path(self.parameters.artefacts), model_id=spec.model_id)
         self._configured = _Fitness(artefacts, gate)
         facts = facts_of(spec, artefacts_id=artefacts.artefact_id)
-        join_run(self, self.folder("state_directory"), facts)
-        satellites = self.value("satellites")
+        join_run(self, Path(self.parameters.state_directory), facts)
+        satellites = self.parameters.satellites
         if self.satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self.satellite!r}; satellites are {', '.join(satellites)}")
         # A life begins with an empty memory: this is one, whether or not the process is a new one.
         boot_id = self._hello.begin_life()
         submodels: SubModels | ExternalBlocks
-        if self.value("external"):
-            submodels = ExternalBlocks(spec, self.value("block_s"), boot_id, self._send_order)
+        if self.parameters.external:
+            submodels = ExternalBlocks(spec, self.parameters.block_s, boot_id, self._send_order)
         else:
             submodels = SubModels(
                 checkpoint,
                 spec,
-                memory_budget_bytes=self.value("memory_budget_bytes"),
+                memory_budget_bytes=self.parameters.memory_budget_bytes,
                 block_s=self._imposed_block_s(),
-                threads=self.value("threads"),
-                batch_tiles=self.value("batch_tiles"),
+                threads=self.parameters.threads,
+                batch_tiles=self.parameters.batch_tiles,
                 share=-(-spec.blocks // len(satellites)),
             )
         protocol = SatelliteProtocol(
@@ -125,7 +126,7 @@ class StageNode(FlightNode):
             model_id=spec.model_id,
             layer_bytes=submodels.layer_bytes,
             known=satellites,
-            budget_bytes=self.value("memory_budget_bytes"),
+            budget_bytes=self.parameters.memory_budget_bytes,
             objection=self._objection,
         )
         self._onboard.open(protocol, submodels)
@@ -159,11 +160,11 @@ class StageNode(FlightNode):
     def parameters_changed(self, names: set[str]) -> None:
         submodels = self._onboard.submodels
         if "memory_budget_bytes" in names:
-            self._onboard.take_budget(self.value("memory_budget_bytes"))
+            self._onboard.take_budget(self.parameters.memory_budget_bytes)
         if "block_s" in names and isinstance(submodels, SubModels):
             submodels.block_s = self._imposed_block_s()
         elif "block_s" in names and isinstance(submodels, ExternalBlocks):
-            submodels.real_block_s = self.value("block_s")
+            submodels.real_block_s = self.parameters.block_s
 
     # A stage written by someone else
 
@@ -217,7 +218,7 @@ class StageNode(FlightNode):
             self.begin_anew()
 
     def _imposed_block_s(self) -> float | None:
-        return self.value("block_s") if self.value("emulate") else None
+        return self.parameters.block_s if self.parameters.emulate else None
 
     @property
     def _fitness(self) -> _Fitness:

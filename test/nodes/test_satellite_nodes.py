@@ -24,6 +24,7 @@ from satllm_ros.compression.tables.measurement import Measurement
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.parameters import statements
 from satllm_ros.nodes.base.qos import message_class, profile
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
@@ -84,7 +85,7 @@ class Rest:
         values = {"satellites": ["sat1", "sat2"], "autostart": False} | parameters
 
         def made(kind: type[FlightNode], *args: Any) -> Any:
-            known = {p.name for p in kind.PARAMETERS} | {"autostart"}
+            known = statements(kind.PARAMETERS)
             overrides = [Parameter(name, value=value) for name, value in values.items() if name in known]
             node = kind(self.onboard, *args, context=self._context, namespace="/sat1", parameter_overrides=overrides)
             self._executor.add_node(node)
