@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS
 from satllm_ros.links.real_links import goodput_bps
 from satllm_ros.planning.problem.problem import MAX_BATCHES, Link
 from satllm_ros.replanning.drift import BAND
@@ -14,8 +15,6 @@ from satllm_ros.replanning.measured import DeviceTimes, Pace, with_costs
 from satllm_ros.replanning.steady_figure import SteadyFigure
 
 MAX_BLOCK_S = 1e6
-MAX_RATE_BPS = 1e15
-MAX_PROPAGATION_S = 60.0
 MAX_TILE_BYTES = 1e12
 # A link that was measured slow is used no more, and so never measured again: after so long its word counts again.
 MEASURED_FOR_S = 600.0

@@ -16,6 +16,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.links.link_controllers import parsed_controllers
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.hop.link_meter import LinkMeter
@@ -24,7 +25,7 @@ from satllm_ros.protocol.identity import BatchId
 from satllm_ros.protocol.pacing import LEAST_RATE_BPS, MOST_RATE_BPS, Hand, Pacing
 
 # A link's word beyond is nonsense; the pacer looks at least so often.
-MAX_PROPAGATION_S, MAX_QUEUED_S = 60.0, 600.0
+MAX_QUEUED_S = 600.0
 LONGEST_SLEEP_S = 60.0
 # After the middleware has refused to send.
 PAUSE_S = 1.0
