@@ -253,7 +253,7 @@ class Sensing(Process):
                 host.watcher.announced(action.plan)
                 host.tell(partial(_announcement, action.plan))
                 host.publish(self.name, "plan_active", Active(action.plan))
-            elif isinstance(action, sensing_protocol.Tell):
+            elif isinstance(action, sensing_protocol.PublishSwitchState):
                 host.watcher.told(self.protocol)
                 host.tell(partial(describe, action.state))
                 host.publish(self.name, "switch_state", action.state)
