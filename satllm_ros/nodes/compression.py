@@ -22,7 +22,7 @@ from satllm_ros.nodes.base.parameters import (
     Parameter,
 )
 from satllm_ros.nodes.downlink import DownlinkNode
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.steps.arrivals import Arrivals
 from satllm_ros.nodes.steps.inference import Inference
@@ -30,8 +30,8 @@ from satllm_ros.nodes.steps.refusals import Refusals
 from satllm_ros.nodes.steps.sending import Sending
 from satllm_ros.nodes.wire.external import ExternalStage
 from satllm_ros.satellite.external_blocks import ExternalBlocks
-from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.pipeline import Pipeline
+from satllm_ros.satellite.satellite_state import SatelliteState
 
 AS_PLANNED = "plan"
 
@@ -49,7 +49,7 @@ class _Work:
     """What there is from activating to deactivating; `external`: a stage written by someone else, if one is used."""
 
     pipeline: Pipeline
-    outlet: Outlet
+    hop: HopPublisher
     external: ExternalStage | None
 
 
@@ -89,15 +89,15 @@ class CompressionNode(FlightNode):
         ),
     )
 
-    def __init__(self, onboard: Onboard, downlink: DownlinkNode, **kwargs: Any) -> None:
+    def __init__(self, satellite_state: SatelliteState, downlink: DownlinkNode, **kwargs: Any) -> None:
         super().__init__("compression", depth_below_root=1, **kwargs)
-        self._onboard = onboard
+        self._satellite_state = satellite_state
         self._downlink = downlink
         self._configured: _Codecs | None = None
         self._active: _Work | None = None
 
     def configure(self) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if submodels is None:
             raise NotReadyError("the stage is not configured")
         spec = submodels.spec
@@ -107,7 +107,7 @@ class CompressionNode(FlightNode):
         self._pin(self.value("codec"))
 
     def activate(self) -> None:
-        submodels, codecs = self._onboard.submodels, self._configured
+        submodels, codecs = self._satellite_state.submodels, self._configured
         if submodels is None or codecs is None:
             raise NotReadyError("the stage is not configured")
         others = [name for name in self.value("satellites") if name != self.satellite]
@@ -116,7 +116,7 @@ class CompressionNode(FlightNode):
         external = None
         if isinstance(submodels, ExternalBlocks):
             external = ExternalStage(self, self.satellite, self.value("external_timeout_s"))
-        outlet = Outlet(
+        hop = HopPublisher(
             self,
             graph.ACTIVATION_INBOX,
             graph.ACTIVATION_OUTBOX,
@@ -125,8 +125,8 @@ class CompressionNode(FlightNode):
             emulated=self.value("emulate_links"),
             controllers=self.value("link_controllers"),
         )
-        inference = Inference(self.counters, self._onboard, codecs.spec, codecs.artefacts, external)
-        sending = Sending(self, self._onboard, codecs.artefacts, outlet, self._downlink.take, timing)
+        inference = Inference(self.counters, self._satellite_state, codecs.spec, codecs.artefacts, external)
+        sending = Sending(self, self._satellite_state, codecs.artefacts, hop, self._downlink.take, timing)
         pipeline = Pipeline(
             {
                 "decode": inference.decode,
@@ -136,11 +136,11 @@ class CompressionNode(FlightNode):
             refusals.on_failure,
             inbox_depth=self.value("inbox_batches"),
         )
-        self._active = _Work(pipeline, outlet, external)
+        self._active = _Work(pipeline, hop, external)
         # Of this pipeline, whatever is made meanwhile: status is made on other threads.
-        self._onboard.waiting = lambda: pipeline.waiting
-        self._onboard.worker_age_s = lambda: pipeline.progress_age_s
-        arrivals = Arrivals(self, self._onboard, pipeline, refusals, self.value("batch_tiles"))
+        self._satellite_state.waiting = lambda: pipeline.waiting
+        self._satellite_state.worker_age_s = lambda: pipeline.progress_age_s
+        arrivals = Arrivals(self, self._satellite_state, pipeline, refusals, self.value("batch_tiles"))
         receipts = Receipts(self, self.satellite, [graph.SENSING, *others])
         receipts.listen_to(graph.IMAGES_INBOX, arrivals.on_images)
         receipts.listen_to(graph.ACTIVATION_INBOX, arrivals.on_activation)
@@ -149,9 +149,9 @@ class CompressionNode(FlightNode):
         work, self._active = self._active, None
         if work is not None:
             # What is abandoned waits no more.
-            self._onboard.worker_age_s = lambda: 0.0
+            self._satellite_state.worker_age_s = lambda: 0.0
             work.pipeline.stop()
-            work.outlet.close()
+            work.hop.close()
 
     @property
     def _artefacts(self) -> Artefacts | None:
@@ -166,7 +166,7 @@ class CompressionNode(FlightNode):
         if self._artefacts is None:
             return None
         self._artefacts.check_can_code(setting)
-        return below_floor(setting, self._onboard.accuracy_floor, self._artefacts) or None
+        return below_floor(setting, self._satellite_state.accuracy_floor, self._artefacts) or None
 
     def parameters_changed(self, names: set[str]) -> None:
         if "codec" in names:
@@ -177,11 +177,11 @@ class CompressionNode(FlightNode):
 
     def _pin(self, codec: str) -> None:
         if codec == AS_PLANNED:
-            self._onboard.pin(None, accuracy=1.0)
+            self._satellite_state.pin(None, accuracy=1.0)
             return
         setting, measured = CodecSetting.parse(codec), None
         if self._artefacts is not None:
             self._artefacts.check_can_code(setting)
             measured = self._artefacts.measurements.get(str(setting))
         # What was never measured keeps no floor.
-        self._onboard.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)
+        self._satellite_state.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)

@@ -21,7 +21,7 @@ from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.steps.refusals import NotActiveError
 from satllm_ros.nodes.wire import conversions as convert
@@ -58,7 +58,7 @@ class _Store:
 class _Ways:
     """What there is from activating to deactivating."""
 
-    outlet: Outlet
+    hop: HopPublisher
     ack: Publisher[Any]
 
 
@@ -95,7 +95,7 @@ class DownlinkNode(FlightNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("downlink", depth_below_root=1, **kwargs)
         self.hello = HelloThread(self, self.satellite)
-        # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
+        # Around the protocol, its store and its hop: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
         self._configured: _Store | None = None
         self._active: _Ways | None = None
@@ -128,7 +128,7 @@ class DownlinkNode(FlightNode):
         others = [name for name in self.value("satellites") if name != self.satellite]
         ack = self.publish_on(graph.BATCH_ACK)
         self._contact = GroundContact(time.monotonic())
-        outlet = Outlet(
+        hop = HopPublisher(
             self,
             graph.PREDICTIONS_INBOX,
             graph.PREDICTIONS_OUTBOX,
@@ -140,7 +140,7 @@ class DownlinkNode(FlightNode):
             repeats=False,
         )
         with self._lock:
-            self._active = _Ways(outlet, ack)
+            self._active = _Ways(hop, ack)
         Receipts(self, self.satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
@@ -151,7 +151,7 @@ class DownlinkNode(FlightNode):
             ways, self._active = self._active, None
             self._store.machine.on_contact(False, time.monotonic())
         if ways is not None:
-            ways.outlet.close()
+            ways.hop.close()
 
     def cleanup(self) -> None:
         with self._lock:
@@ -181,7 +181,7 @@ class DownlinkNode(FlightNode):
                 raise NotActiveError("the downlink node is not active")
             if custodian != self.satellite:
                 message.envelope.sender, message.envelope.destination = self.satellite, custodian
-                return self._active.outlet.send(message, custodian, envelope.batch)
+                return self._active.hop.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
@@ -203,7 +203,7 @@ class DownlinkNode(FlightNode):
             return
         with self._lock:
             if self._active is not None:
-                self._active.outlet.settle(graph.GROUND, ack.batch)
+                self._active.hop.settle(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
                 self._carry_out(self._store.machine.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
@@ -230,7 +230,7 @@ class DownlinkNode(FlightNode):
         if self.state != "active":
             return
         # The outbox has a reader whether or not the ground lives: that somebody listens is the least, and not enough.
-        connected = self._ways.outlet.connected(graph.GROUND)
+        connected = self._ways.hop.connected(graph.GROUND)
         self._contact.look(self.hello.contact(graph.GROUND), connected, time.monotonic())
         self._tell_contact()
         with self._lock:
@@ -321,12 +321,12 @@ class DownlinkNode(FlightNode):
             self.complain("read_failed", f"{batch} cannot be read: {error}")
             return
         if payload is None:
-            self.complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
-            self._store.machine.on_spoilt(batch)
+            self.complain("corrupted", f"{batch} is not whole on disk any more: sensing has to send it again")
+            self._store.machine.on_corrupted(batch)
             return
         self.counters.add("sent")
         self.get_logger().debug(f"predictions of {batch} go to the ground")
-        self._ways.outlet.send_serialized(payload, graph.GROUND, batch)
+        self._ways.hop.send_serialized(payload, graph.GROUND, batch)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()

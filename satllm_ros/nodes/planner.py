@@ -32,9 +32,9 @@ from satllm_ros.profiling.planner_inputs import PlannerInputs, read_inputs
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol, Propose
 from satllm_ros.protocol.unhandled import unhandled
+from satllm_ros.replanning.fleet_state import FleetState, NonsenseError, Stream
 from satllm_ros.replanning.flight_planner import FlightPlanner
 from satllm_ros.replanning.load_rates import LoadRates
-from satllm_ros.replanning.observed import NonsenseError, Observed, Stream
 from satllm_ros.signing.plan_keys import PlanKeys
 
 TICK_PERIOD_S = 0.25
@@ -57,7 +57,7 @@ class _Material:
 class _Planning:
     """What there is from activating on; `boot_ids`: of the satellites' lives that have reported."""
 
-    observed: Observed
+    fleet: FleetState
     rates: LoadRates
     flight: FlightPlanner
     protocol: PlannerProtocol
@@ -102,9 +102,9 @@ class PlannerNode(FlightNode):
         for sentence in material.inputs.sentences():
             self.get_logger().info(sentence)
         prior = facts_beforehand(self.value, material.spec, material.inputs.settings)
-        observed = Observed(prior, material.inputs.devices)
+        fleet = FleetState(prior, material.inputs.devices)
         rates = LoadRates(self.value("load_rate_bps") / 8)
-        flight = FlightPlanner(observed, rates, source=graph.SENSING, say=self._say)
+        flight = FlightPlanner(fleet, rates, source=graph.SENSING, say=self._say)
         protocol = PlannerProtocol(
             self.get_fully_qualified_name(),
             satellites,
@@ -114,9 +114,9 @@ class PlannerNode(FlightNode):
             judge=flight.is_worth_it,
         )
         since_s = time.monotonic()
-        standing = Standing(self, protocol, flight, observed, since_s=since_s, start_s=self.value("start_s"))
+        standing = Standing(self, protocol, flight, fleet, since_s=since_s, start_s=self.value("start_s"))
         proposed = self.publish_on(graph.PLAN_PROPOSED)
-        self._active = _Planning(observed, rates, flight, protocol, standing, proposed, {}, since_s)
+        self._active = _Planning(fleet, rates, flight, protocol, standing, proposed, {}, since_s)
         for satellite in satellites:
             self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
         self.listen_to(graph.LEDGER, self._on_ledger)
@@ -151,7 +151,7 @@ class PlannerNode(FlightNode):
             pinned = str(convert.setting_from(message.setting)) if message.setting_pinned else None
             if message.satellite != satellite:
                 raise NonsenseError(f"status of {message.satellite!r} on the topic of {satellite}")
-            self._planning.observed.on_satellite(
+            self._planning.fleet.on_satellite(
                 satellite,
                 message.block_s,
                 float(message.memory_budget_bytes),
@@ -180,9 +180,9 @@ class PlannerNode(FlightNode):
 
     def _on_ledger(self, message: m.Ledger) -> None:
         settled = message.stored_tiles + message.delivered_tiles + message.dropped_tiles
-        first = not self._planning.observed.has_stream
+        first = not self._planning.fleet.has_stream
         try:
-            self._planning.observed.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
+            self._planning.fleet.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
         except NonsenseError as error:
             self.ignore("malformed_ledger", f"ignored: {error}")
             return
@@ -202,7 +202,7 @@ class PlannerNode(FlightNode):
                 # What it will carry when it is back, it says then.
                 return
             link = (message.rate_bps, message.propagation_s)
-            self._planning.observed.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
+            self._planning.fleet.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
         except NonsenseError as error:
             self.ignore("malformed_link_state", f"ignored: {error}")
 
@@ -220,7 +220,7 @@ class PlannerNode(FlightNode):
         if self.state != "active":
             response.message = f"no plan: the planner is {self.state}"
             return response
-        if not self._planning.observed.has_stream:
+        if not self._planning.fleet.has_stream:
             response.message = f"no plan: {self._planning.standing.missing()}"
             return response
         proposed = self._carry_out(self._planning.protocol.on_replan("an operator asks for it", time.monotonic()))

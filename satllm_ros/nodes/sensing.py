@@ -25,7 +25,7 @@ from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.custody.life import SensingLife, begin_life
 from satllm_ros.nodes.custody.parameters import PARAMETERS
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.images.camera import Camera
 from satllm_ros.nodes.images.pixel_parameters import rules_of
 from satllm_ros.nodes.images.run_source import join_source
@@ -47,7 +47,7 @@ LEDGER_PERIOD_S = 1.0
 class _Stream:
     """What there is from activating to deactivating; `played`: of a camera of which is known how many images come."""
 
-    outlet: Outlet
+    hop: HopPublisher
     plan_active: Publisher[Any]
     switch_state: Publisher[Any]
     custody_query: Publisher[Any]
@@ -101,7 +101,7 @@ class SensingNode(FlightNode):
         life = self._life
         life.rivals.check()
         with ExitStack() as opened:
-            outlet = Outlet(
+            hop = HopPublisher(
                 self,
                 graph.IMAGES_INBOX,
                 graph.IMAGES_OUTBOX,
@@ -110,13 +110,13 @@ class SensingNode(FlightNode):
                 emulated=self.value("emulate_links"),
                 controllers=self.value("link_controllers"),
             )
-            opened.callback(outlet.close)
+            opened.callback(hop.close)
             camera, expected = None, self.value("expected_images")
             if life.is_live:
                 camera = Camera(self, self.value("image_topic"), self._on_image, life.gaps)
                 opened.callback(camera.close)
             self._active = _Stream(
-                outlet=outlet,
+                hop=hop,
                 plan_active=self.publish_on(graph.PLAN_ACTIVE),
                 switch_state=self.publish_on(graph.SWITCH_STATE),
                 custody_query=self.publish_on(graph.CUSTODY_QUERY),
@@ -138,7 +138,9 @@ class SensingNode(FlightNode):
         else:
             # The publishers are new ones: what was latched on the old ones is gone.
             plan = life.protocol.active
-            self._carry_out([act.Tell(life.protocol.switch), *([act.Announce(plan)] if plan is not None else [])])
+            self._carry_out(
+                [act.PublishSwitchState(life.protocol.switch), *([act.Announce(plan)] if plan is not None else [])]
+            )
         self._publish_ledger()
         self._hello.signs()
         self._hello.set_ready(True)
@@ -253,7 +255,7 @@ class SensingNode(FlightNode):
         return graph.PLANNER in self._hello.present()
 
     def _unconnected(self) -> list[str]:
-        return [name for name in self._life.satellites if not self._stream.outlet.connected(name)]
+        return [name for name in self._life.satellites if not self._stream.hop.connected(name)]
 
     # What is done
 
@@ -268,9 +270,9 @@ class SensingNode(FlightNode):
                     self._life.plan_file.write(action.plan)
                 case act.Announce():
                     self._announce(action.plan)
-                case act.Tell():
+                case act.PublishSwitchState():
                     self._stream.switch_state.publish(convert.switch_to(action.state, self.stamp()))
-                case act.Ask():
+                case act.QueryStore():
                     self.counters.add("asked", len(action.query.batches))
                     self._stream.custody_query.publish(convert.query_to(action.query, self.stamp()))
                 case _:
@@ -280,7 +282,7 @@ class SensingNode(FlightNode):
         """Tell all of the active plan, and let images flow."""
         # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
         cycle_s = 2 * plan.predicted_cycle_s
-        self._life.protocol.be_patient((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
+        self._life.protocol.set_minimum_stall((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._stream.plan_active.publish(convert.plan_to(plan, self.stamp()))
@@ -318,7 +320,7 @@ class SensingNode(FlightNode):
     def _send(self, send: SendBatch[list[Tile]]) -> None:
         receiver = send.plan.satellites[0]
         message = image_batch_to(send, self._life.spec, run_id=self._life.run_id, jpeg=self._life.jpeg)
-        self._stream.outlet.send(message, receiver, send.batch)
+        self._stream.hop.send(message, receiver, send.batch)
         self.counters.add("sent")
         self.get_logger().debug(
             f"{send.batch} of {len(send.payload)} tiles goes to {receiver} under plan {send.plan.epoch}"

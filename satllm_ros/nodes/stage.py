@@ -34,7 +34,7 @@ from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.satellite import SatelliteProtocol
 from satllm_ros.satellite.external_blocks import ExternalBlocks, StageOrder
-from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.satellite.satellite_state import SatelliteState
 from satllm_ros.satellite.submodels import SubModels
 
 STATUS_PERIOD_S = 1.0
@@ -77,11 +77,11 @@ class StageNode(FlightNode):
         ),
     )
 
-    def __init__(self, onboard: Onboard, hello: HelloThread, **kwargs: Any) -> None:
+    def __init__(self, satellite_state: SatelliteState, hello: HelloThread, **kwargs: Any) -> None:
         super().__init__("stage", depth_below_root=1, **kwargs)
-        self._onboard = onboard
+        self._satellite_state = satellite_state
         self._hello = hello
-        hello.worker_age_s = lambda: onboard.worker_age_s()
+        hello.worker_age_s = lambda: satellite_state.worker_age_s()
         self._external_name = graph.external_stage_of(self.satellite)
         # Lives of an external stage: the one in use, and one that has failed and must be started anew.
         self._stage_life = self._failed_stage_life = 0
@@ -89,7 +89,7 @@ class StageNode(FlightNode):
         # While active; of orders only with an external stage.
         self._status: Publisher[Any] | None = None
         self._orders: Publisher[Any] | None = None
-        self.every(STATUS_PERIOD_S, self._onboard.tell)
+        self.every(STATUS_PERIOD_S, self._satellite_state.tell)
         if self.value("external"):
             self.every(EXTERNAL_PERIOD_S, self._look_after_external)
 
@@ -128,10 +128,10 @@ class StageNode(FlightNode):
             budget_bytes=self.value("memory_budget_bytes"),
             objection=self._objection,
         )
-        self._onboard.open(protocol, submodels)
+        self._satellite_state.open(protocol, submodels)
 
     def activate(self) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if submodels is None or not submodels.ready:
             raise NotReadyError("torch is still being imported")
         if isinstance(submodels, ExternalBlocks):
@@ -140,26 +140,26 @@ class StageNode(FlightNode):
             self.listen_to(graph.STAGE_ANSWER, self._on_answer, self.satellite)
             self._send_order(submodels.order)
         self._status = self.publish_on(graph.STATUS, self.satellite)
-        self._onboard.watch(self._publish_status)
-        self._onboard.tell()
-        self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._onboard.take_proposal))
-        self.listen_to(graph.PLAN_ACTIVE, lambda message: self._on_plan(message, self._onboard.take_active))
+        self._satellite_state.watch(self._publish_status)
+        self._satellite_state.tell()
+        self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._satellite_state.take_proposal))
+        self.listen_to(graph.PLAN_ACTIVE, lambda message: self._on_plan(message, self._satellite_state.take_active))
         self.listen_to(graph.SWITCH_STATE, self._on_switch)
         # After the first status: who hears of a life knows what it is.
         self._hello.set_ready(True)
 
     def deactivate(self) -> None:
         self._hello.set_ready(False)
-        self._onboard.watch(None)
+        self._satellite_state.watch(None)
         self._status = self._orders = None
 
     def cleanup(self) -> None:
-        self._onboard.close()
+        self._satellite_state.close()
 
     def parameters_changed(self, names: set[str]) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if "memory_budget_bytes" in names:
-            self._onboard.take_budget(self.value("memory_budget_bytes"))
+            self._satellite_state.take_budget(self.value("memory_budget_bytes"))
         if "block_s" in names and isinstance(submodels, SubModels):
             submodels.block_s = self._imposed_block_s()
         elif "block_s" in names and isinstance(submodels, ExternalBlocks):
@@ -186,7 +186,7 @@ class StageNode(FlightNode):
             self._orders.publish(message)
 
     def _on_answer(self, message: m.StageAnswer) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         try:
             answer = answer_from(message)
         except convert.WireError:
@@ -197,7 +197,7 @@ class StageNode(FlightNode):
 
     def _look_after_external(self) -> None:
         """End this life of the satellite if its stage is gone, stuck, another one, or has failed."""
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if self.state != "active" or not isinstance(submodels, ExternalBlocks):
             return
         contact = self._hello.contact(self._external_name)
@@ -242,19 +242,24 @@ class StageNode(FlightNode):
         if plan is None:
             return
         take(plan)
-        report = self._onboard.protocol.report if self._onboard.protocol is not None else None
+        report = self._satellite_state.protocol.report if self._satellite_state.protocol is not None else None
         if report is not None:
             self.get_logger().debug(
                 f"plan {plan.epoch} is heard: {report.readiness.name.lower()} {report.reason}".rstrip()
             )
 
     def _on_switch(self, message: m.SwitchState) -> None:
-        self._onboard.take_switch(convert.switch_from(message))
+        self._satellite_state.take_switch(convert.switch_from(message))
 
     def _publish_status(self) -> None:
         # Under the board's lock: all that is said is of one moment.
-        onboard = self._onboard
-        protocol, submodels, newest, pinned = onboard.protocol, onboard.submodels, onboard.newest, onboard.pinned
+        satellite_state = self._satellite_state
+        protocol, submodels, newest, pinned = (
+            satellite_state.protocol,
+            satellite_state.submodels,
+            satellite_state.newest,
+            satellite_state.pinned,
+        )
         if protocol is None or submodels is None or self._status is None:
             return
         message = m.SatelliteStatus(
@@ -264,15 +269,15 @@ class StageNode(FlightNode):
             block_s=submodels.real_block_s if submodels.block_s is None else submodels.block_s,
             block_real_s=submodels.real_block_s,
             emulated=submodels.block_s is not None,
-            setting_pinned=onboard.is_pinned,
-            inbox=onboard.waiting(),
+            setting_pinned=satellite_state.is_pinned,
+            inbox=satellite_state.waiting(),
         )
         convert.report_into(protocol.report, message)
         stage = newest.stage_of(self.satellite) if newest is not None else None
         if newest is not None and stage is not None:
             message.start, message.stop = stage.start, stage.stop
-            message.setting = convert.setting_to(onboard.setting_for(newest, stage))
-        elif pinned is not None and onboard.is_pinned:
+            message.setting = convert.setting_to(satellite_state.setting_for(newest, stage))
+        elif pinned is not None and satellite_state.is_pinned:
             # A satellite without blocks will use it for those of the next plan.
             message.setting = convert.setting_to(pinned)
         message.header.stamp = self.stamp()
@@ -280,7 +285,7 @@ class StageNode(FlightNode):
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if isinstance(submodels, SubModels):
             values = {**values, "memory_bytes": submodels.memory_bytes}
         if submodels is not None and submodels.real_block_s:

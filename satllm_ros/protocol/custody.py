@@ -262,7 +262,7 @@ class Custody(Generic[Payload]):
         """Batches sent and not yet stored."""
         return sum(held.state is State.IN_FLIGHT for held in self._held.values())
 
-    def be_patient(self, stall_s: float) -> None:
+    def set_minimum_stall(self, stall_s: float) -> None:
         """Wait at least so long before a silent chain is taken for one that lost its oldest batch."""
         self._stall_s = max(self._limits.stall_s, stall_s)
 

@@ -194,7 +194,7 @@ DOWNLINK = Keys(
         "store_failed": "Batches that could not be written",
         "mark_failed": "Deliveries and refusals that could not be noted",
         "read_failed": "Batches that could not be read",
-        "spoilt": "Batches that are not whole on disk any more",
+        "corrupted": "Batches that are not whole on disk any more",
         "duplicate": "Batches that arrived a second time",
         "resent": "Batches sent again since no acknowledgement came",
         "foreign_refusal": "Refusals of what is not held",

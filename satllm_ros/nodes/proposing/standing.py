@@ -6,8 +6,8 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.protocol.planner import PlannerProtocol
 from satllm_ros.protocol.signals import Report
 from satllm_ros.protocol.vocabulary import Readiness
+from satllm_ros.replanning.fleet_state import FleetState
 from satllm_ros.replanning.flight_planner import FlightPlanner
-from satllm_ros.replanning.observed import Observed
 
 
 class Standing:
@@ -29,12 +29,12 @@ class Standing:
         node: FlightNode,
         protocol: PlannerProtocol,
         flight: FlightPlanner,
-        observed: Observed,
+        fleet: FleetState,
         *,
         since_s: float,
         start_s: float,
     ) -> None:
-        self._node, self._protocol, self._flight, self._observed = node, protocol, flight, observed
+        self._node, self._protocol, self._flight, self._fleet = node, protocol, flight, fleet
         self._late_s = since_s + start_s
         self.problem = self.waiting = self._refusal = ""
 
@@ -78,6 +78,6 @@ class Standing:
     def missing(self) -> str:
         """Who has not reported that it takes to plan; empty if all have."""
         silent = "".join(f", {name}" for name in self._protocol.unheard)
-        if not self._observed.has_stream:
+        if not self._fleet.has_stream:
             return "sensing has not reported yet"
         return f"no status yet from {silent[2:]}" if silent else ""

@@ -14,8 +14,8 @@ from satllm_ros.nodes.recording.clocks import Clocks, OffsetOf
 from satllm_ros.nodes.recording.display import Display
 from satllm_ros.nodes.wire import records
 from satllm_ros.nodes.wire.plan_gate import PlanGate
-from satllm_ros.report.record.lives import Lives
 from satllm_ros.report.record.record import LinkRecord, RunRecord, SatelliteRecord
+from satllm_ros.report.record.sensing_sessions import SensingSessions
 
 Item = TypeVar("Item")
 
@@ -63,7 +63,7 @@ class Heard:
             clock=host_clock(),
         )
         self.clocks = Clocks(node, self.run, offset_of)
-        self.lives = Lives(rereads=rereads)
+        self.sessions = SensingSessions(rereads=rereads)
         self.ledger: m.Ledger | None = None
         self.missed_batches: int | None = None
         self._satellites: dict[str, SatelliteRecord] = {}
@@ -90,7 +90,7 @@ class Heard:
 
     def on_ledger(self, message: m.Ledger) -> None:
         """Sensing has said how things stand."""
-        self.lives.note(records.account(message))
+        self.sessions.note(records.account(message))
         if self.missed_batches is None:
             self.missed_batches = message.sent_batches
         self.ledger = message

@@ -255,11 +255,11 @@ class Sensing(Process):
                     host.watcher.announced(action.plan)
                     host.tell(partial(_announcement, action.plan))
                     host.publish(self.name, "plan_active", Active(action.plan))
-                case act.Tell():
+                case act.PublishSwitchState():
                     host.watcher.told(self.protocol)
                     host.tell(partial(describe, action.state))
                     host.publish(self.name, "switch_state", action.state)
-                case act.Ask():
+                case act.QueryStore():
                     host.send(self.name, action.query.store, action.query)
                 case _:
                     unhandled(action)

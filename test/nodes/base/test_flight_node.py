@@ -202,14 +202,14 @@ def test_of_what_comes_within_a_second_the_first_is_logged_and_all_is_counted(
 ) -> None:
     node = make()
     node.complain("full", "the first error")
-    node.complain("spoilt", "another error")
+    node.complain("corrupted", "another error")
     node.ignore("malformed", "the first warning")
     node.ignore("forged", "another warning")
     node.warn("a third warning")
     logged = capfd.readouterr().err
     assert "the first error" in logged and "the first warning" in logged
     assert "another" not in logged and "third" not in logged
-    assert [node.counters[cause] for cause in ("full", "spoilt", "malformed", "forged")] == [1, 1, 1, 1]
+    assert [node.counters[cause] for cause in ("full", "corrupted", "malformed", "forged")] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ LONGEST_SLEEP_S = 60.0
 PAUSE_S = 1.0
 
 
-class Outlet:
+class HopPublisher:
     """Publishers of one kind of batch to every possible next hop.
 
     They exist from activation on, since discovering a new peer takes from half a second to three: a satellite
     that drops out is bypassed without waiting for one. To destinations whose link has a flow controller, batches are
-    handed over as `Pacing` says, by the caller or a thread of the outlet; to others at once.
+    handed over as `Pacing` says, by the caller or a thread of the hop; to others at once.
 
     The middleware repeats what a real link loses, packet by packet. An emulated one loses whole messages: what no
     receipt came for is sent again as `HopSender` says, from the link's first word of its rate on.
