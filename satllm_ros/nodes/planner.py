@@ -172,7 +172,7 @@ class PlannerNode(FlightNode):
                 emulated=message.emulated,
             )
         except ValueError as error:
-            self._count("malformed_status", error)
+            self.ignore("malformed_status", f"ignored: {error}")
             return
         if self._hello.is_stuck(satellite):
             # Its executor goes on, or a worker does; not both.
@@ -195,7 +195,7 @@ class PlannerNode(FlightNode):
         try:
             self._planning.fleet.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
         except NonsenseError as error:
-            self._count("malformed_ledger", error)
+            self.ignore("malformed_ledger", f"ignored: {error}")
             return
         if first:
             self._carry_out(self._planning.protocol.start(self._planning.since_s))
@@ -215,7 +215,7 @@ class PlannerNode(FlightNode):
             link = (message.rate_bps, message.propagation_s)
             self._planning.fleet.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
         except NonsenseError as error:
-            self._count("malformed_link_state", error)
+            self.ignore("malformed_link_state", f"ignored: {error}")
 
     def _on_plan_active(self, message: m.Plan) -> None:
         plan = self._material.gate.hear(message, self).sound
@@ -226,10 +226,6 @@ class PlannerNode(FlightNode):
         plan = self._material.gate.hear(message, self).sound
         if plan is not None:
             self._carry_out(self._planning.protocol.on_proposal_seen(plan, time.monotonic()))
-
-    def _count(self, cause: str, error: Exception) -> None:
-        self.counters.add(cause)
-        self.get_logger().warning(f"ignored: {error}", throttle_duration_sec=10.0)
 
     def _on_replan(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.state != "active":

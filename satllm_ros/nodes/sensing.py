@@ -88,7 +88,15 @@ class SensingNode(FlightNode):
         boot_id = self._hello.begin_life()
         self._started = False
         self._configured = begin_life(
-            self, self.parameters, boot_id, spec, gate, run_source, pixels, on_tiles=self._pump_wanted.trigger
+            self,
+            self.parameters,
+            boot_id,
+            spec,
+            gate,
+            run_source,
+            pixels,
+            on_tiles=self._pump_wanted.trigger,
+            has_planner=self._has_planner,
         )
 
     def activate(self) -> None:
@@ -233,15 +241,20 @@ class SensingNode(FlightNode):
         self._carry_out(life.protocol.on_connections(self._unconnected(), now_s))
         self._carry_out(life.protocol.on_tick(now_s))
         self._pump()
-        life.standing.tell(camera, has_planner=graph.PLANNER in self._hello.present(), now_s=now_s)
+        life.standing.tell(camera, now_s)
         if self._ledger_dirty:
             self._publish_ledger()
 
     def _look_for_the_end(self, now_s: float) -> None:
         """Of a stream whose length is known."""
-        camera, played = self._stream.camera, self._stream.played
-        if camera is not None and played is not None and played.is_over(camera.heard_images, camera.publishers, now_s):
-            self._life.source.end()
+        camera, played, source = self._stream.camera, self._stream.played, self._life.source
+        if camera is None or played is None or source.is_over:
+            return
+        if played.is_over(camera.heard_images, camera.publishers, now_s):
+            source.end()
+
+    def _has_planner(self) -> bool:
+        return graph.PLANNER in self._hello.present()
 
     def _unconnected(self) -> list[str]:
         return [name for name in self._life.satellites if not self._stream.hop.connected(name)]
@@ -294,7 +307,9 @@ class SensingNode(FlightNode):
         self._note_risk()
 
     def _note_risk(self) -> None:
-        self._life.copies.note_risk(self._life.source.counts().waiting_tiles)
+        # A bag or folder is read again: nothing of it is at risk.
+        if self._life.is_live:
+            self._life.copies.note_risk(self._life.source.counts().waiting_tiles)
 
     def _taken(self, now_s: float) -> list[Tile]:
         try:

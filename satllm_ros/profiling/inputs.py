@@ -11,22 +11,19 @@ import yaml
 
 from satllm_ros.planning.problem.checks import ProblemError
 from satllm_ros.planning.problem.problem import Setting
-from satllm_ros.profiling.files import Profile, ProfileError
+from satllm_ros.profiling.files import ProfileError
 from satllm_ros.replanning.offered import loss_by_cut, ratio_by_cut
 
 FORMAT = "satllm-calibration"
 
 
-def measured_settings(
-    path: Path, profile: Profile | None = None, *, model_id: str | None = None, blocks: int | None = None
-) -> list[Setting]:
+def measured_settings(path: Path, *, model_id: str | None = None, blocks: int | None = None) -> list[Setting]:
     """Settings with the accuracy that calibration measured with all cuts alike, and ratio and loss of each cut alone.
+
+    It measures no seconds: here, coding takes none.
 
     Parameters
     ----------
-    profile
-        Has the seconds that coding takes on this device; a calibration measures none, so settings that the profile does
-        not know cost none here.
     model_id
         The model the calibration must be of.
     blocks
@@ -47,7 +44,6 @@ def measured_settings(
     cuts = (blocks or 1) - 1
     try:
         for name, one in document["settings"].items():
-            cost = profile.codecs.get(name) if profile else None
             by_cut = one.get("by_cut", {}) if blocks else {}
             ratios = {cut: found["ratio"] for cut, found in by_cut.items()}
             losses = {cut: document["uncompressed"] - found["accuracy"] for cut, found in by_cut.items()}
@@ -56,8 +52,6 @@ def measured_settings(
                     name,
                     ratio=ratio_by_cut(ratios, one["alike"]["ratio"], cuts),
                     accuracy=one["alike"]["accuracy"],
-                    encode_s_per_byte=cost.encode_s_per_byte if cost else 0.0,
-                    decode_s_per_byte=cost.decode_s_per_byte if cost else 0.0,
                     loss=loss_by_cut(losses, cuts),
                 )
             )

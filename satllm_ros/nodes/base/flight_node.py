@@ -144,17 +144,20 @@ class FlightNode(LifecycleNode):
         return self.get_clock().now().to_msg()
 
     def complain(self, cause: str, sentence: str) -> None:
-        """Count what went wrong here, and log it as an error, once a second at most."""
+        """Count what went wrong here, and log it as an error: one a second at most, whatever the cause.
+
+        The next one within that second, of another cause too, is in its counter only.
+        """
         self.counters.add(cause)
         self.get_logger().error(sentence, throttle_duration_sec=1.0)
 
     def ignore(self, cause: str, sentence: str) -> None:
-        """Count what others said that makes no sense, and warn of it."""
+        """Count what others said that makes no sense, and `warn` of it."""
         self.counters.add(cause)
         self.warn(sentence)
 
     def warn(self, sentence: str) -> None:
-        """Log a warning, once a second at most."""
+        """Log a warning: one a second at most, whatever it is of, those of `ignore` among them."""
         self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def publish_on(self, topic: Topic, node: str = "") -> Publisher[Any]:

@@ -37,7 +37,6 @@ class SensingLife:
     spec: ModelSpec
     satellites: Sequence[str]
     gate: PlanGate
-    boot_id: int
     run_id: int
     is_live: bool
     jpeg: bool
@@ -63,6 +62,7 @@ def begin_life(
     pixels: PixelRules,
     *,
     on_tiles: Callable[[], None],
+    has_planner: Callable[[], bool],
 ) -> SensingLife:
     """Open all that a life needs; if that fails, nothing stays open.
 
@@ -70,6 +70,8 @@ def begin_life(
     ----------
     on_tiles
         As `ImageSource` has it.
+    has_planner
+        As `Standing` has it.
 
     Raises
     ------
@@ -104,7 +106,6 @@ def begin_life(
             spec=spec,
             satellites=satellites,
             gate=gate,
-            boot_id=boot_id,
             run_id=run_id,
             is_live=is_live,
             jpeg=jpeg,
@@ -115,7 +116,7 @@ def begin_life(
             plan_file=plan_file,
             copies=copies,
             books=books,
-            standing=Standing(node, protocol, source, copies, satellites),
+            standing=Standing(node, protocol, source, copies, satellites, has_planner),
             rivals=rivals,
             close=opened.pop_all().close,
         )

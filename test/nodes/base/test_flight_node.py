@@ -202,6 +202,21 @@ def test_diagnostics_say_why_it_waits_and_carry_counters(make: Callable[..., Pro
     assert heard[0].level == DiagnosticStatus.OK and heard[0].message == "active"
 
 
+def test_of_what_comes_within_a_second_the_first_is_logged_and_all_is_counted(
+    make: Callable[..., Probe], capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = make()
+    node.complain("full", "the first error")
+    node.complain("corrupted", "another error")
+    node.ignore("malformed", "the first warning")
+    node.ignore("forged", "another warning")
+    node.warn("a third warning")
+    logged = capfd.readouterr().err
+    assert "the first error" in logged and "the first warning" in logged
+    assert "another" not in logged and "third" not in logged
+    assert [node.counters[cause] for cause in ("full", "corrupted", "malformed", "forged")] == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("namespace", "depth", "root"),
     [("", 0, ""), ("/fleet/a", 0, "/fleet/a"), ("/sat1", 1, ""), ("/fleet/a/sat1", 1, "/fleet/a")],
