@@ -26,7 +26,7 @@ test: setup ## lint and all tests, the flights over DDS included
 	@tools/lint.sh
 	@tools/test.sh $(ARGS)
 
-test-all: setup ## make test and what it leaves out as slow (about 5 min more)
+test-all: setup ## make test and what it leaves out as slow (about 20 min more)
 	@tools/lint.sh
 	@tools/test.sh --all $(ARGS)
 

@@ -17,6 +17,31 @@ STATION = {
     "elevation_deg": 50,
 }
 TARGET = STATION | {"name": "target", "kind": "target", "latitude_deg": 0, "longitude_deg": 0}
+BUDGET: dict[str, Any] = {
+    "isl": {
+        "power_w": 10,
+        "wavelength_m": 1550e-9,
+        "divergence_rad": 50e-6,
+        "divergence": "full",
+        "beam": "tophat",
+        "aperture_m": 0.1,
+        "loss_db": 6,
+        "temperature_k": 290,
+        "bandwidth_hz": 0.5e9,
+        "range_m": 3.56e6,
+    },
+    "s2g": {
+        "frequency_hz": 40e9,
+        "bandwidth_hz": 1e9,
+        "power_dbm": 35,
+        "gain_tx_dbi": 37,
+        "gain_rx_dbi": 0,
+        "exponent": 2.5,
+        "reference_m": 1,
+        "temperature_k": 290,
+        "ranges_m": [500e3, 700e3],
+    },
+}
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from orbit_material import SETS, document
-from test_orbit_document import BUDGET
+from orbit_material import BUDGET, SETS, document
 
 from satllm_ros.cli.main import main
 

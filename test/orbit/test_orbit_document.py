@@ -5,37 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orbit_material import SETS, STATION, TARGET, document, orbit
+from orbit_material import BUDGET, SETS, STATION, TARGET, document, orbit
 
 from satllm_ros.documents.section import DocumentError
 from satllm_ros.orbit.document import read_budget, read_orbit
 from satllm_ros.orbit.scenario import Earth, Propagator, SiteKind
-
-BUDGET: dict[str, Any] = {
-    "isl": {
-        "power_w": 10,
-        "wavelength_m": 1550e-9,
-        "divergence_rad": 50e-6,
-        "divergence": "full",
-        "beam": "tophat",
-        "aperture_m": 0.1,
-        "loss_db": 6,
-        "temperature_k": 290,
-        "bandwidth_hz": 0.5e9,
-        "range_m": 3.56e6,
-    },
-    "s2g": {
-        "frequency_hz": 40e9,
-        "bandwidth_hz": 1e9,
-        "power_dbm": 35,
-        "gain_tx_dbi": 37,
-        "gain_rx_dbi": 0,
-        "exponent": 2.5,
-        "reference_m": 1,
-        "temperature_k": 290,
-        "ranges_m": [500e3, 700e3],
-    },
-}
 
 
 def test_the_papers_constellation_is_read() -> None:

@@ -30,6 +30,7 @@ def relevant(paths: list[str]) -> set[str]:
     "ROS_DISTRO" in os.environ, reason="with ROS 2 sourced the package under test is colcon's own build"
 )
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_colcon_installs_the_same_files_as_pip(tmp_path: Path) -> None:
     arguments = ["--base-paths", str(CHECKOUT), "--packages-select", "satllm_ros"]
     arguments += ["--build-base", str(tmp_path / "build"), "--install-base", str(tmp_path / "install")]

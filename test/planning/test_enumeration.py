@@ -16,7 +16,7 @@ from satllm_ros.planning.problem.problem_json import from_json
 from satllm_ros.planning.problem.solution import Infeasible, Solution
 from satllm_ros.planning.solver.solve import OBJECTIVES, solve
 
-INSTANCES = int(os.environ.get("SATLLM_PLANS", "2000"))
+INSTANCES = int(os.environ.get("SATLLM_PLANS", "1000"))
 
 
 def check(document: dict[str, Any], objective: str) -> bool:

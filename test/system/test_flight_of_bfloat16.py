@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from gigantic.cargo import read_logits, run_unsplit, save_cargo
 from gigantic.fly import fly
 from gigantic.limits import limits_of
@@ -11,6 +12,7 @@ LIMIT_BYTES = 2_000_000_000
 SATELLITES = 5
 
 
+@pytest.mark.slow
 def test_logits_as_flown_are_those_of_the_unsplit_model(tmp_path: Path) -> None:
     arguments = {"depth": 9, "embed_dim": 48, "num_heads": 3, "img_size": 64, "patch_size": 16}
     cargo = save_cargo(tmp_path, "vit_tiny_patch16_224", arguments, images=3)

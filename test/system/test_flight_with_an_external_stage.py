@@ -59,7 +59,7 @@ def test_the_example_runs_its_blocks_and_is_planned_around_when_it_is_killed(
     ("fault", "said"),
     [
         pytest.param("unable", "it cannot hold blocks", marks=pytest.mark.slow),
-        ("shape", "3 batches in a row went wrong"),
+        pytest.param("shape", "3 batches in a row went wrong", marks=pytest.mark.slow),
         pytest.param("silent", "3 batches in a row went wrong", marks=pytest.mark.slow),
     ],
 )
@@ -77,6 +77,7 @@ def test_a_stage_that_fails_is_planned_around(material: Material, tmp_path: Path
     assert "COMPLETE" in flight.output
 
 
+@pytest.mark.slow
 def test_a_slow_stage_is_measured_and_given_less(material: Material, tmp_path: Path) -> None:
     config = write_constellation(tmp_path, with_sat2_external(material))
     words = STRANGE, "slow", "sat2", material.checkpoint

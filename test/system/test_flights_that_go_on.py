@@ -18,7 +18,11 @@ from satllm_ros.data.rosbag.bag import image_topic, read_messages
 BLOCK_S = (0.05, 0.05, 0.05)
 
 
-@pytest.mark.parametrize("executable", ["satellite", "sensing", "ground"])
+@pytest.mark.parametrize(
+    "executable",
+    # The others are killed one after the other in a short chaos flight, too.
+    ["satellite", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sensing", "ground"))],
+)
 def test_a_process_that_is_killed_comes_back_and_nothing_is_lost(
     material: Material, tmp_path: Path, executable: str
 ) -> None:

@@ -57,6 +57,7 @@ def test_two_processes_learn_as_one_and_keep_the_same_weights(colored_data: Path
     assert int(of_all["correct"]) > 0.9 * int(of_all["images"])
 
 
+@pytest.mark.slow
 def test_the_command_under_torchrun_talks_once(colored_data: Path, tmp_path: Path) -> None:
     model = ("img_size=16", "patch_size=8", "embed_dim=16", "depth=2", "num_heads=2")
     out = tmp_path / "out"

@@ -45,7 +45,7 @@ def _ending(name: str) -> Scenario:
 def _outages(kind: str, short: bool = False) -> Scenario:
     long = partial(links.outages, tiles=2000, kind=kind, outages_s=(1.0, 10.0, 60.0))
     brief = partial(links.outages, tiles=100, kind=kind, outages_s=(0.0,))
-    return Scenario(f"link outages of 1, 10 and 60 s: {kind}", long, brief if short else None)
+    return Scenario(f"link outages of 1, 10 and 60 s: {kind}", long, brief if short else None, is_for_all=True)
 
 
 def _lossy(percent: int, tiles: int, short: bool = False) -> Scenario:
@@ -68,6 +68,7 @@ SCENARIOS = (
         "20 changes of plan",
         partial(replans.replans, tiles=2000, changes=20),
         partial(replans.replans, tiles=400, changes=4),
+        is_for_all=True,
     ),
     Scenario("20 changes of codec and plan", partial(replans.codecs, tiles=2000, changes=20)),
     *(_killed(name) for name in ("sat1", "sat2", "sat3", "sat4", "sensing", "planner", "link", "ground")),
@@ -137,11 +138,13 @@ SCENARIOS = (
         "a camera whose stamp stands still",
         partial(cameras.one_stamp, images=200, stamp_ns=36_858_272_000),
         partial(cameras.one_stamp, images=12, stamp_ns=36_858_272_000),
+        is_for_all=True,
     ),
     Scenario(
         "the same run folder with another model",
         partial(sources.another_model, tiles=200),
         partial(sources.another_model, tiles=8),
+        is_for_all=True,
     ),
     Scenario(
         "a folder that grows, sensing killed",
@@ -152,10 +155,12 @@ SCENARIOS = (
         "files that changed between two lives of sensing",
         partial(sources.changed, tiles=400),
         partial(sources.changed, tiles=60),
+        is_for_all=True,
     ),
     Scenario(
         "an unreadable file in the middle",
         partial(sources.unreadable, tiles=400),
         partial(sources.unreadable, tiles=60),
+        is_for_all=True,
     ),
 )

@@ -117,7 +117,7 @@ SCENARIOS = (
         # Each takes 40 s a hop, ten times as long as a satellite that says nothing lives.
         "batches of 10 MB at 2 Mbit/s",
         Plan(6, 200, both_ways(2), is_steady=True, patience_s=1800.0),
-        Plan(3, 200, both_ways(2), satellites=2, crew=Crew.TWO, is_steady=True, patience_s=600.0),
+        Plan(2, 200, both_ways(2), satellites=2, crew=Crew.TWO, is_steady=True, patience_s=600.0),
         minutes=10,
         is_long_running=True,
     ),
