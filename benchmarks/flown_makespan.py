@@ -84,10 +84,12 @@ def predicted(facts: FlightFacts, stages: Stages) -> Solution:
         If a setting is none that the facts offer.
     """
     by_name = {satellite.name: satellite for satellite in facts.satellites}
-    crew = [by_name[name] for name, *_ in stages]
+    selected = [by_name[name] for name, *_ in stages]
     names = {setting for *_, setting in stages[:-1]}
     offered = [setting for setting in facts.settings if setting.name in names]
-    problem = flight_problem(FlightFacts(**{**vars(facts), "satellites": crew, "settings": offered or facts.settings}))
+    problem = flight_problem(
+        FlightFacts(**{**vars(facts), "satellites": selected, "settings": offered or facts.settings})
+    )
     costs = tabulate(problem)
     numbers = [setting.name for setting in costs.settings]
     chosen = [numbers.index(setting) for *_, setting in stages[:-1]]

@@ -22,7 +22,7 @@ from satllm_ros.msg import Activation, Hello, HelloHeard, StageAnswer, StageBloc
 
 from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.model.spec import read_spec
-from satllm_ros.model.stage import Stage, load_stage
+from satllm_ros.model.stage import SubModel, load_stage
 
 PROTOCOL = 1
 HELLO_PERIOD_S = 0.5
@@ -38,7 +38,7 @@ class Engine:
     def __init__(self, checkpoint: str) -> None:
         self._checkpoint = checkpoint_path(checkpoint)
         self.model_id = read_spec(self._checkpoint).model_id
-        self._loaded: dict[Blocks, Stage] = {}
+        self._loaded: dict[Blocks, SubModel] = {}
 
     @property
     def held(self) -> set[Blocks]:

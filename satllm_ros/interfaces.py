@@ -22,6 +22,9 @@ class Quality:
 
 # No more batches than this may be in flight: beyond the history depth, DDS would lose the oldest silently.
 MAX_CREDITS = 64
+# What a parameter, a constellation file and a message may ask for.
+MAX_BATCH_TILES = 4096
+MAX_THREADS = 256
 
 
 class Qos(Enum):

@@ -12,6 +12,7 @@ from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.documents.section import DocumentError, Section
 from satllm_ros.documents.yaml_file import read_yaml
+from satllm_ros.interfaces import MAX_BATCH_TILES, MAX_CREDITS, MAX_THREADS
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.orbit.document import read_budget, read_orbit
@@ -138,12 +139,12 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         checkpoint=model.text("checkpoint"),
         artefacts=model.text("artefacts"),
         source=source,
-        batch_tiles=top.integer("batch_tiles", 1, 4096),
-        window_batches=top.integer("window_batches", 1, 64),
+        batch_tiles=top.integer("batch_tiles", 1, MAX_BATCH_TILES),
+        window_batches=top.integer("window_batches", 1, MAX_CREDITS),
         upload_encoding=top.choice("upload_encoding", ("jpeg", "rgb8")),
         codecs=tuple(_codec(top, setting) for setting in top.texts("codecs")),
         accuracy_floor=top.number("accuracy_floor", 0.0, 1.0),
-        threads=top.integer("threads", 1, 256),
+        threads=top.integer("threads", 1, MAX_THREADS),
         emulate_compute=emulate.flag("compute"),
         emulate_links=emulate.flag("links"),
         satellites=satellites,

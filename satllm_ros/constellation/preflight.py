@@ -18,8 +18,8 @@ from satllm_ros.planning.patience import too_long, too_slow
 from satllm_ros.planning.problem.problem import Link
 from satllm_ros.planning.problem.solution import Infeasible
 from satllm_ros.profiling.planner_inputs import read_inputs
-from satllm_ros.replanning.crew import best_crew
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts
+from satllm_ros.replanning.selection import best_selection
 from satllm_ros.signing.signing import parse_public_key
 
 
@@ -64,7 +64,7 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
         accuracy_floor=constellation.accuracy_floor,
         real_links=not constellation.emulate_links,
     )
-    _, outcome = best_crew(facts)
+    _, outcome = best_selection(facts)
     if isinstance(outcome, Infeasible):
         raise NoPlanError("; ".join(f"{r.sentence}; nearest change: {r.relaxation}" for r in outcome.reasons))
     slow = too_slow(outcome, constellation.batch_tiles)

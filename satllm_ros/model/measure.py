@@ -7,10 +7,10 @@ import time
 import torch
 
 from satllm_ros.model.errors import ModelError
-from satllm_ros.model.stage import Stage
+from satllm_ros.model.stage import SubModel
 
 
-def block_seconds(stage: Stage, tiles: int, repeats: int, within_s: float = math.inf) -> float:
+def block_seconds(stage: SubModel, tiles: int, repeats: int, within_s: float = math.inf) -> float:
     """Median seconds per block and tile over some runs of a stage's blocks, after one run to warm up.
 
     Time on the processor, which the stage must run on: at the start of a graph all processes are importing, and in line

@@ -25,7 +25,7 @@ from satllm_ros.model.structure import (
 )
 
 
-class Stage(nn.Module):
+class SubModel(nn.Module):
     """Blocks (start, stop] of a model, in inference; made by `load_stage`.
 
     Chained stages compute exactly what the unsplit model computes, bit for bit, for any cuts: what a stage of bfloat16
@@ -123,7 +123,7 @@ class Stage(nn.Module):
         return x
 
 
-def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") -> Stage:
+def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") -> SubModel:
     """Load the blocks (start, stop] of a checkpoint.
 
     The whole model is laid out on torch's meta device and compared with the file's header; then the stage's
@@ -164,7 +164,7 @@ def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") 
     context = structure_of(model).context(model, grid)
     if start > 0:
         _drop(model, SHARED)
-    return Stage(model, geometry, start, stop, context, channel_major, float_dtype(header))
+    return SubModel(model, geometry, start, stop, context, channel_major, float_dtype(header))
 
 
 def normalize(images: NDArray[np.uint8], spec: ModelSpec) -> Tensor:
@@ -213,6 +213,6 @@ def _memory_bytes(module: nn.Module) -> int:
     return sum(storages.values())
 
 
-def load_blocks(checkpoint: Path, stop: int) -> list[Stage]:
+def load_blocks(checkpoint: Path, stop: int) -> list[SubModel]:
     """Blocks 1 to `stop`, each a stage of its own."""
     return [load_stage(checkpoint, block - 1, block) for block in range(1, stop + 1)]

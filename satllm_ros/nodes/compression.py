@@ -13,16 +13,10 @@ from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
-from satllm_ros.nodes.base.parameters import (
-    ARTEFACTS,
-    BATCH_TILES,
-    EMULATE_LINKS,
-    LINK_CONTROLLERS,
-    SATELLITES,
-    Parameter,
-)
+from satllm_ros.nodes.base.parameters import parameter
+from satllm_ros.nodes.base.shared_parameters import BatchParameters, CodecParameters, FleetParameters, SendingParameters
 from satllm_ros.nodes.downlink import DownlinkNode
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.steps.arrivals import Arrivals
 from satllm_ros.nodes.steps.inference import Inference
@@ -30,8 +24,8 @@ from satllm_ros.nodes.steps.refusals import Refusals
 from satllm_ros.nodes.steps.sending import Sending
 from satllm_ros.nodes.wire.external import ExternalStage
 from satllm_ros.satellite.external_blocks import ExternalBlocks
-from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.pipeline import Pipeline
+from satllm_ros.satellite.satellite_state import SatelliteState
 
 AS_PLANNED = "plan"
 
@@ -49,84 +43,78 @@ class _Work:
     """What there is from activating to deactivating; `external`: a stage written by someone else, if one is used."""
 
     pipeline: Pipeline
-    outlet: Outlet
+    hop: HopPublisher
     external: ExternalStage | None
+
+
+@dataclass(frozen=True)
+class CompressionParameters(BatchParameters, SendingParameters, FleetParameters, CodecParameters):
+    """What a satellite's compression is told."""
+
+    codec: str = parameter(
+        AS_PLANNED,
+        "Codec of this satellite's output: 'plan' obeys the plan, a setting such as int8, mask:0.2:8 or klt:16 "
+        "pins it until set back to 'plan'",
+        read_only=False,
+    )
+    inbox_batches: int = parameter(
+        16, "Batches that may wait to be decoded; more are refused and sent again", "batch", 1, graph.MAX_CREDITS
+    )
+    external_timeout_s: float = parameter(
+        30.0,
+        "Patience with an external stage, per batch; it has failed after three in a row",
+        "s",
+        0.1,
+        3600.0,
+        read_only=False,
+    )
 
 
 class CompressionNode(FlightNode):
     """Receives, decodes, hands to the stage, encodes, sends; one batch can be in each of these at a time."""
 
     KEYS = diagnostic_keys.COMPRESSION
-    PARAMETERS = (
-        ARTEFACTS,
-        SATELLITES,
-        EMULATE_LINKS,
-        LINK_CONTROLLERS,
-        BATCH_TILES,
-        Parameter(
-            "codec",
-            AS_PLANNED,
-            "Codec of this satellite's output: 'plan' obeys the plan, a setting such as int8, mask:0.2:8 or klt:16 "
-            "pins it until set back to 'plan'",
-            read_only=False,
-        ),
-        Parameter(
-            "inbox_batches",
-            16,
-            "Batches that may wait to be decoded; more are refused and sent again",
-            "batch",
-            1,
-            graph.MAX_CREDITS,
-        ),
-        Parameter(
-            "external_timeout_s",
-            30.0,
-            "Patience with an external stage, per batch; it has failed after three in a row",
-            "s",
-            0.1,
-            3600.0,
-            read_only=False,
-        ),
-    )
+    PARAMETERS = CompressionParameters
+    parameters: CompressionParameters
 
-    def __init__(self, onboard: Onboard, downlink: DownlinkNode, **kwargs: Any) -> None:
+    def __init__(self, satellite_state: SatelliteState, downlink: DownlinkNode, **kwargs: Any) -> None:
         super().__init__("compression", depth_below_root=1, **kwargs)
-        self._onboard = onboard
+        self._satellite_state = satellite_state
         self._downlink = downlink
         self._configured: _Codecs | None = None
         self._active: _Work | None = None
 
     def configure(self) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if submodels is None:
             raise NotReadyError("the stage is not configured")
         spec = submodels.spec
         self._configured = _Codecs(
-            spec, load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+            spec, load_artefacts(artefacts_path(self.parameters.artefacts), model_id=spec.model_id)
         )
-        self._pin(self.value("codec"))
+        self._pin(self.parameters.codec)
 
     def activate(self) -> None:
-        submodels, codecs = self._onboard.submodels, self._configured
+        submodels, codecs = self._satellite_state.submodels, self._configured
         if submodels is None or codecs is None:
             raise NotReadyError("the stage is not configured")
-        others = [name for name in self.value("satellites") if name != self.satellite]
+        others = [name for name in self.parameters.satellites if name != self.satellite]
         refusals = Refusals(self, self.publish_on(graph.BATCH_ACK))
         timing = self.publish_on(graph.TIMING, self.satellite)
         external = None
         if isinstance(submodels, ExternalBlocks):
-            external = ExternalStage(self, self.satellite, self.value("external_timeout_s"))
-        outlet = Outlet(
+            external = ExternalStage(self, self.satellite, self.parameters.external_timeout_s)
+        hop = HopPublisher(
             self,
             graph.ACTIVATION_INBOX,
             graph.ACTIVATION_OUTBOX,
             self.satellite,
             others,
-            emulated=self.value("emulate_links"),
-            controllers=self.value("link_controllers"),
+            emulated=self.parameters.emulate_links,
+            controllers=self.parameters.link_controllers,
         )
-        inference = Inference(self.counters, self._onboard, codecs.spec, codecs.artefacts, external)
-        sending = Sending(self, self._onboard, codecs.artefacts, outlet, self._downlink.take, timing)
+        inference = Inference(self.counters, self._satellite_state, codecs.spec, codecs.artefacts, external)
+        sending = Sending(self, self._satellite_state, codecs.artefacts, hop, self._downlink.take, timing)
         pipeline = Pipeline(
             {
                 "decode": inference.decode,
@@ -134,13 +122,13 @@ class CompressionNode(FlightNode):
                 "encode": sending.encode,
             },
             refusals.on_failure,
-            inbox_depth=self.value("inbox_batches"),
+            inbox_depth=self.parameters.inbox_batches,
         )
-        self._active = _Work(pipeline, outlet, external)
+        self._active = _Work(pipeline, hop, external)
         # Of this pipeline, whatever is made meanwhile: status is made on other threads.
-        self._onboard.waiting = lambda: pipeline.waiting
-        self._onboard.worker_age_s = lambda: pipeline.progress_age_s
-        arrivals = Arrivals(self, self._onboard, pipeline, refusals, self.value("batch_tiles"))
+        self._satellite_state.waiting = lambda: pipeline.waiting
+        self._satellite_state.worker_age_s = lambda: pipeline.progress_age_s
+        arrivals = Arrivals(self, self._satellite_state, pipeline, refusals, self.parameters.batch_tiles)
         receipts = Receipts(self, self.satellite, [graph.SENSING, *others])
         receipts.listen_to(graph.IMAGES_INBOX, arrivals.on_images)
         receipts.listen_to(graph.ACTIVATION_INBOX, arrivals.on_activation)
@@ -149,9 +137,9 @@ class CompressionNode(FlightNode):
         work, self._active = self._active, None
         if work is not None:
             # What is abandoned waits no more.
-            self._onboard.worker_age_s = lambda: 0.0
+            self._satellite_state.worker_age_s = lambda: 0.0
             work.pipeline.stop()
-            work.outlet.close()
+            work.hop.close()
 
     @property
     def _artefacts(self) -> Artefacts | None:
@@ -159,29 +147,29 @@ class CompressionNode(FlightNode):
 
     # Operator's pin
 
-    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
-        if candidate["codec"] == AS_PLANNED:
+    def parameter_complaint(self, candidate: CompressionParameters) -> str | None:
+        if candidate.codec == AS_PLANNED:
             return None
-        setting = CodecSetting.parse(candidate["codec"])
+        setting = CodecSetting.parse(candidate.codec)
         if self._artefacts is None:
             return None
         self._artefacts.check_can_code(setting)
-        return below_floor(setting, self._onboard.accuracy_floor, self._artefacts) or None
+        return below_floor(setting, self._satellite_state.accuracy_floor, self._artefacts) or None
 
     def parameters_changed(self, names: set[str]) -> None:
         if "codec" in names:
-            self._pin(self.value("codec"))
+            self._pin(self.parameters.codec)
         external = self._active.external if self._active is not None else None
         if "external_timeout_s" in names and external is not None:
-            external.timeout_s = self.value("external_timeout_s")
+            external.timeout_s = self.parameters.external_timeout_s
 
     def _pin(self, codec: str) -> None:
         if codec == AS_PLANNED:
-            self._onboard.pin(None, accuracy=1.0)
+            self._satellite_state.pin(None, accuracy=1.0)
             return
         setting, measured = CodecSetting.parse(codec), None
         if self._artefacts is not None:
             self._artefacts.check_can_code(setting)
             measured = self._artefacts.measurements.get(str(setting))
         # What was never measured keeps no floor.
-        self._onboard.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)
+        self._satellite_state.pin(setting, accuracy=measured.accuracy if measured is not None else 0.0)

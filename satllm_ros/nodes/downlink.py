@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,15 @@ from satllm_ros import msg as m
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
-from satllm_ros.nodes.base.parameters import EMULATE_LINKS, LINK_CONTROLLERS, SATELLITES, Parameter
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.base.parameters import parameter
+from satllm_ros.nodes.base.shared_parameters import FleetParameters, SendingParameters
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.steps.refusals import NotActiveError
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted
-from satllm_ros.protocol.delivery import (
-    REMEMBERED_DELIVERIES,
-    Acknowledge,
-    MarkDelivered,
-    SendToGround,
-    SetAside,
-    StoreAction,
-    StoreProtocol,
-    Write,
-)
+from satllm_ros.protocol import delivery as act
+from satllm_ros.protocol.delivery import REMEMBERED_DELIVERIES, StoreAction, StoreProtocol
 from satllm_ros.protocol.identity import BatchId, Envelope
 from satllm_ros.protocol.membership.ground_contact import GroundContact
 from satllm_ros.protocol.unhandled import unhandled
@@ -58,8 +52,23 @@ class _Store:
 class _Ways:
     """What there is from activating to deactivating."""
 
-    outlet: Outlet
+    hop: HopPublisher
     ack: Publisher[Any]
+
+
+@dataclass(frozen=True)
+class DownlinkParameters(SendingParameters, FleetParameters):
+    """What a satellite's downlink is told."""
+
+    store_directory: str = parameter("", "Folder of the durable store of predictions; empty: the working directory")
+    resend_s: float = parameter(
+        15.0,
+        "Send predictions again that the ground has not acknowledged for so long",
+        "s",
+        1.0,
+        86400.0,
+        read_only=False,
+    )
 
 
 class DownlinkNode(FlightNode):
@@ -76,26 +85,13 @@ class DownlinkNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.DOWNLINK
-    PARAMETERS = (
-        SATELLITES,
-        EMULATE_LINKS,
-        LINK_CONTROLLERS,
-        Parameter("store_directory", "", "Folder of the durable store of predictions; empty: the working directory"),
-        Parameter(
-            "resend_s",
-            15.0,
-            "Send predictions again that the ground has not acknowledged for so long",
-            "s",
-            1.0,
-            86400.0,
-            read_only=False,
-        ),
-    )
+    PARAMETERS = DownlinkParameters
+    parameters: DownlinkParameters
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("downlink", depth_below_root=1, **kwargs)
-        self.hello = HelloThread(self, self.satellite)
-        # Around the protocol, its store and its outlet: the encode worker comes in beside the executor.
+        self.hello = HelloThread(self, self.satellite, self.parameters.satellites)
+        # Around the protocol, its store and its hop: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
         self._configured: _Store | None = None
         self._active: _Ways | None = None
@@ -103,16 +99,16 @@ class DownlinkNode(FlightNode):
         self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
-        folder = self.folder("store_directory")
+        folder = Path(self.parameters.store_directory)
         # A satellite on a computer of its own knows no run: its store takes whatever comes, and the ground judges.
         run = read_run(folder)
         path = folder / f"{self.satellite}.predictions.sqlite"
         disk = BatchStore(path, run_id=run.run_id if run is not None else None)
-        satellites = len(self.value("satellites"))
+        satellites = len(self.parameters.satellites)
         machine = StoreProtocol(
             self.satellite,
             restored=disk.restore(),
-            resend_s=self.value("resend_s"),
+            resend_s=self.parameters.resend_s,
             # All of them may send at once into one inbox of that depth.
             window_batches=max(1, graph.MAX_CREDITS // max(1, satellites)),
         )
@@ -125,22 +121,22 @@ class DownlinkNode(FlightNode):
             self._configured = _Store(machine, disk)
 
     def activate(self) -> None:
-        others = [name for name in self.value("satellites") if name != self.satellite]
+        others = [name for name in self.parameters.satellites if name != self.satellite]
         ack = self.publish_on(graph.BATCH_ACK)
         self._contact = GroundContact(time.monotonic())
-        outlet = Outlet(
+        hop = HopPublisher(
             self,
             graph.PREDICTIONS_INBOX,
             graph.PREDICTIONS_OUTBOX,
             self.satellite,
             [*others, graph.GROUND],
-            emulated=self.value("emulate_links"),
-            controllers=self.value("link_controllers"),
+            emulated=self.parameters.emulate_links,
+            controllers=self.parameters.link_controllers,
             # The store itself sends again what is not acknowledged.
             repeats=False,
         )
         with self._lock:
-            self._active = _Ways(outlet, ack)
+            self._active = _Ways(hop, ack)
         Receipts(self, self.satellite, others).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.CUSTODY_QUERY, self._on_query)
@@ -151,7 +147,7 @@ class DownlinkNode(FlightNode):
             ways, self._active = self._active, None
             self._store.machine.on_contact(False, time.monotonic())
         if ways is not None:
-            ways.outlet.close()
+            ways.hop.close()
 
     def cleanup(self) -> None:
         with self._lock:
@@ -162,7 +158,7 @@ class DownlinkNode(FlightNode):
     def parameters_changed(self, names: set[str]) -> None:
         with self._lock:
             if self._configured is not None:
-                self._configured.machine.resend_s = self.value("resend_s")
+                self._configured.machine.resend_s = self.parameters.resend_s
 
     def take(self, envelope: Envelope, header: Any, logits: NDArray[np.float32], custodian: str) -> int:
         """Take the last stage's logits, float32 (tiles, classes): store them here or send them to the custodian.
@@ -181,7 +177,7 @@ class DownlinkNode(FlightNode):
                 raise NotActiveError("the downlink node is not active")
             if custodian != self.satellite:
                 message.envelope.sender, message.envelope.destination = self.satellite, custodian
-                return self._active.outlet.send(message, custodian, envelope.batch)
+                return self._active.hop.send(message, custodian, envelope.batch)
             return self._keep(message, envelope.batch)
 
     # What is heard
@@ -203,7 +199,7 @@ class DownlinkNode(FlightNode):
             return
         with self._lock:
             if self._active is not None:
-                self._active.outlet.settle(graph.GROUND, ack.batch)
+                self._active.hop.settle(graph.GROUND, ack.batch)
             if ack.verdict is Verdict.DELIVERED:
                 self._carry_out(self._store.machine.on_delivered(ack.batch, time.monotonic()))
             elif ack.verdict is Verdict.REFUSED:
@@ -230,7 +226,7 @@ class DownlinkNode(FlightNode):
         if self.state != "active":
             return
         # The outbox has a reader whether or not the ground lives: that somebody listens is the least, and not enough.
-        connected = self._ways.outlet.connected(graph.GROUND)
+        connected = self._ways.hop.connected(graph.GROUND)
         self._contact.look(self.hello.contact(graph.GROUND), connected, time.monotonic())
         self._tell_contact()
         with self._lock:
@@ -267,17 +263,17 @@ class DownlinkNode(FlightNode):
         while left:
             action = left.pop(0)
             match action:
-                case Write():
+                case act.Write():
                     is_written = self._write(action.batch, action.payload)
                     left[:0] = self._after_write(action.batch, is_written)
                     all_written &= is_written
-                case MarkDelivered():
+                case act.MarkDelivered():
                     self._mark_delivered(action.batch)
-                case SetAside():
+                case act.SetAside():
                     self._set_aside(action.batch, action.cause)
-                case SendToGround():
+                case act.SendToGround():
                     self._send(action.batch)
-                case Acknowledge():
+                case act.Acknowledge():
                     self._ways.ack.publish(convert.ack_to(action.ack, self.stamp()))
                 case _:
                     unhandled(action)
@@ -321,12 +317,12 @@ class DownlinkNode(FlightNode):
             self.complain("read_failed", f"{batch} cannot be read: {error}")
             return
         if payload is None:
-            self.complain("spoilt", f"{batch} is not whole on disk any more: sensing has to send it again")
-            self._store.machine.on_spoilt(batch)
+            self.complain("corrupted", f"{batch} is not whole on disk any more: sensing has to send it again")
+            self._store.machine.on_corrupted(batch)
             return
         self.counters.add("sent")
         self.get_logger().debug(f"predictions of {batch} go to the ground")
-        self._ways.outlet.send_serialized(payload, graph.GROUND, batch)
+        self._ways.hop.send_serialized(payload, graph.GROUND, batch)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()

@@ -17,8 +17,9 @@ from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
-from satllm_ros.nodes.base.parameters import CHECKPOINT, SATELLITES, Parameter
+from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.runs import facts_of, join_run
+from satllm_ros.nodes.base.shared_parameters import FleetParameters, ModelParameters
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted, stored_tiles
@@ -41,6 +42,13 @@ class _Archive:
     store: PredictionStore
 
 
+@dataclass(frozen=True)
+class GroundParameters(FleetParameters, ModelParameters):
+    """What the ground is told."""
+
+    run_directory: str = parameter("", "Folder of the store of predictions; empty: the working directory")
+
+
 class GroundNode(FlightNode):
     """End of the chain: a prediction is delivered once it is written here.
 
@@ -56,22 +64,19 @@ class GroundNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.GROUND
-    PARAMETERS = (
-        CHECKPOINT,
-        SATELLITES,
-        Parameter("run_directory", "", "Folder of the store of predictions; empty: the working directory"),
-    )
+    PARAMETERS = GroundParameters
+    parameters: GroundParameters
 
     def __init__(self) -> None:
         super().__init__("ground")
-        self.hello = HelloThread(self, graph.GROUND)
+        self.hello = HelloThread(self, graph.GROUND, self.parameters.satellites)
         self._configured: _Archive | None = None
         self._acks: Publisher[Any] | None = None
         self._said_unknown = False
 
     def configure(self) -> None:
-        spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        folder = self.folder("run_directory")
+        spec = read_spec(checkpoint_path(self.parameters.checkpoint))
+        folder = Path(self.parameters.run_directory)
         store = PredictionStore(folder / STORE_NAME, run_id=self._run_of(folder, spec))
         machine: GroundProtocol[Arrival] = GroundProtocol(
             graph.GROUND, model_id=spec.model_id, classes=len(spec.classes), run_id=store.run_id
@@ -89,7 +94,9 @@ class GroundNode(FlightNode):
     def activate(self) -> None:
         self._acks = self.publish_on(graph.BATCH_ACK)
         self.listen_to(graph.LEDGER, self._on_ledger)
-        Receipts(self, graph.GROUND, self.value("satellites")).listen_to(graph.PREDICTIONS_INBOX, self._on_predictions)
+        Receipts(self, graph.GROUND, self.parameters.satellites).listen_to(
+            graph.PREDICTIONS_INBOX, self._on_predictions
+        )
         self.hello.set_ready(True)
 
     def deactivate(self) -> None:

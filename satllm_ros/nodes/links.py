@@ -16,14 +16,15 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.links.link_faults import Arrival, FaultShares, FaultyLink
-from satllm_ros.links.link_pairs import Pair, all_pairs, kind_of, parsed
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, all_pairs, kind_of, parsed
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.host_clock import host_clock
-from satllm_ros.nodes.base.parameters import KINDS, LINK_PAIRS, SATELLITES, Parameter
+from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.qos import message_class
+from satllm_ros.nodes.base.shared_parameters import LINK_KINDS, LINK_PAIRS_MEANING, FleetParameters
 from satllm_ros.nodes.hop.courier import Carried, Courier, Setting
 
 STATE_PERIOD_S = 1.0
@@ -38,20 +39,58 @@ class _Network:
     states: Publisher[Any]
 
 
-def _rate(kind: str, what: str) -> Parameter:
-    return Parameter(f"{kind}_rate_bps", 5e8, f"Rate of {what}", "bit/s", 1.0, 1e15, read_only=False)
+def _rate(kind: str) -> float:
+    return parameter(5e8, f"Rate of {LINK_KINDS[kind]}", "bit/s", 1.0, MAX_RATE_BPS, read_only=False)
 
 
-def _propagation(kind: str, what: str) -> Parameter:
-    return Parameter(f"{kind}_propagation_s", 0.0, f"Propagation delay of {what}", "s", 0.0, 60.0, read_only=False)
+def _propagation(kind: str) -> float:
+    return parameter(0.0, f"Propagation delay of {LINK_KINDS[kind]}", "s", 0.0, MAX_PROPAGATION_S, read_only=False)
 
 
-def _up(kind: str, what: str) -> Parameter:
-    return Parameter(f"{kind}_up", True, f"Whether {what} exists at the moment", read_only=False)
+def _up(kind: str) -> bool:
+    return parameter(True, f"Whether {LINK_KINDS[kind]} exists at the moment", read_only=False)
 
 
-def _share(name: str, what: str) -> Parameter:
-    return Parameter(name, 0.0, f"Share of messages {what}", "-", 0.0, 1.0, read_only=False)
+def _share(what: str) -> float:
+    return parameter(0.0, f"Share of messages {what}", "-", 0.0, 1.0, read_only=False)
+
+
+@dataclass(frozen=True)
+class LinkParameters(FleetParameters):
+    """What the emulated links are like."""
+
+    upload_rate_bps: float = _rate("upload")
+    upload_propagation_s: float = _propagation("upload")
+    upload_up: bool = _up("upload")
+    isl_rate_bps: float = _rate("isl")
+    isl_propagation_s: float = _propagation("isl")
+    isl_up: bool = _up("isl")
+    s2g_rate_bps: float = _rate("s2g")
+    s2g_propagation_s: float = _propagation("s2g")
+    s2g_up: bool = _up("s2g")
+    link_pairs: tuple[str, ...] = parameter((), LINK_PAIRS_MEANING, read_only=False)
+    down: tuple[str, ...] = parameter(
+        (),
+        "Single links that do not exist at the moment, in both directions: 'sat2-sat3', 'sensing-sat1', "
+        "'sat4-ground'; an empty string names none, so [''] brings all back",
+        read_only=False,
+    )
+    loss: float = _share("that are lost after they crossed")
+    duplicate: float = _share("that arrive twice")
+    reorder: float = _share("that are held back for one to four times their time on the link, so that others overtake")
+    seed: int = parameter(0, "Which messages the shares hit: the same seed, the same messages of each link", "-", 0)
+    queue_batches: int = parameter(
+        graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1
+    )
+
+    @property
+    def kinds(self) -> dict[str, tuple[LinkRates, bool]]:
+        """Rates of the links of each kind, and whether they exist."""
+        return {
+            "upload": (LinkRates(self.upload_rate_bps, self.upload_propagation_s), self.upload_up),
+            "isl": (LinkRates(self.isl_rate_bps, self.isl_propagation_s), self.isl_up),
+            "s2g": (LinkRates(self.s2g_rate_bps, self.s2g_propagation_s), self.s2g_up),
+        }
 
 
 class LinkNode(FlightNode):
@@ -62,25 +101,8 @@ class LinkNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.LINK
-    PARAMETERS = (
-        SATELLITES,
-        *(make(kind, what) for kind, what in KINDS.items() for make in (_rate, _propagation, _up)),
-        LINK_PAIRS,
-        Parameter(
-            "down",
-            [],
-            "Single links that do not exist at the moment, in both directions: 'sat2-sat3', 'sensing-sat1', "
-            "'sat4-ground'; an empty string names none, so [''] brings all back",
-            read_only=False,
-        ),
-        _share("loss", "that are lost after they crossed"),
-        _share("duplicate", "that arrive twice"),
-        _share("reorder", "that are held back for one to four times their time on the link, so that others overtake"),
-        Parameter("seed", 0, "Which messages the shares hit: the same seed, the same messages of each link", "-", 0),
-        Parameter(
-            "queue_batches", graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1
-        ),
-    )
+    PARAMETERS = LinkParameters
+    parameters: LinkParameters
 
     def __init__(self) -> None:
         super().__init__("link")
@@ -88,7 +110,7 @@ class LinkNode(FlightNode):
         self.every(STATE_PERIOD_S, self._publish_states)
 
     def activate(self) -> None:
-        satellites = self.value("satellites")
+        satellites = self.parameters.satellites
         transfers, states = self.publish_on(graph.LINK_TRANSFER), self.publish_on(graph.LINK_STATE)
         ground = {graph.GROUND: self.publish_on(graph.PREDICTIONS_INBOX, graph.GROUND)}
         images = {name: self.publish_on(graph.IMAGES_INBOX, name) for name in satellites}
@@ -109,10 +131,10 @@ class LinkNode(FlightNode):
             self._active.courier.stop()
         self._active = None
 
-    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
-        parsed(candidate[LINK_PAIRS.name] or (), self.value("satellites"))
-        ends = {graph.SENSING, graph.GROUND, *self.value("satellites")}
-        for name in candidate["down"] or ():
+    def parameter_complaint(self, candidate: LinkParameters) -> str | None:
+        parsed(candidate.link_pairs, candidate.satellites)
+        ends = {graph.SENSING, graph.GROUND, *candidate.satellites}
+        for name in candidate.down:
             pair = name.split("-")
             if name and (len(pair) != 2 or not ends.issuperset(pair) or pair[0] == pair[1]):
                 return f"parameter down has {name!r}; allowed are two of {', '.join(sorted(ends))}, joined by -"
@@ -124,28 +146,28 @@ class LinkNode(FlightNode):
             self._publish_states(self._apply_parameters(network.courier))
 
     def _link(self, pair: Pair, rates: LinkRates) -> FaultyLink[Carried]:
-        return FaultyLink(rates, self.value("queue_batches"), f"{self.value('seed')}:{'-'.join(pair)}")
+        return FaultyLink(rates, self.parameters.queue_batches, f"{self.parameters.seed}:{'-'.join(pair)}")
 
     def _apply_parameters(self, courier: Courier) -> list[Pair]:
         """Put all parameters in force on all links; gives the links whose state others should be told."""
-        down = {frozenset(name.split("-")) for name in self.value("down")}
-        shares = FaultShares(self.value("loss"), self.value("duplicate"), self.value("reorder"))
-        rates = self._rates_of_links()
+        down = {frozenset(name.split("-")) for name in self.parameters.down}
+        shares = FaultShares(self.parameters.loss, self.parameters.duplicate, self.parameters.reorder)
+        rates, kinds = self._rates_of_links(), self.parameters.kinds
 
         def setting_of(pair: Pair) -> Setting:
-            return Setting(rates(pair), self.value(f"{kind_of(*pair)}_up") and frozenset(pair) not in down, shares)
+            _, is_up = kinds[kind_of(*pair)]
+            return Setting(rates(pair), is_up and frozenset(pair) not in down, shares)
 
         return courier.set(setting_of)
 
     def _rates_of_links(self) -> Callable[[Pair], LinkRates]:
         """Rates by link: its own, or else those of its kind."""
-        of_pairs = parsed(self.value(LINK_PAIRS.name), self.value("satellites"))
+        of_pairs = parsed(self.parameters.link_pairs, self.parameters.satellites)
+        kinds = self.parameters.kinds
 
         def rates(pair: Pair) -> LinkRates:
-            if (own := of_pairs.get(pair)) is not None:
-                return own
-            kind = kind_of(*pair)
-            return LinkRates(self.value(f"{kind}_rate_bps"), self.value(f"{kind}_propagation_s"))
+            of_kind, _ = kinds[kind_of(*pair)]
+            return of_pairs.get(pair, of_kind)
 
         return rates
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -24,7 +25,7 @@ from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.proposing.incarnation_file import IncarnationFile
-from satllm_ros.nodes.proposing.parameters import PARAMETERS, facts_beforehand
+from satllm_ros.nodes.proposing.parameters import PlannerParameters, facts_beforehand
 from satllm_ros.nodes.proposing.standing import Standing
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.ledger import check_ledger
@@ -33,9 +34,9 @@ from satllm_ros.profiling.planner_inputs import PlannerInputs, read_inputs
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.planner import Action, PersistIncarnation, PlannerLimits, PlannerProtocol, Propose
 from satllm_ros.protocol.unhandled import unhandled
+from satllm_ros.replanning.fleet_state import FleetState, NonsenseError, Stream
 from satllm_ros.replanning.flight_planner import FlightPlanner
 from satllm_ros.replanning.load_rates import LoadRates
-from satllm_ros.replanning.observed import NonsenseError, Observed, Stream
 from satllm_ros.signing.plan_keys import PlanKeys
 
 TICK_PERIOD_S = 0.25
@@ -58,7 +59,7 @@ class _Material:
 class _Planning:
     """What there is from activating on; `boot_ids`: of the satellites' lives that have reported."""
 
-    observed: Observed
+    fleet: FleetState
     rates: LoadRates
     flight: FlightPlanner
     protocol: PlannerProtocol
@@ -75,50 +76,61 @@ class PlannerNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.PLANNER
-    PARAMETERS = PARAMETERS
+    PARAMETERS = PlannerParameters
+    parameters: PlannerParameters
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
         # Several planners may run at once: a second one is no mistake.
-        self._hello = HelloThread(self, graph.PLANNER, alone=False)
+        self._hello = HelloThread(self, graph.PLANNER, self.parameters.satellites, alone=False)
         self._configured: _Material | None = None
         self._active: _Planning | None = None
         self.create_service(Trigger, graph.REPLAN_SERVICE, self._on_replan)
         self.every(TICK_PERIOD_S, self._tick)
 
     def configure(self) -> None:
-        spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
-        given = {name: self.value(name) for name in ("satellites", "profiles", "calibration", "batch_tiles", "threads")}
-        inputs = read_inputs(spec, artefacts, self.value("codecs"), **given)
-        keys = PlanKeys(self.value("plan_public_key"), self.value("signing_key"))
-        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        state_directory = self.folder("state_directory")
+        spec = read_spec(checkpoint_path(self.parameters.checkpoint))
+        artefacts = load_artefacts(artefacts_path(self.parameters.artefacts), model_id=spec.model_id)
+        given = self.parameters
+        inputs = read_inputs(
+            spec,
+            artefacts,
+            given.codecs,
+            satellites=given.satellites,
+            profiles=given.profiles,
+            calibration=given.calibration,
+            batch_tiles=given.batch_tiles,
+            threads=given.threads,
+        )
+        keys = PlanKeys(self.parameters.plan_public_key, self.parameters.signing_key)
+        gate = PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key)
+        state_directory = Path(self.parameters.state_directory)
         join_run(self, state_directory, facts_of(spec, artefacts_id=artefacts.artefact_id))
         file = IncarnationFile(self, state_directory / f"{self.get_name()}.incarnation")
         self._configured = _Material(spec, inputs, keys, gate, file)
 
     def activate(self) -> None:
-        satellites, material = self.value("satellites"), self._material
+        satellites, material = self.parameters.satellites, self._material
         for sentence in material.inputs.sentences():
             self.get_logger().info(sentence)
-        prior = facts_beforehand(self.value, material.spec, material.inputs.settings)
-        observed = Observed(prior, material.inputs.devices)
-        rates = LoadRates(self.value("load_rate_bps") / 8)
-        flight = FlightPlanner(observed, rates, source=graph.SENSING, say=self._say)
+        prior = facts_beforehand(self.parameters, material.spec, material.inputs.settings)
+        fleet = FleetState(prior, material.inputs.devices)
+        rates = LoadRates(self.parameters.load_rate_bps / 8)
+        flight = FlightPlanner(fleet, rates, source=graph.SENSING, say=self._say)
         protocol = PlannerProtocol(
             self.get_fully_qualified_name(),
             satellites,
             flight.split,
-            PlannerLimits(start_s=self.value("start_s")),
+            PlannerLimits(start_s=self.parameters.start_s),
             persisted=material.file.value,
             judge=flight.is_worth_it,
         )
         since_s = time.monotonic()
-        model_id = material.spec.model_id
-        standing = Standing(self, protocol, flight, observed, model_id, since_s=since_s, start_s=self.value("start_s"))
+        standing = Standing(
+            self, protocol, flight, fleet, material.spec.model_id, since_s=since_s, start_s=self.parameters.start_s
+        )
         proposed = self.publish_on(graph.PLAN_PROPOSED)
-        self._active = _Planning(observed, rates, flight, protocol, standing, proposed, {}, since_s)
+        self._active = _Planning(fleet, rates, flight, protocol, standing, proposed, {}, since_s)
         for satellite in satellites:
             self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
         self.listen_to(graph.LEDGER, self._on_ledger)
@@ -156,7 +168,7 @@ class PlannerNode(FlightNode):
             if not self._planning.standing.is_of_our_model(satellite, message.model_id):
                 self.counters.add("foreign_status")
                 return
-            self._planning.observed.on_satellite(
+            self._planning.fleet.on_satellite(
                 satellite,
                 message.block_s,
                 float(message.memory_budget_bytes),
@@ -166,7 +178,7 @@ class PlannerNode(FlightNode):
                 emulated=message.emulated,
             )
         except ValueError as error:
-            self._count("malformed_status", error)
+            self.ignore("malformed_status", f"ignored: {error}")
             return
         if self._hello.is_stuck(satellite):
             # Its executor goes on, or a worker does; not both.
@@ -185,12 +197,12 @@ class PlannerNode(FlightNode):
 
     def _on_ledger(self, message: m.Ledger) -> None:
         settled = message.stored_tiles + message.delivered_tiles + message.dropped_tiles
-        first = not self._planning.observed.has_stream
+        first = not self._planning.fleet.has_stream
         try:
             check_ledger(message)
-            self._planning.observed.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
+            self._planning.fleet.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
         except ValueError as error:
-            self._count("malformed_ledger", error)
+            self.ignore("malformed_ledger", f"ignored: {error}")
             return
         if first:
             self._carry_out(self._planning.protocol.start(self._planning.since_s))
@@ -199,7 +211,7 @@ class PlannerNode(FlightNode):
         sender = "" if message.sender == graph.SENSING else message.sender
         receiver = "" if message.receiver == graph.GROUND else message.receiver
         try:
-            if not {sender, receiver} <= {"", *self.value("satellites")}:
+            if not {sender, receiver} <= {"", *self.parameters.satellites}:
                 raise NonsenseError(f"no link is known from {message.sender!r} to {message.receiver!r}")
             is_measured = message.source == m.LinkState.SOURCE_MEASURED
             if not is_measured and message.source != m.LinkState.SOURCE_MODEM:
@@ -208,9 +220,9 @@ class PlannerNode(FlightNode):
                 # What it will carry when it is back, it says then.
                 return
             link = (message.rate_bps, message.propagation_s)
-            self._planning.observed.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
+            self._planning.fleet.on_link(sender, receiver, link, time.monotonic(), measured=is_measured)
         except NonsenseError as error:
-            self._count("malformed_link_state", error)
+            self.ignore("malformed_link_state", f"ignored: {error}")
 
     def _on_plan_active(self, message: m.Plan) -> None:
         plan = self._material.gate.hear(message, self).sound
@@ -222,15 +234,11 @@ class PlannerNode(FlightNode):
         if plan is not None:
             self._carry_out(self._planning.protocol.on_proposal_seen(plan, time.monotonic()))
 
-    def _count(self, cause: str, error: Exception) -> None:
-        self.counters.add(cause)
-        self.get_logger().warning(f"ignored: {error}", throttle_duration_sec=10.0)
-
     def _on_replan(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.state != "active":
             response.message = f"no plan: the planner is {self.state}"
             return response
-        if not self._planning.observed.has_stream:
+        if not self._planning.fleet.has_stream:
             response.message = f"no plan: {self._planning.standing.missing()}"
             return response
         proposed = self._carry_out(self._planning.protocol.on_replan("an operator asks for it", time.monotonic()))

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from satllm_ros.assets.paths import checkpoint_path
@@ -13,16 +14,15 @@ from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode
-from satllm_ros.nodes.base.parameters import BATCH_TILES, CHECKPOINT, PLAN_PUBLIC_KEY, RECURSIVE, SATELLITES, Parameter
 from satllm_ros.nodes.base.process import Stop
-from satllm_ros.nodes.images.pixel_parameters import PIXEL_PARAMETERS, rules_of
+from satllm_ros.nodes.images.parameters import rules_of
 from satllm_ros.nodes.recording.clocks import OffsetOf
 from satllm_ros.nodes.recording.display import Display, around
 from satllm_ros.nodes.recording.heard import Heard
 from satllm_ros.nodes.recording.outcome import KnownSource, Outcome
+from satllm_ros.nodes.recording.parameters import RecorderParameters
 from satllm_ros.nodes.recording.with_source import Comparison, comparison_job
 from satllm_ros.nodes.wire.plan_gate import PlanGate
-from satllm_ros.report.figures.sample import ALL, DEFAULT
 from satllm_ros.report.printing.tables import print_report, report_console
 from satllm_ros.report.write import write_run
 from satllm_ros.storage.prediction_store import PredictionStore
@@ -51,30 +51,8 @@ class RecorderNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.RECORDER
-    PARAMETERS = (
-        CHECKPOINT,
-        SATELLITES,
-        BATCH_TILES,
-        PLAN_PUBLIC_KEY,
-        Parameter("run_directory", "", "Folder the report is written to; empty: the working directory"),
-        Parameter("source", "topic", "Where sensing gets images", choices=("topic", "bag", "folder")),
-        Parameter("path", "", "Bag or folder that sensing reads, for true classes and the unsplit reference"),
-        RECURSIVE,
-        Parameter("image_topic", "", "Image topic inside the bag; empty: the only one there is"),
-        *PIXEL_PARAMETERS,
-        Parameter(
-            "reference",
-            DEFAULT,
-            "On how many of the tiles that came down the unsplit, uncompressed model is run for comparison, evenly over"
-            " all; 0: none, -1: all",
-            "tile",
-            ALL,
-            2**31 - 1,
-        ),
-        Parameter(
-            "exit_when_done", False, "End the process once a bag or folder is through, with 1 if a tile is missing"
-        ),
-    )
+    PARAMETERS = RecorderParameters
+    parameters: RecorderParameters
 
     def __init__(self, store: Callable[[], PredictionStore | None], stop: Stop, **kwargs: Any) -> None:
         super().__init__("recorder", **kwargs)
@@ -89,20 +67,20 @@ class RecorderNode(FlightNode):
         self.every(CHECK_PERIOD_S, self._check)
 
     def configure(self) -> None:
-        spec = read_spec(checkpoint_path(self.value("checkpoint")))
+        spec = read_spec(checkpoint_path(self.parameters.checkpoint))
         heard = Heard(
             self,
             spec,
-            self.value("satellites"),
+            self.parameters.satellites,
             self._display,
             lambda host: self.offset_of(host),
-            gate=PlanGate(spec, self.value("satellites"), self.value("plan_public_key")),
-            batch_tiles=self.value("batch_tiles"),
-            rereads=self.value("source") != "topic",
+            gate=PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key),
+            batch_tiles=self.parameters.batch_tiles,
+            rereads=self.parameters.source != "topic",
         )
         notes: list[str] = []
-        outcome = Outcome(heard, spec, self.folder("run_directory"), notes)
-        self._configured = _Run(rules_of(self, spec), heard, outcome, notes)
+        outcome = Outcome(heard, spec, Path(self.parameters.run_directory), notes)
+        self._configured = _Run(rules_of(self.parameters, spec), heard, outcome, notes)
 
     def activate(self) -> None:
         self._reported = self._gathered = False
@@ -167,11 +145,11 @@ class RecorderNode(FlightNode):
 
     def _start_comparison(self, known: KnownSource, *, with_reference: bool) -> None:
         run = self._run
-        job = comparison_job(self, run.heard.run, known, run.pixels, with_reference=with_reference)
+        job = comparison_job(self.parameters, run.heard.run, known, run.pixels, with_reference=with_reference)
         if job is None:
             return
         try:
-            self._comparison = Comparison(self, job, self._display)
+            self._comparison = Comparison(self, job, Path(self.parameters.run_directory), self._display)
         except OSError as error:
             run.notes.append(f"no comparison with the source: {error}")
 
@@ -182,7 +160,7 @@ class RecorderNode(FlightNode):
 
     def _conclude(self) -> None:
         exit_code = self._report()
-        if self.value("exit_when_done") and not self._stop.requested:
+        if self.parameters.exit_when_done and not self._stop.requested:
             self._stop.request(exit_code)
 
     def _report(self) -> int:
@@ -199,13 +177,13 @@ class RecorderNode(FlightNode):
         self._reported = True
         self.counters.add("report_failed")
         self.get_logger().error(f"no report: {traceback.format_exc()}")
-        if self.value("exit_when_done"):
+        if self.parameters.exit_when_done:
             self._stop.request(1)
 
     def _write_report(self) -> int:
         run = self._run.heard.run
         run.notes = tuple(self._run.notes)
-        summary, files, failures = write_run(run, self.folder("run_directory"), around)
+        summary, files, failures = write_run(run, Path(self.parameters.run_directory), around)
         print_report(summary, report_console(), files)
         for failure in failures:
             self.get_logger().error(failure)

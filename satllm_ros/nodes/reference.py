@@ -9,7 +9,7 @@ from pathlib import Path
 from satllm_ros.interfaces import REPLAN_SERVICE, TOPICS, Qos
 from satllm_ros.nodes.base.diagnostic_keys import COMMON
 from satllm_ros.nodes.base.flight_node import FlightNode
-from satllm_ros.nodes.base.parameters import AUTOSTART, Parameter
+from satllm_ros.nodes.base.parameters import NodeParameters, Parameter, statements
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.ground import GroundNode
@@ -98,18 +98,21 @@ def topics_page() -> str:
 
 def parameters_page() -> str:
     """Markdown of every node's parameters."""
+    of_all = statements(NodeParameters)
+    autostart = of_all["autostart"]
     lines = [
         MADE,
         "# Parameters",
         "",
         "A parameter marked *live* may be set while the node runs (`ros2 param set`);"
         " the others are read when it starts.",
-        f"Every node also has `{AUTOSTART.name}` ({_value(AUTOSTART.default)}): {AUTOSTART.description.lower()}.",
+        f"Every node also has `{autostart.name}` ({_value(autostart.default)}): {autostart.description.lower()}.",
     ]
     for name, node in NODES.items():
         rows = [
             (f"`{p.name}`", _value(p.default), _unit(p), p.allowed, "" if p.read_only else "live", p.description)
-            for p in node.PARAMETERS
+            for p in statements(node.PARAMETERS).values()
+            if p.name not in of_all
         ]
         purpose = (node.__doc__ or "").splitlines()[0]
         lines += ["", f"## {name}", "", purpose, ""]
@@ -146,7 +149,8 @@ def _unit(parameter: Parameter) -> str:
 
 
 def _value(default: object) -> str:
-    return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{default!r}`"
+    shown = list(default) if isinstance(default, tuple) else default
+    return f"`{str(default).lower()}`" if isinstance(default, bool) else f"`{shown!r}`"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -24,10 +24,10 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.custody.life import SensingLife, begin_life
-from satllm_ros.nodes.custody.parameters import PARAMETERS
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.custody.parameters import SensingParameters
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.images.camera import Camera
-from satllm_ros.nodes.images.pixel_parameters import rules_of
+from satllm_ros.nodes.images.parameters import rules_of
 from satllm_ros.nodes.images.run_source import join_source
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.image_batch import image_batch_to
@@ -47,7 +47,7 @@ LEDGER_PERIOD_S = 1.0
 class _Stream:
     """What there is from activating to deactivating; `played`: of a camera of which is known how many images come."""
 
-    outlet: Outlet
+    hop: HopPublisher
     plan_active: Publisher[Any]
     switch_state: Publisher[Any]
     custody_query: Publisher[Any]
@@ -64,11 +64,12 @@ class SensingNode(FlightNode):
     """
 
     KEYS = diagnostic_keys.SENSING
-    PARAMETERS = PARAMETERS
+    PARAMETERS = SensingParameters
+    parameters: SensingParameters
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("sensing", **kwargs)
-        self._hello = HelloThread(self, graph.SENSING)
+        self._hello = HelloThread(self, graph.SENSING, self.parameters.satellites)
         # A reader of images has a thread of its own; everything else happens on the executor's.
         self._pump_wanted = self.create_guard_condition(self._pump)
         self._ledger_dirty = False
@@ -79,35 +80,45 @@ class SensingNode(FlightNode):
         self.every(LEDGER_PERIOD_S, self._mark_ledger)
 
     def configure(self) -> None:
-        spec = read_spec(checkpoint_path(self.value("checkpoint")))
-        pixels = rules_of(self, spec)
-        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        run_source = join_source(self, self.folder("state_directory"), spec, pixels)
+        spec = read_spec(checkpoint_path(self.parameters.checkpoint))
+        pixels = rules_of(self.parameters, spec)
+        gate = PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key)
+        run_source = join_source(self, self.parameters, spec, pixels)
         # Configured anew, it counts batches anew: they must not be taken for those of before.
         boot_id = self._hello.begin_life()
         self._started = False
-        self._configured = begin_life(self, boot_id, spec, gate, run_source, pixels, on_tiles=self._pump_wanted.trigger)
+        self._configured = begin_life(
+            self,
+            self.parameters,
+            boot_id,
+            spec,
+            gate,
+            run_source,
+            pixels,
+            on_tiles=self._pump_wanted.trigger,
+            has_planner=self._has_planner,
+        )
 
     def activate(self) -> None:
         life = self._life
         life.rivals.check()
         with ExitStack() as opened:
-            outlet = Outlet(
+            hop = HopPublisher(
                 self,
                 graph.IMAGES_INBOX,
                 graph.IMAGES_OUTBOX,
                 graph.SENSING,
                 life.satellites,
-                emulated=self.value("emulate_links"),
-                controllers=self.value("link_controllers"),
+                emulated=self.parameters.emulate_links,
+                controllers=self.parameters.link_controllers,
             )
-            opened.callback(outlet.close)
-            camera, expected = None, self.value("expected_images")
+            opened.callback(hop.close)
+            camera, expected = None, self.parameters.expected_images
             if life.is_live:
-                camera = Camera(self, self.value("image_topic"), self._on_image, life.gaps)
+                camera = Camera(self, self.parameters.image_topic, self._on_image, life.gaps)
                 opened.callback(camera.close)
             self._active = _Stream(
-                outlet=outlet,
+                hop=hop,
                 plan_active=self.publish_on(graph.PLAN_ACTIVE),
                 switch_state=self.publish_on(graph.SWITCH_STATE),
                 custody_query=self.publish_on(graph.CUSTODY_QUERY),
@@ -129,7 +140,9 @@ class SensingNode(FlightNode):
         else:
             # The publishers are new ones: what was latched on the old ones is gone.
             plan = life.protocol.active
-            self._carry_out([act.Tell(life.protocol.switch), *([act.Announce(plan)] if plan is not None else [])])
+            self._carry_out(
+                [act.PublishSwitchState(life.protocol.switch), *([act.Announce(plan)] if plan is not None else [])]
+            )
         self._publish_ledger()
         self._hello.signs()
         self._hello.set_ready(True)
@@ -228,18 +241,23 @@ class SensingNode(FlightNode):
         self._carry_out(life.protocol.on_connections(self._unconnected(), now_s))
         self._carry_out(life.protocol.on_tick(now_s))
         self._pump()
-        life.standing.tell(camera, has_planner=graph.PLANNER in self._hello.present(), now_s=now_s)
+        life.standing.tell(camera, now_s)
         if self._ledger_dirty:
             self._publish_ledger()
 
     def _look_for_the_end(self, now_s: float) -> None:
         """Of a stream whose length is known."""
-        camera, played = self._stream.camera, self._stream.played
-        if camera is not None and played is not None and played.is_over(camera.heard_images, camera.publishers, now_s):
-            self._life.source.end()
+        camera, played, source = self._stream.camera, self._stream.played, self._life.source
+        if camera is None or played is None or source.is_over:
+            return
+        if played.is_over(camera.heard_images, camera.publishers, now_s):
+            source.end()
+
+    def _has_planner(self) -> bool:
+        return graph.PLANNER in self._hello.present()
 
     def _unconnected(self) -> list[str]:
-        return [name for name in self._life.satellites if not self._stream.outlet.connected(name)]
+        return [name for name in self._life.satellites if not self._stream.hop.connected(name)]
 
     # What is done
 
@@ -254,9 +272,9 @@ class SensingNode(FlightNode):
                     self._life.plan_file.write(action.plan)
                 case act.Announce():
                     self._announce(action.plan)
-                case act.Tell():
+                case act.PublishSwitchState():
                     self._stream.switch_state.publish(convert.switch_to(action.state, self.stamp()))
-                case act.Ask():
+                case act.QueryStore():
                     self.counters.add("asked", len(action.query.batches))
                     self._stream.custody_query.publish(convert.query_to(action.query, self.stamp()))
                 case _:
@@ -266,7 +284,7 @@ class SensingNode(FlightNode):
         """Tell all of the active plan, and let images flow."""
         # The first batch of an empty chain may take the time of its slowest resource at each of them, twice under load.
         cycle_s = 2 * plan.predicted_cycle_s
-        self._life.protocol.be_patient((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
+        self._life.protocol.set_minimum_stall((2 * len(plan.stages) + 1) * cycle_s, cycle_s)
         chain = " -> ".join(f"{s.satellite} ({s.start}, {s.stop}]" for s in plan.stages)
         self.get_logger().info(f"plan {plan.epoch} {plan.plan_hash} is active: {chain}")
         self._stream.plan_active.publish(convert.plan_to(plan, self.stamp()))
@@ -289,7 +307,9 @@ class SensingNode(FlightNode):
         self._note_risk()
 
     def _note_risk(self) -> None:
-        self._life.copies.note_risk(self._life.source.counts().waiting_tiles)
+        # A bag or folder is read again: nothing of it is at risk.
+        if self._life.is_live:
+            self._life.copies.note_risk(self._life.source.counts().waiting_tiles)
 
     def _taken(self, now_s: float) -> list[Tile]:
         try:
@@ -302,7 +322,7 @@ class SensingNode(FlightNode):
     def _send(self, send: SendBatch[list[Tile]]) -> None:
         receiver = send.plan.satellites[0]
         message = image_batch_to(send, self._life.spec, run_id=self._life.run_id, jpeg=self._life.jpeg)
-        self._stream.outlet.send(message, receiver, send.batch)
+        self._stream.hop.send(message, receiver, send.batch)
         self.counters.add("sent")
         self.get_logger().debug(
             f"{send.batch} of {len(send.payload)} tiles goes to {receiver} under plan {send.plan.epoch}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rclpy.publisher import Publisher
@@ -14,27 +15,28 @@ from satllm_ros.assets.paths import artefacts_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.tables.floor import below_floor
 from satllm_ros.compression.wire.errors import ArtefactError
+from satllm_ros.interfaces import MAX_THREADS
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
 from satllm_ros.nodes.base.hello import HelloThread
-from satllm_ros.nodes.base.parameters import (
-    ARTEFACTS,
-    BATCH_TILES,
-    CHECKPOINT,
-    PLAN_PUBLIC_KEY,
-    SATELLITES,
-    STATE_DIRECTORY,
-    Parameter,
-)
+from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.runs import facts_of, join_run
+from satllm_ros.nodes.base.shared_parameters import (
+    BatchParameters,
+    CodecParameters,
+    FleetParameters,
+    ModelParameters,
+    PlanParameters,
+    StateParameters,
+)
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.external import answer_from, order_to
 from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.protocol.satellite import SatelliteProtocol
 from satllm_ros.satellite.external_blocks import ExternalBlocks, StageOrder
-from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.satellite.satellite_state import SatelliteState
 from satllm_ros.satellite.submodels import SubModels
 
 STATUS_PERIOD_S = 1.0
@@ -49,39 +51,38 @@ class _Fitness:
     gate: PlanGate
 
 
+@dataclass(frozen=True)
+class StageParameters(
+    BatchParameters, StateParameters, PlanParameters, FleetParameters, CodecParameters, ModelParameters
+):
+    """What a stage is told."""
+
+    memory_budget_bytes: int = parameter(8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False)
+    threads: int = parameter(1, "Threads of one inference", "-", 1, MAX_THREADS)
+    external: bool = parameter(False, "A stage written by someone else runs the blocks: docs/external-stage.md")
+    emulate: bool = parameter(False, "Impose block_s, to stand for slower hardware; off on real hardware")
+    block_s: float = parameter(
+        0.0,
+        "Seconds one tile takes in one block, under emulation; of an external stage, until it is measured",
+        "s",
+        0.0,
+        1e6,
+        read_only=False,
+    )
+
+
 class StageNode(FlightNode):
     """Owns the sub-models of its satellite; inference itself runs on the compression node's workers."""
 
     KEYS = diagnostic_keys.STAGE
-    PARAMETERS = (
-        CHECKPOINT,
-        ARTEFACTS,
-        SATELLITES,
-        PLAN_PUBLIC_KEY,
-        STATE_DIRECTORY,
-        BATCH_TILES,
-        Parameter(
-            "memory_budget_bytes", 8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False
-        ),
-        Parameter("threads", 1, "Threads of one inference", "-", 1, 256),
-        Parameter("external", False, "A stage written by someone else runs the blocks: docs/external-stage.md"),
-        Parameter("emulate", False, "Impose block_s, to stand for slower hardware; off on real hardware"),
-        Parameter(
-            "block_s",
-            0.0,
-            "Seconds one tile takes in one block, under emulation; of an external stage, until it is measured",
-            "s",
-            0.0,
-            1e6,
-            read_only=False,
-        ),
-    )
+    PARAMETERS = StageParameters
+    parameters: StageParameters
 
-    def __init__(self, onboard: Onboard, hello: HelloThread, **kwargs: Any) -> None:
+    def __init__(self, satellite_state: SatelliteState, hello: HelloThread, **kwargs: Any) -> None:
         super().__init__("stage", depth_below_root=1, **kwargs)
-        self._onboard = onboard
+        self._satellite_state = satellite_state
         self._hello = hello
-        hello.worker_age_s = lambda: onboard.worker_age_s()
+        hello.worker_age_s = lambda: satellite_state.worker_age_s()
         self._external_name = graph.external_stage_of(self.satellite)
         # Lives of an external stage: the one in use, and one that has failed and must be started anew.
         self._stage_life = self._failed_stage_life = 0
@@ -89,34 +90,34 @@ class StageNode(FlightNode):
         # While active; of orders only with an external stage.
         self._status: Publisher[Any] | None = None
         self._orders: Publisher[Any] | None = None
-        self.every(STATUS_PERIOD_S, self._onboard.tell)
-        if self.value("external"):
+        self.every(STATUS_PERIOD_S, self._satellite_state.tell)
+        if self.parameters.external:
             self.every(EXTERNAL_PERIOD_S, self._look_after_external)
 
     def configure(self) -> None:
-        checkpoint = checkpoint_path(self.value("checkpoint"))
+        checkpoint = checkpoint_path(self.parameters.checkpoint)
         spec = read_spec(checkpoint)
-        gate = PlanGate(spec, self.value("satellites"), self.value("plan_public_key"))
-        artefacts = load_artefacts(artefacts_path(self.value("artefacts")), model_id=spec.model_id)
+        gate = PlanGate(spec, self.parameters.satellites, self.parameters.plan_public_key)
+        artefacts = load_artefacts(artefacts_path(self.parameters.artefacts), model_id=spec.model_id)
         self._configured = _Fitness(artefacts, gate)
         facts = facts_of(spec, artefacts_id=artefacts.artefact_id)
-        join_run(self, self.folder("state_directory"), facts)
-        satellites = self.value("satellites")
+        join_run(self, Path(self.parameters.state_directory), facts)
+        satellites = self.parameters.satellites
         if self.satellite not in satellites:
             raise ValueError(f"this node runs in namespace {self.satellite!r}; satellites are {', '.join(satellites)}")
         # A life begins with an empty memory: this is one, whether or not the process is a new one.
         boot_id = self._hello.begin_life()
         submodels: SubModels | ExternalBlocks
-        if self.value("external"):
-            submodels = ExternalBlocks(spec, self.value("block_s"), boot_id, self._send_order)
+        if self.parameters.external:
+            submodels = ExternalBlocks(spec, self.parameters.block_s, boot_id, self._send_order)
         else:
             submodels = SubModels(
                 checkpoint,
                 spec,
-                memory_budget_bytes=self.value("memory_budget_bytes"),
+                memory_budget_bytes=self.parameters.memory_budget_bytes,
                 block_s=self._imposed_block_s(),
-                threads=self.value("threads"),
-                batch_tiles=self.value("batch_tiles"),
+                threads=self.parameters.threads,
+                batch_tiles=self.parameters.batch_tiles,
                 share=-(-spec.blocks // len(satellites)),
             )
         protocol = SatelliteProtocol(
@@ -125,13 +126,13 @@ class StageNode(FlightNode):
             model_id=spec.model_id,
             layer_bytes=submodels.layer_bytes,
             known=satellites,
-            budget_bytes=self.value("memory_budget_bytes"),
+            budget_bytes=self.parameters.memory_budget_bytes,
             objection=self._objection,
         )
-        self._onboard.open(protocol, submodels)
+        self._satellite_state.open(protocol, submodels)
 
     def activate(self) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if submodels is None or not submodels.ready:
             raise NotReadyError("torch is still being imported")
         if isinstance(submodels, ExternalBlocks):
@@ -140,30 +141,30 @@ class StageNode(FlightNode):
             self.listen_to(graph.STAGE_ANSWER, self._on_answer, self.satellite)
             self._send_order(submodels.order)
         self._status = self.publish_on(graph.STATUS, self.satellite)
-        self._onboard.watch(self._publish_status)
-        self._onboard.tell()
-        self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._onboard.take_proposal))
-        self.listen_to(graph.PLAN_ACTIVE, lambda message: self._on_plan(message, self._onboard.take_active))
+        self._satellite_state.watch(self._publish_status)
+        self._satellite_state.tell()
+        self.listen_to(graph.PLAN_PROPOSED, lambda message: self._on_plan(message, self._satellite_state.take_proposal))
+        self.listen_to(graph.PLAN_ACTIVE, lambda message: self._on_plan(message, self._satellite_state.take_active))
         self.listen_to(graph.SWITCH_STATE, self._on_switch)
         # After the first status: who hears of a life knows what it is.
         self._hello.set_ready(True)
 
     def deactivate(self) -> None:
         self._hello.set_ready(False)
-        self._onboard.watch(None)
+        self._satellite_state.watch(None)
         self._status = self._orders = None
 
     def cleanup(self) -> None:
-        self._onboard.close()
+        self._satellite_state.close()
 
     def parameters_changed(self, names: set[str]) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if "memory_budget_bytes" in names:
-            self._onboard.take_budget(self.value("memory_budget_bytes"))
+            self._satellite_state.take_budget(self.parameters.memory_budget_bytes)
         if "block_s" in names and isinstance(submodels, SubModels):
             submodels.block_s = self._imposed_block_s()
         elif "block_s" in names and isinstance(submodels, ExternalBlocks):
-            submodels.real_block_s = self.value("block_s")
+            submodels.real_block_s = self.parameters.block_s
 
     # A stage written by someone else
 
@@ -186,7 +187,7 @@ class StageNode(FlightNode):
             self._orders.publish(message)
 
     def _on_answer(self, message: m.StageAnswer) -> None:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         try:
             answer = answer_from(message)
         except convert.WireError:
@@ -197,7 +198,7 @@ class StageNode(FlightNode):
 
     def _look_after_external(self) -> None:
         """End this life of the satellite if its stage is gone, stuck, another one, or has failed."""
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if self.state != "active" or not isinstance(submodels, ExternalBlocks):
             return
         contact = self._hello.contact(self._external_name)
@@ -217,7 +218,7 @@ class StageNode(FlightNode):
             self.begin_anew()
 
     def _imposed_block_s(self) -> float | None:
-        return self.value("block_s") if self.value("emulate") else None
+        return self.parameters.block_s if self.parameters.emulate else None
 
     @property
     def _fitness(self) -> _Fitness:
@@ -242,19 +243,19 @@ class StageNode(FlightNode):
         if plan is None:
             return
         take(plan)
-        report = self._onboard.protocol.report if self._onboard.protocol is not None else None
+        report = self._satellite_state.protocol.report if self._satellite_state.protocol is not None else None
         if report is not None:
             self.get_logger().debug(
                 f"plan {plan.epoch} is heard: {report.readiness.name.lower()} {report.reason}".rstrip()
             )
 
     def _on_switch(self, message: m.SwitchState) -> None:
-        self._onboard.take_switch(convert.switch_from(message))
+        self._satellite_state.take_switch(convert.switch_from(message))
 
     def _publish_status(self) -> None:
-        # Under the board's lock: all that is said is of one moment.
-        onboard = self._onboard
-        protocol, submodels, newest, pinned = onboard.protocol, onboard.submodels, onboard.newest, onboard.pinned
+        # Under the state's lock: all that is said is of one moment.
+        own = self._satellite_state
+        protocol, submodels, newest, pinned = own.protocol, own.submodels, own.newest, own.pinned
         if protocol is None or submodels is None or self._status is None:
             return
         message = m.SatelliteStatus(
@@ -264,15 +265,15 @@ class StageNode(FlightNode):
             block_s=submodels.real_block_s if submodels.block_s is None else submodels.block_s,
             block_real_s=submodels.real_block_s,
             emulated=submodels.block_s is not None,
-            setting_pinned=onboard.is_pinned,
-            inbox=onboard.waiting(),
+            setting_pinned=own.is_pinned,
+            inbox=own.waiting(),
         )
         convert.report_into(protocol.report, message)
         stage = newest.stage_of(self.satellite) if newest is not None else None
         if newest is not None and stage is not None:
             message.start, message.stop = stage.start, stage.stop
-            message.setting = convert.setting_to(onboard.setting_for(newest, stage))
-        elif pinned is not None and onboard.is_pinned:
+            message.setting = convert.setting_to(own.setting_for(newest, stage))
+        elif pinned is not None and own.is_pinned:
             # A satellite without blocks will use it for those of the next plan.
             message.setting = convert.setting_to(pinned)
         message.header.stamp = self.stamp()
@@ -280,7 +281,7 @@ class StageNode(FlightNode):
 
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if isinstance(submodels, SubModels):
             values = {**values, "memory_bytes": submodels.memory_bytes}
         if submodels is not None and submodels.real_block_s:

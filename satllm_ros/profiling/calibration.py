@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.calibration.cut_model import CutModel, Hop
+from satllm_ros.compression.calibration.cut_model import CutModel
+from satllm_ros.compression.calibration.measure import measure
 from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.measurement import Measurement
 from satllm_ros.compression.wire.setting import CodecSetting
 
 Batches = Callable[[], Iterator[tuple[NDArray[Any], NDArray[Any]]]]
-
-
-@dataclass(frozen=True)
-class Flown:
-    """Share of right predictions and wire bytes / fp32 bytes, with these settings at these cuts and raw elsewhere."""
-
-    accuracy: float
-    ratio: float
 
 
 class Trials:
@@ -41,17 +34,9 @@ class Trials:
         """1 .. L-1."""
         return self._model.cuts
 
-    def fly(self, settings: Mapping[int, CodecSetting]) -> Flown:
-        """Accuracy with these settings by cut; a cut that is not named is not compressed."""
-        right = images = 0
-        hops = {cut: Hop(cut) for cut in settings}
-        for inputs, labels in self._batches():
-            answers = self._model.run_coded(inputs, settings, self._artefacts, hops).argmax(axis=1)
-            right += int((answers == labels).sum())
-            images += len(labels)
-        fp32_bytes = sum(hop.fp32_bytes for hop in hops.values())
-        wire_bytes = sum(hop.wire_bytes for hop in hops.values())
-        return Flown(right / images, wire_bytes / fp32_bytes if fp32_bytes else 1.0)
+    def fly(self, settings: Mapping[int, CodecSetting]) -> Measurement:
+        """As `measure`."""
+        return measure(self._model, self._batches(), settings, self._artefacts)
 
 
 def sweep(

@@ -9,7 +9,7 @@ from pathlib import Path
 from satllm_ros.documents.section import DocumentError, Section, shown
 from satllm_ros.planning.problem.checks import ProblemError
 from satllm_ros.planning.problem.problem import MAX_LAYERS, Setting
-from satllm_ros.profiling.files import CodecCost, Profile, measured_at, open_measurements
+from satllm_ros.profiling.files import measured_at, open_measurements
 from satllm_ros.replanning.offered import loss_by_cut, ratio_by_cut
 
 FORMAT = "satllm-calibration"
@@ -18,16 +18,13 @@ VERSION = 1
 _RATIOS = 1e-9, 1e3
 
 
-def measured_settings(
-    path: Path, profile: Profile | None = None, *, model_id: str | None = None, blocks: int | None = None
-) -> list[Setting]:
+def measured_settings(path: Path, *, model_id: str | None = None, blocks: int | None = None) -> list[Setting]:
     """Settings with the accuracy that calibration measured with all cuts alike, and ratio and loss of each cut alone.
+
+    It measures no seconds: here, coding takes none.
 
     Parameters
     ----------
-    profile
-        Has the seconds that coding takes on this device; a calibration measures none, so settings that the profile does
-        not know cost none here.
     model_id
         The model the calibration must be of.
     blocks
@@ -45,8 +42,7 @@ def measured_settings(
     if model_id is not None and top.text("model_id") != model_id:
         raise DocumentError(f"{path} is of model {top.text('model_id')!r}, needed is {model_id!r}")
     settings = top.section("settings")
-    costs = profile.codecs if profile else {}
-    return [_setting(top, settings.section(name), name, costs.get(name), blocks) for name in settings.keys]
+    return [_setting(top, settings.section(name), name, blocks) for name in settings.keys]
 
 
 def calibration_time(path: Path) -> datetime:
@@ -74,7 +70,7 @@ def _calibration(path: Path) -> Section:
     return top
 
 
-def _setting(top: Section, section: Section, name: str, cost: CodecCost | None, blocks: int | None) -> Setting:
+def _setting(top: Section, section: Section, name: str, blocks: int | None) -> Setting:
     accuracy, ratio = _measured(section.section("alike"))
     by_cut = _by_cut(section.section("by_cut", {}), blocks or MAX_LAYERS)
     section.refuse_unknown()
@@ -89,8 +85,6 @@ def _setting(top: Section, section: Section, name: str, cost: CodecCost | None, 
             name,
             ratio=ratio_by_cut(ratios, ratio, cuts),
             accuracy=accuracy,
-            encode_s_per_byte=cost.encode_s_per_byte if cost else 0.0,
-            decode_s_per_byte=cost.decode_s_per_byte if cost else 0.0,
             loss=loss_by_cut(losses, cuts),
         )
     except ProblemError as error:

@@ -117,14 +117,10 @@ class Tally:
 
 
 class Custody(Generic[Payload]):
-    """Answers for every batch it accepted until the ground has it.
+    """Answers for every batch it accepted until the ground has it."""
 
-    `ground` is the name by which the ground acknowledges.
-    """
-
-    def __init__(self, boot_id: int, limits: CustodyLimits, *, ground: str = GROUND) -> None:
+    def __init__(self, boot_id: int, limits: CustodyLimits) -> None:
         self._boot_id = boot_id
-        self._ground = ground
         self._limits = limits
         self._stall_s = limits.stall_s
         self._held: dict[int, Held[Payload]] = {}
@@ -266,7 +262,7 @@ class Custody(Generic[Payload]):
         """Batches sent and not yet stored."""
         return sum(held.state is State.IN_FLIGHT for held in self._held.values())
 
-    def be_patient(self, stall_s: float) -> None:
+    def set_minimum_stall(self, stall_s: float) -> None:
         """Wait at least so long before a silent chain is taken for one that lost its oldest batch."""
         self._stall_s = max(self._limits.stall_s, stall_s)
 
@@ -312,7 +308,7 @@ class Custody(Generic[Payload]):
 
     def _is_final(self, held: Held[Payload], cause: Cause, sender: str) -> bool:
         """Whether it is the ground that will not have it, or the store that was told so and is asked."""
-        return cause in FINAL and (sender == self._ground or (held.state is State.STORED and sender == held.where))
+        return cause in FINAL and (sender == GROUND or (held.state is State.STORED and sender == held.where))
 
     def _on_refused(self, batch: BatchId, held: Held[Payload], cause: Cause, now_s: float, sender: str) -> None:
         if self._is_final(held, cause, sender):

@@ -201,10 +201,10 @@ class StoreProtocol(Generic[Payload]):
         self.causes[f"refused_by_ground_{cause.name.lower()}"] += 1
         return [SetAside(batch, cause), *self._send(now_s)]
 
-    def on_spoilt(self, batch: BatchId) -> None:
+    def on_corrupted(self, batch: BatchId) -> None:
         """What was on disk is not whole any more: sensing, when it asks, is told that it is not held."""
         if self._held.pop(batch_key(batch), None) is not None:
-            self.causes["spoilt"] += 1
+            self.causes["corrupted"] += 1
 
     def on_query(self, batches: Iterable[BatchId]) -> list[StoreAction[Payload]]:
         """Sensing asks what became of batches that were acknowledged as stored."""

@@ -159,7 +159,9 @@ class PlannerProtocol:
     def on_proposal_seen(self, plan: Plan, now_s: float) -> list[Action]:
         """Someone has proposed a plan; of its own ones a planner learns nothing."""
         self._highest = max(self._highest, plan.epoch)
-        if plan.planner_id != self._planner_id and plan.planner_id < self._planner_id:
+        # What flies already, or was overtaken by that, may be replayed for ever.
+        is_open = self.active is None or plan.epoch > self.active.epoch
+        if is_open and plan.planner_id < self._planner_id:
             self._yield_until_s = now_s + self._limits.yield_s
         return []
 

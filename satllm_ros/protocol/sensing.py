@@ -36,7 +36,7 @@ class Announce:
 
 
 @dataclass(frozen=True)
-class Tell:
+class PublishSwitchState:
     """Publish where sensing is between two plans on `switch_state` (latched)."""
 
     state: SwitchState
@@ -53,13 +53,13 @@ class SendBatch(Generic[Payload]):
 
 
 @dataclass(frozen=True)
-class Ask:
+class QueryStore:
     """Ask a store what became of batches."""
 
     query: CustodyQuery
 
 
-Action = Persist | Announce | Tell | SendBatch[Payload] | Ask
+Action = Persist | Announce | PublishSwitchState | SendBatch[Payload] | QueryStore
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class SensingProtocol(Generic[Payload]):
         active = self._committer.active
         state = SwitchState(low_water=active.epoch if active is not None else NO_EPOCH)
         self.switch = state
-        return [Tell(state), *([Announce(active)] if active is not None else []), *self._after(now_s)]
+        return [PublishSwitchState(state), *([Announce(active)] if active is not None else []), *self._after(now_s)]
 
     # What is heard
 
@@ -173,14 +173,14 @@ class SensingProtocol(Generic[Payload]):
             # What it said of a batch just before it died may have arrived since.
             self.custody.on_store_lost(store, now_s)
         self.custody.on_tick(now_s)
-        asks = [Ask(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
+        asks = [QueryStore(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s
         withdrawn: list[Action[Payload]] = []
         if drain is not None and now_s - drain > self._drain_s:
             withdrawn = self._withdraw()
         return [*asks, *withdrawn, *self._after(now_s)]
 
-    def be_patient(self, crossing_s: float, cycle_s: float) -> None:
+    def set_minimum_stall(self, crossing_s: float, cycle_s: float) -> None:
         """Wait for the chain as long as its plan says it may take, where that is longer than the limits say.
 
         Parameters
@@ -190,7 +190,7 @@ class SensingProtocol(Generic[Payload]):
         cycle_s
             Time between two batches at its end [s].
         """
-        self.custody.be_patient(crossing_s)
+        self.custody.set_minimum_stall(crossing_s)
         self._drain_s = max(self._limits.drain_s, crossing_s + self._limits.custody.window_batches * cycle_s)
 
     # What it says of itself
@@ -345,4 +345,4 @@ class SensingProtocol(Generic[Payload]):
         if state == self.switch:
             return []
         self.switch = state
-        return [Tell(state)]
+        return [PublishSwitchState(state)]

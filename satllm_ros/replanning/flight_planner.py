@@ -15,12 +15,12 @@ from satllm_ros.planning.problem.problem import Problem
 from satllm_ros.planning.problem.solution import Infeasible, Solution
 from satllm_ros.protocol.identity import NO_EPOCH, Epoch
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.replanning.crew import best_crew
+from satllm_ros.replanning.decision import DOUBT_S, Assignment, evaluate, held_bytes, is_noise, unfit_for
 from satllm_ros.replanning.drift import drift
+from satllm_ros.replanning.fleet_state import FleetState
 from satllm_ros.replanning.flight import FlightFacts
 from satllm_ros.replanning.load_rates import LoadRates
-from satllm_ros.replanning.move import DOUBT_S, Share, held_bytes, is_noise, unfit_for, weigh
-from satllm_ros.replanning.observed import Observed
+from satllm_ros.replanning.selection import best_selection
 
 RAW = CodecSetting.parse("raw")
 
@@ -43,8 +43,8 @@ class FlightPlanner:
         Why there is no plan for the satellites that were split over last; empty if there is one.
     """
 
-    def __init__(self, observed: Observed, rates: LoadRates, *, source: str, say: Callable[[str], None]) -> None:
-        self._observed = observed
+    def __init__(self, fleet: FleetState, rates: LoadRates, *, source: str, say: Callable[[str], None]) -> None:
+        self._fleet = fleet
         self._rates = rates
         self._source = source
         self._say = say
@@ -58,13 +58,13 @@ class FlightPlanner:
 
     def split(self, alive: Sequence[str]) -> Plan | None:
         """The best plan for these satellites, without epoch; None, and `why_not`, if there is none."""
-        facts = self._observed.facts(alive)
+        facts = self._fleet.facts(alive)
         if facts is None:
             self.why_not = "no plan: no satellite is alive" if not alive else "no plan: nothing was reported yet"
             return None
         self._looked_at = facts
         if self._solved is None or self._solved[0] != facts:
-            self._solved = (facts, *best_crew(facts))
+            self._solved = (facts, *best_selection(facts))
         _, problem, outcome = self._solved
         if isinstance(outcome, Infeasible):
             self.why_not = "; ".join(explain(problem, outcome))
@@ -83,25 +83,27 @@ class FlightPlanner:
         if draft.stages == flying.stages:
             self._decide(f"stay with plan {flying.epoch}: it is still the best", flying, draft, "best")
             return False
-        shares = _shares(flying, self._observed.pinned), _shares(draft, self._observed.pinned)
-        move = weigh(facts, *shares, self._rates.bytes_per_s)
-        if move.is_worth_it and is_noise(move, facts, *shares, self._rates.bytes_per_s, self._observed.block_range_s):
-            self._doubt = flying.epoch, self._observed.heard_s
+        shares = _shares(flying, self._fleet.pinned), _shares(draft, self._fleet.pinned)
+        decision = evaluate(facts, *shares, self._rates.bytes_per_s)
+        if decision.is_worth_it and is_noise(
+            decision, facts, *shares, self._rates.bytes_per_s, self._fleet.block_range_s
+        ):
+            self._doubt = flying.epoch, self._fleet.heard_s
             sentence = f"stay with plan {flying.epoch}: a new split gains no more than what speeds vary by"
             self._decide(sentence, flying, draft, "noise")
             return False
-        kind = "leave" if move.is_worth_it else "stay"
-        self._decide(move.sentence(f"plan {flying.epoch}") + self._pins(draft), flying, draft, kind)
-        return move.is_worth_it
+        kind = "leave" if decision.is_worth_it else "stay"
+        self._decide(decision.sentence(f"plan {flying.epoch}") + self._pins(draft), flying, draft, kind)
+        return decision.is_worth_it
 
     def reason(self, flying: Plan, alive: Sequence[str]) -> str:
         """Why another look is due while a plan flies; empty if nothing has changed since the last one."""
-        facts = self._observed.facts(alive)
+        facts = self._fleet.facts(alive)
         if facts is None:
             return ""
         if self._looked_at is None:
             return "first look at the plan that flies"
-        if self._doubt and self._doubt[0] == flying.epoch and self._observed.heard_s - self._doubt[1] >= DOUBT_S:
+        if self._doubt and self._doubt[0] == flying.epoch and self._fleet.heard_s - self._doubt[1] >= DOUBT_S:
             return "another look at speeds that varied"
         alive_now = {s.name for s in facts.satellites}
         # Whoever is gone counts as new when it is back.
@@ -127,7 +129,7 @@ class FlightPlanner:
             lines.append(f"left out: {', '.join(left_out)}; with more, it would be slower or not fit")
         if pins := self._pins(plan):
             lines.append(pins.removeprefix("; "))
-        if unused := [s.name for s in facts.satellites if s.name in self._observed.unused_profiles]:
+        if unused := [s.name for s in facts.satellites if s.name in self._fleet.unused_profiles]:
             lines.append(f"not used: profile of {', '.join(unused)}; the speed flown there is emulated")
         return replace(
             plan,
@@ -161,7 +163,7 @@ class FlightPlanner:
 
     def _pins(self, plan: Plan) -> str:
         """Settings of operators that differ from the plan's, in words."""
-        pinned = self._observed.pinned
+        pinned = self._fleet.pinned
         differing = [
             f"{stage.satellite} sends {pinned[stage.satellite]}, pinned by an operator, not {stage.setting}"
             for stage in plan.stages[:-1]
@@ -170,5 +172,5 @@ class FlightPlanner:
         return "".join(f"; {sentence}" for sentence in differing)
 
 
-def _shares(plan: Plan, pinned: Mapping[str, str]) -> list[Share]:
-    return [Share(s.satellite, s.start, s.stop, pinned.get(s.satellite, str(s.setting))) for s in plan.stages]
+def _shares(plan: Plan, pinned: Mapping[str, str]) -> list[Assignment]:
+    return [Assignment(s.satellite, s.start, s.stop, pinned.get(s.satellite, str(s.setting))) for s in plan.stages]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from satllm_ros.protocol.signals import Report
 from satllm_ros.protocol.vocabulary import PlanKey, Readiness
-from satllm_ros.replanning.steady_figure import SteadyFigure
+from satllm_ros.replanning.median_filter import MedianFilter
 
 # Shorter than this is the time a report takes, not a load.
 LEAST_LOAD_S = 0.01
@@ -17,7 +17,7 @@ class LoadRates:
 
     def __init__(self, assumed_bytes_per_s: float) -> None:
         self._assumed_bytes_per_s = assumed_bytes_per_s
-        self._rates: dict[str, SteadyFigure] = {}
+        self._rates: dict[str, MedianFilter] = {}
         self._key: PlanKey | None = None
         self._stage_bytes: Mapping[str, float] = {}
         self._since_s: dict[str, float] = {}
@@ -36,7 +36,7 @@ class LoadRates:
         elif report.readiness is Readiness.READY and report.satellite in self._since_s:
             took_s = max(LEAST_LOAD_S, now_s - self._since_s.pop(report.satellite))
             rate = self._stage_bytes[report.satellite] / took_s
-            self._rates.setdefault(report.satellite, SteadyFigure()).add(max(1.0, rate), now_s)
+            self._rates.setdefault(report.satellite, MedianFilter()).add(max(1.0, rate), now_s)
 
     def bytes_per_s(self, satellite: str) -> float:
         """Median of what was measured of this satellite, or the assumed rate."""

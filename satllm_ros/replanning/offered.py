@@ -24,8 +24,10 @@ def offered_settings(artefacts: Artefacts, names: Sequence[str], blocks: int) ->
     Raises
     ------
     ValueError
-        If a name is no setting, or these artefacts hold no measurement of it.
+        If there is no name, one is no setting, or these artefacts hold no measurement of it.
     """
+    if not names:
+        raise ValueError("no codec setting is offered; at least one is needed, such as raw")
     settings = [CodecSetting.parse(name) for name in names]
     return [_offered(str(setting), artefacts.measured(setting), blocks - 1) for setting in settings]
 

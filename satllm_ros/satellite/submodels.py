@@ -22,7 +22,7 @@ from satllm_ros.satellite.memory import give_back_pages
 from satllm_ros.satellite.pipeline import pace
 
 if TYPE_CHECKING:
-    from satllm_ros.model.stage import Stage
+    from satllm_ros.model.stage import SubModel
 
 # Enough runs that one hiccup does not count; as many of them as fit into the time.
 MEASURED_RUNS, MEASURED_S = 5, 10.0
@@ -78,7 +78,7 @@ class SubModels:
         self.block_s = block_s
         self._threads = threads
         self._batch_tiles, self._share = batch_tiles, share
-        self._loaded: dict[Blocks, Stage] = {}
+        self._loaded: dict[Blocks, SubModel] = {}
         # Runs under way, by blocks: what is dropped meanwhile stays in memory until they end.
         self._running: Counter[Blocks] = Counter()
         self._lock = threading.Lock()

@@ -262,7 +262,7 @@ class _Run:
                 assert isinstance(emptied, (Ground, Satellite))
                 emptied.wipe()
                 self._oracle.wiped(name)
-            if back_s is not None and name not in self._scenario.graves:
+            if back_s is not None and name not in self._scenario.permanently_dead:
                 world.at(back_s, world.boot, name)
 
     def _break_link(self, fault: Fault, back_s: float | None) -> None:
@@ -287,7 +287,9 @@ class _Run:
         """Everybody ends; then the same run is gone on with, or another one begins beside the stores of the old one."""
         world = self._world
         world.tell(lambda: f"all end, and are started again: {kind}")
-        starting = [name for name in world.processes if world.is_up(name) or name not in self._scenario.graves]
+        starting = [
+            name for name in world.processes if world.is_up(name) or name not in self._scenario.permanently_dead
+        ]
         for name in world.processes:
             world.kill(name)
         if kind != "same run":
@@ -328,7 +330,7 @@ class _Run:
         for name in world.processes:
             world.resume(name)
             world.disarm(name)
-            if name in self._scenario.graves:
+            if name in self._scenario.permanently_dead:
                 world.kill(name)
             else:
                 world.boot(name)

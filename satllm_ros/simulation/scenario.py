@@ -57,7 +57,7 @@ class Scenario:
     faults_end_s: float
     faults: list[Fault] = field(default_factory=list)
     # Satellites that stay away once faults have ended.
-    graves: frozenset[str] = frozenset()
+    permanently_dead: frozenset[str] = frozenset()
     calm: bool = False
     # What images are called, and what becomes of a run.
     stamps: str = "rising"
@@ -164,10 +164,10 @@ def _add_faults(scenario: Scenario, draw: random.Random) -> None:
         scenario.faults.append(Fault(time_s, kind, tuple(names), lasts_s, draw.randint(0, 6)))
     candidates = sorted({f.names[0] for f in scenario.faults if f.kind.startswith("kill")} & set(satellites))
     if candidates and draw.random() < 0.4:
-        grave = draw.choice(candidates)
-        rest = sum(min(BLOCKS, scenario.budgets[name]) for name in satellites if name != grave)
+        dead = draw.choice(candidates)
+        rest = sum(min(BLOCKS, scenario.budgets[name]) for name in satellites if name != dead)
         if rest >= BLOCKS:
-            scenario.graves = frozenset({grave})
+            scenario.permanently_dead = frozenset({dead})
     if len(planners) == 2 and draw.random() < 0.5:
         # A planner that was away comes back with stale ideas.
         scenario.faults.append(Fault(draw.uniform(0.0, end_s), "stop", (planners[1],), draw.uniform(1.0, 20.0)))

@@ -74,7 +74,7 @@ class BatchStore:
             "SELECT boot_id, sequence, attempt, message, crc32, delivery, cause FROM batches"
             " ORDER BY delivery IS NULL, COALESCE(delivery, refusal, place)"
         )
-        spoilt = []
+        corrupted = []
         for boot_id, sequence, attempt, message, crc32, delivery, cause in rows:
             batch = BatchId(int(boot_id), int(sequence), attempt)
             if delivery is not None:
@@ -84,8 +84,8 @@ class BatchStore:
             elif message is not None and zlib.crc32(message) == crc32:
                 yield Restored(batch, ON_DISK)
             else:
-                spoilt.append(batch)
-        for batch in spoilt:
+                corrupted.append(batch)
+        for batch in corrupted:
             self.forget(batch)
 
     def write(self, batch: BatchId, message: bytes) -> None:

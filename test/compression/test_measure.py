@@ -11,6 +11,7 @@ from satllm_ros.compression.calibration.cut_model import CutModel
 from satllm_ros.compression.calibration.measure import measure, measure_single_cuts
 from satllm_ros.compression.codec import decode, encode
 from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.compression.tables.measurement import Measurement
 from satllm_ros.compression.wire.setting import CodecSetting
 
 INT8, RAW = CodecSetting.parse("int8"), CodecSetting.parse("raw")
@@ -72,8 +73,18 @@ def test_each_cut_has_the_ratio_of_its_own_frames(batches: list[Any], shifted: A
     frames = [len(encode(narrow(values), INT8, shifted, 1)) for values, _ in batches]
     assert found[1].ratio == pytest.approx(sum(frames) / sum(values.nbytes for values, _ in batches))
     assert found[1].ratio != found[2].ratio and found[1].loss is None
-    cascade = measure(model, batches, INT8, shifted)
+    cascade = measure(model, batches, dict.fromkeys(model.cuts, INT8), shifted)
     assert cascade.ratio == pytest.approx((found[1].ratio + found[2].ratio) / 2, rel=0.05)
+
+
+def test_cuts_without_a_setting_are_not_compressed(
+    batches: list[Any], full_artefacts: Artefacts, shifted: Artefacts
+) -> None:
+    model = CutModel([narrow, narrow, logits])
+    found = measure_single_cuts(model, batches, [INT8], shifted)["int8"]
+    one = measure(model, batches, {2: INT8}, shifted)
+    assert (one.accuracy, one.ratio) == (alone(batches, full_artefacts, 3), found[2].ratio)
+    assert measure(model, batches, {}, shifted) == Measurement(30 / 32, 1.0)
 
 
 def test_a_setting_that_is_named_twice_is_measured_once(batches: list[Any], shifted: Artefacts) -> None:

@@ -1,7 +1,7 @@
 """The graph's description against the nodes it configures, and against rcl, which reads its parameter files."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 import rclpy
@@ -12,7 +12,7 @@ from satllm_ros.constellation.file import load_constellation
 from satllm_ros.constellation.processes import ProcessSpec, processes
 from satllm_ros.interfaces import TOPICS, Topic
 from satllm_ros.nodes.base.flight_node import FlightNode
-from satllm_ros.nodes.base.parameters import AUTOSTART
+from satllm_ros.nodes.base.parameters import statements
 from satllm_ros.nodes.base.qos import message_class
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
@@ -52,20 +52,28 @@ def test_the_graph_configures_every_node_there_is(given: dict[str, dict[str, Any
 
 @pytest.mark.parametrize("name", NODES)
 def test_every_parameter_the_graph_sets_is_one_the_node_takes(given: dict[str, dict[str, Any]], name: str) -> None:
-    table = {parameter.name: parameter for parameter in (*NODES[name].PARAMETERS, AUTOSTART)}
+    table = statements(NODES[name].PARAMETERS)
     for key, value in given[name].items():
         assert key in table, f"{name} has no parameter {key}"
-        assert type(value) is type(table[key].default), f"{name}.{key} is {value!r}"
-        assert table[key].taken(value) == value
+        own = tuple(value) if isinstance(value, list) else value
+        assert type(own) is type(table[key].default), f"{name}.{key} is {value!r}"
+        assert table[key].taken(value) == own
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_defaults_are_acceptable_and_names_unique(name: str) -> None:
-    table = NODES[name].PARAMETERS
-    assert len({parameter.name for parameter in table}) == len(table)
-    for parameter in table:
+def test_defaults_are_acceptable_and_described(name: str) -> None:
+    for parameter in statements(NODES[name].PARAMETERS).values():
         assert parameter.taken(parameter.default) == parameter.default, parameter.name
         assert parameter.description
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_struct_s_types_are_those_of_its_parameters(name: str) -> None:
+    struct = NODES[name].PARAMETERS
+    types = get_type_hints(struct)
+    for parameter in statements(struct).values():
+        assert (get_origin(types[parameter.name]) or types[parameter.name]) is type(parameter.default), parameter.name
+    assert get_type_hints(NODES[name])["parameters"] is struct
 
 
 ODD = {

@@ -20,7 +20,7 @@ from satllm_ros.data.rosbag.bag_writer import LabelledFrame, write_bag
 from satllm_ros.data.sources import take_manifest
 from satllm_ros.nodes.base.qos import profile
 from satllm_ros.protocol.identity import Epoch, TileKey
-from satllm_ros.report.record.lives import camera_source
+from satllm_ros.report.record.sensing_sessions import camera_source
 from satllm_ros.storage.frame_journal import JOURNAL_NAME, Books, FrameJournal, FrameRow
 from satllm_ros.storage.prediction_store import PredictionStore, StoredTile
 from satllm_ros.storage.run_identity import RunFacts, open_run

@@ -6,6 +6,7 @@ import pytest
 
 from satllm_ros.nodes import reference
 from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.parameters import statements
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,5 +27,5 @@ def test_the_page_is_the_one_the_tables_make(name: str, page: Path) -> None:
 
 @pytest.mark.parametrize("node", reference.NODES.values())
 def test_every_default_is_allowed_by_its_own_range(node: type[FlightNode]) -> None:
-    for parameter in node.PARAMETERS:
+    for parameter in statements(node.PARAMETERS).values():
         assert parameter.taken(parameter.default) == parameter.default

@@ -24,6 +24,7 @@ from satllm_ros.compression.tables.measurement import Measurement
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base.flight_node import FlightNode
+from satllm_ros.nodes.base.parameters import statements
 from satllm_ros.nodes.base.qos import message_class, profile
 from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
@@ -35,7 +36,7 @@ from satllm_ros.protocol.membership.hello import PROTOCOL
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.protocol.signals import Ack, SwitchState
 from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict, plan_key
-from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.satellite.satellite_state import SatelliteState
 from satllm_ros.signing.signing import load_signing_key, make_key_file, sign
 
 PATIENCE_S = 120.0
@@ -70,7 +71,7 @@ class Rest:
         self.hellos: list[m.Hello] = self._hear(graph.HELLO)
         self.acks = self._hear(graph.BATCH_ACK)
         self.activations = self._hear(graph.ACTIVATION_INBOX, "sat2")
-        self.onboard = Onboard()
+        self.satellite_state = SatelliteState()
         self.nodes: list[FlightNode] = []
         self._sequence = 0
 
@@ -84,9 +85,11 @@ class Rest:
         values = {"satellites": ["sat1", "sat2"], "autostart": False} | parameters
 
         def made(kind: type[FlightNode], *args: Any) -> Any:
-            known = {p.name for p in kind.PARAMETERS} | {"autostart"}
+            known = statements(kind.PARAMETERS)
             overrides = [Parameter(name, value=value) for name, value in values.items() if name in known]
-            node = kind(self.onboard, *args, context=self._context, namespace="/sat1", parameter_overrides=overrides)
+            node = kind(
+                self.satellite_state, *args, context=self._context, namespace="/sat1", parameter_overrides=overrides
+            )
             self._executor.add_node(node)
             return node
 
@@ -292,14 +295,14 @@ def test_a_sub_model_that_goes_while_its_batch_waits_is_a_refusal(rest: Rest) ->
     rest.say_plan(graph.PLAN_PROPOSED, new)
     rest.until_it_says(new, Readiness.NEEDS_DRAIN)
     decoding, go_on = threading.Event(), threading.Event()
-    prepare = rest.onboard.submodels.prepare_images
+    prepare = rest.satellite_state.submodels.prepare_images
 
     def held_up(images: np.ndarray) -> Any:
         decoding.set()
         assert go_on.wait(PATIENCE_S)
         return prepare(images)
 
-    rest.onboard.submodels.prepare_images = held_up
+    rest.satellite_state.submodels.prepare_images = held_up
     batch = rest.send(old)
     rest.until(decoding.is_set, "the batch to be on board")
     rest.switch(drained=plan_key(new))
@@ -377,7 +380,7 @@ def test_only_plans_that_are_signed_with_the_key_are_heard(rest: Rest, tmp_path:
         rest.until(lambda number=number: stage.counters["plan_forged"] == 2 * number + 1, "the forgery to be counted")
         rest.say_plan(graph.PLAN_ACTIVE, each)
         rest.until(lambda number=number: stage.counters["plan_forged"] == 2 * number + 2, "the forgery to be counted")
-    assert rest.onboard.protocol.plans == [] and rest.statuses[-1].readiness == Readiness.NONE
+    assert rest.satellite_state.protocol.plans == [] and rest.statuses[-1].readiness == Readiness.NONE
     rest.commit(good)
     assert stage.counters["plan_forged"] == 6
 
@@ -386,7 +389,7 @@ def test_a_key_that_is_none_keeps_it_from_starting(rest: Rest) -> None:
     stage, _ = rest.start(active=False, plan_public_key="beef")
     assert stage.trigger_configure() is not SUCCESS
     assert "64 hexadecimal digits" in stage._complaint
-    assert rest.onboard.protocol is None
+    assert rest.satellite_state.protocol is None
 
 
 def test_plans_that_cannot_be_read_are_counted(rest: Rest) -> None:
@@ -521,9 +524,9 @@ def test_shutdown_frees_the_board_from_every_state(rest: Rest, state: str, stage
         rest.send(plan(1, 2))
     elif state == "inactive":
         assert stage.trigger_configure() is SUCCESS and compression.trigger_configure() is SUCCESS
-    submodels = rest.onboard.submodels
+    submodels = rest.satellite_state.submodels
     for node in (stage, compression) if stage_first else (compression, stage):
         assert node.trigger_shutdown() is SUCCESS
-    assert rest.onboard.protocol is None and rest.onboard.submodels is None
+    assert rest.satellite_state.protocol is None and rest.satellite_state.submodels is None
     assert submodels is None or submodels.memory_bytes == 0
     assert not [thread for thread in threading.enumerate() if thread.name == "compute"]

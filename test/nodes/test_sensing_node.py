@@ -21,6 +21,7 @@ from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base.qos import message_class, profile
 from satllm_ros.nodes.custody import plan_file
+from satllm_ros.nodes.images.camera import Camera
 from satllm_ros.nodes.sensing import SensingNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.identity import Epoch
@@ -165,7 +166,7 @@ class Rest:
 
     @property
     def ledger(self) -> m.Ledger | None:
-        ours = [message for message in self.heard["ledger"] if message.boot_id == self.sensing._life.boot_id]
+        ours = [message for message in self.heard["ledger"] if message.boot_id == self.sensing._life.protocol.boot_id]
         return ours[-1] if ours else None
 
     def fly(self, proposal: Plan) -> None:
@@ -202,7 +203,7 @@ def test_it_commits_what_all_are_ready_for_and_stamps_batches_with_it(rest: Rest
 
     assert batch.envelope.plan_hash == first.plan_hash
     assert list(batch.envelope.frames) == [1, 2]
-    assert batch.envelope.source_id == f"camera-{rest.sensing._life.boot_id:016x}"
+    assert batch.envelope.source_id == f"camera-{rest.sensing._life.protocol.boot_id:016x}"
     assert batch.envelope.run_id == rest.ledger.run_id == read_run(tmp_path).run_id
     for verdict, sender in ((Verdict.STORED, "sat2"), (Verdict.DELIVERED, "ground")):
         rest.acknowledge(batch.envelope.batch, verdict, sender)
@@ -440,6 +441,21 @@ def test_images_are_taken_from_one_topic_only(rest: Rest) -> None:
     assert not [info for info in rest.node.get_subscriptions_info_by_topic(name) if info.node_name == "sensing"]
     rest.photograph(2)
     rest.until(lambda: rest.ledger.acquired_tiles == 2, "the second image")
+
+
+def test_nobody_looks_for_the_end_of_a_stream_that_is_over(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(Camera, "publishers", property(lambda _: looks.append(1) or 1))
+    rest.start(expected_images=2)
+    rest.fly(plan(1))
+    rest.photograph(1)
+    rest.photograph(2)
+    rest.until(lambda: rest.ledger and rest.ledger.end_of_stream, "the end of the stream")
+    assert looks
+    looks.clear()
+    rest.heard["ledger"].clear()
+    rest.until(lambda: len(rest.heard["ledger"]) >= 2, "a second of ticks")
+    assert not looks
 
 
 def test_a_camera_on_another_topic_is_heard_by_its_name(rest: Rest) -> None:

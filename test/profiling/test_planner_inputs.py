@@ -176,3 +176,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for given in ({"calibration": str(tmp_path / "absent.yaml")}, {"profiles": [f"sat1={tmp_path / 'absent.yaml'}"]}):
         with pytest.raises(FileNotFoundError, match=r"absent\.yaml"):
             read_inputs(SPEC, ARTEFACTS, ["raw"], satellites=["sat1"], **given)
+
+
+def test_no_setting_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="no codec setting is offered; at least one is needed, such as raw"):
+        read(codecs=())

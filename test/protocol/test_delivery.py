@@ -118,10 +118,10 @@ def test_patience_with_the_ground_may_be_changed() -> None:
 def test_what_rotted_on_disk_is_not_held_any_more() -> None:
     store = make_store()
     stored(store)
-    store.on_spoilt(FIRST)
-    store.on_spoilt(FIRST)
+    store.on_corrupted(FIRST)
+    store.on_corrupted(FIRST)
     assert store.on_query([FIRST]) == [ack(FIRST, Verdict.REFUSED, Cause.NOT_HELD)]
-    assert (store.undelivered, store.causes["spoilt"]) == (0, 1)
+    assert (store.undelivered, store.causes["corrupted"]) == (0, 1)
     assert store.on_predictions(AGAIN, "labels", 9.0) == [Write(AGAIN, "labels")]
 
 

@@ -181,6 +181,14 @@ def test_the_planner_of_the_greater_id_yields_for_a_while() -> None:
     assert len(proposed(late)) == 1
 
 
+def test_a_replayed_proposal_of_the_lesser_id_silences_no_planner() -> None:
+    planner, old = make_planner("/z"), make_plan(1, ("sat1", 4), ("sat2", BLOCKS), planner_id="/m")
+    hear(planner, *KNOWN)
+    planner.on_active(old, 0.0)
+    planner.on_proposal_seen(old, 1.0)
+    assert proposed(keep_alive(planner, KNOWN[1:], 1, 8)), "the satellite that died is planned around"
+
+
 def test_a_plan_committed_over_its_head_raises_the_next_incarnation() -> None:
     planner = make_planner()
     flying(planner)

@@ -9,12 +9,12 @@ from satllm_ros.protocol.membership.liveness import Life, LivenessLimits
 from satllm_ros.protocol.plan import Plan, PlanError
 from satllm_ros.protocol.sensing import (
     Announce,
-    Ask,
     Persist,
+    PublishSwitchState,
+    QueryStore,
     SendBatch,
     SensingLimits,
     SensingProtocol,
-    Tell,
 )
 from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
 from satllm_ros.protocol.vocabulary import NO_PLAN, Cause, PlanKey, Readiness, Verdict, plan_key
@@ -93,7 +93,7 @@ def test_the_last_member_ready_commits_persisted_before_announced_before_sent() 
 
 def test_a_new_life_goes_on_with_the_persisted_plan() -> None:
     sensing: SensingProtocol[str] = SensingProtocol(6, LIMITS, **ORIGIN, persisted=OLD)
-    assert sensing.start(0.0) == [Tell(SwitchState(low_water=OLD.epoch)), Announce(OLD)]
+    assert sensing.start(0.0) == [PublishSwitchState(SwitchState(low_water=OLD.epoch)), Announce(OLD)]
     assert [send.plan for send in feed(sensing, 1)] == [OLD]
     assert sensing.on_proposal(OLD, 0.0) == [] and sensing.proposal is None
     with pytest.raises(PlanError, match="is taken by plan"):
@@ -103,8 +103,8 @@ def test_a_new_life_goes_on_with_the_persisted_plan() -> None:
 def test_a_drain_pauses_empties_says_so_and_commits() -> None:
     sensing = needing_drain()
     assert sensing.draining and not of(SendBatch, feed(sensing, 1, 1.0))
-    assert not of(Tell, stored(sensing, 0, 2.0))
-    told = of(Tell, stored(sensing, 1, 3.0))
+    assert not of(PublishSwitchState, stored(sensing, 0, 2.0))
+    told = of(PublishSwitchState, stored(sensing, 1, 3.0))
     assert [tell.state.drained for tell in told] == [plan_key(NEW)]
     actions = sensing.on_report(report("sat1", NEW), 4.0)
     assert actions[:2] == [Persist(NEW), Announce(NEW)] and not sensing.draining
@@ -115,9 +115,9 @@ def test_a_drain_that_takes_too_long_is_withdrawn_and_the_old_plan_goes_on() -> 
     sensing = needing_drain()
     stored(sensing, 0, 2.0)
     stored(sensing, 1, 2.0)
-    assert not of(Tell, sensing.on_tick(11.0))
+    assert not of(PublishSwitchState, sensing.on_tick(11.0))
     actions = sensing.on_tick(11.5)
-    (tell,) = of(Tell, actions)
+    (tell,) = of(PublishSwitchState, actions)
     assert (tell.state.drained, tell.state.withdrawn) == (NO_PLAN, NEW.epoch)
     assert sensing.active == OLD and sensing.proposal is None
     # It unloaded the old blocks in vain, and is sent nothing before it has them again.
@@ -132,10 +132,10 @@ def test_a_drain_that_takes_too_long_is_withdrawn_and_the_old_plan_goes_on() -> 
 
 def test_a_drain_is_waited_for_as_long_as_the_chain_may_take_to_empty() -> None:
     sensing = needing_drain()
-    sensing.be_patient(20.0, 5.0)
+    sensing.set_minimum_stall(20.0, 5.0)
     # Begun at 1 s: 20 s for the first batch and 5 s for each of the window of two.
-    assert not of(Tell, sensing.on_tick(30.9)) and sensing.draining
-    assert of(Tell, sensing.on_tick(31.1)) and not sensing.draining
+    assert not of(PublishSwitchState, sensing.on_tick(30.9)) and sensing.draining
+    assert of(PublishSwitchState, sensing.on_tick(31.1)) and not sensing.draining
 
 
 def test_a_newer_proposal_ends_the_drain_for_an_older_one() -> None:
@@ -143,7 +143,7 @@ def test_a_newer_proposal_ends_the_drain_for_an_older_one() -> None:
     stored(sensing, 0, 2.0)
     stored(sensing, 1, 2.0)
     newer = make_plan(3)
-    (tell,) = of(Tell, sensing.on_proposal(newer, 3.0))
+    (tell,) = of(PublishSwitchState, sensing.on_proposal(newer, 3.0))
     assert tell.state.drained == NO_PLAN and not sensing.draining and sensing.proposal == newer
 
 
@@ -241,9 +241,9 @@ def test_stores_are_asked_about_what_they_keep_long() -> None:
     sensing = flying()
     feed(sensing, 1)
     stored(sensing, 0, 1.0)
-    assert of(Ask, sensing.on_tick(5.9)) == []
-    assert of(Ask, sensing.on_tick(6.0)) == [Ask(CustodyQuery("sat2", (BatchId(5, 0),)))]
-    assert of(Ask, sensing.on_tick(7.0)) == []
+    assert of(QueryStore, sensing.on_tick(5.9)) == []
+    assert of(QueryStore, sensing.on_tick(6.0)) == [QueryStore(CustodyQuery("sat2", (BatchId(5, 0),)))]
+    assert of(QueryStore, sensing.on_tick(7.0)) == []
     sensing.on_ack(Ack(BatchId(5, 0), "sat2", Verdict.REFUSED, Cause.NOT_HELD), 7.0)
     assert of(SendBatch, sensing.on_tick(8.0))[0].batch == BatchId(5, 0, 1)
 
@@ -255,7 +255,7 @@ def test_low_water_rises_when_the_last_batch_of_the_old_plan_is_stored() -> None
     for name in ("sat1", "sat2"):
         sensing.on_report(report(name, NEW, serves=(plan_key(OLD), plan_key(NEW))), 1.0)
     assert sensing.active == NEW and sensing.switch.low_water == OLD.epoch
-    (tell,) = of(Tell, stored(sensing, 0, 2.0))
+    (tell,) = of(PublishSwitchState, stored(sensing, 0, 2.0))
     assert tell.state.low_water == NEW.epoch
 
 

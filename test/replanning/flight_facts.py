@@ -6,8 +6,8 @@ from typing import Any
 
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem.problem import Link, Setting
+from satllm_ros.replanning.decision import Assignment
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts
-from satllm_ros.replanning.move import Share
 
 BLOCKS, BLOCK_BYTES = 6, 100
 SPEC = ModelSpec(
@@ -43,7 +43,7 @@ def make_facts(*block_s: float, memory_bytes: float = 1e6, **changes: Any) -> Fl
     return FlightFacts(**(fields | changes))
 
 
-def shares(*parts: tuple[str, int], setting: str = "int8") -> list[Share]:
+def shares(*parts: tuple[str, int], setting: str = "int8") -> list[Assignment]:
     """Split of (satellite, last block) parts."""
     starts = [0, *[stop for _, stop in parts[:-1]]]
-    return [Share(name, start, stop, setting) for (name, stop), start in zip(parts, starts, strict=True)]
+    return [Assignment(name, start, stop, setting) for (name, stop), start in zip(parts, starts, strict=True)]

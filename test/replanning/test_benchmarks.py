@@ -14,9 +14,9 @@ from satllm_ros.planning.paper.paper_search import READINGS, search
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.planning.problem.solution import Solution
 from satllm_ros.planning.solver.solve import solve
-from satllm_ros.replanning.crew import best_crew
+from satllm_ros.replanning.decision import Assignment, predicted_s
 from satllm_ros.replanning.flight import LinkFacts
-from satllm_ros.replanning.move import Share, predicted_s
+from satllm_ros.replanning.selection import best_selection
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from flown_cases import CASES, TILES  # noqa: E402
@@ -56,12 +56,12 @@ def test_a_given_plan_is_predicted_by_hand() -> None:
     assert found.exact_s == pytest.approx(upload_s + both_s + 49 * second_s + 3 * 0.01)
     # Eq. 14: first stage computes and then sends, the second hides what it receives.
     assert found.paper_s == pytest.approx(both_s + 49 * max(first_s + link_s, second_s + down_s - link_s))
-    assert found.exact_s == pytest.approx(predicted_s(facts, [Share(*stage) for stage in PLAN]))
+    assert found.exact_s == pytest.approx(predicted_s(facts, [Assignment(*stage) for stage in PLAN]))
 
 
 def test_the_plan_that_the_planner_makes_is_predicted_as_the_planner_does() -> None:
     facts = small_facts()
-    _, outcome = best_crew(facts)
+    _, outcome = best_selection(facts)
     assert isinstance(outcome, Solution)
     settings = [*outcome.settings, "raw"]
     stages = [(s.satellite, s.start, s.stop, q) for s, q in zip(outcome.stages, settings, strict=True)]

@@ -16,11 +16,11 @@ from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.plan import MAX_EPOCH, Plan
 from satllm_ros.protocol.signals import Report
 from satllm_ros.protocol.vocabulary import Readiness
+from satllm_ros.replanning.fleet_state import MEASURED_FOR_S, FleetState, NonsenseError, Stream
 from satllm_ros.replanning.flight import LinkFacts
 from satllm_ros.replanning.flight_planner import FlightPlanner
 from satllm_ros.replanning.load_rates import LoadRates
-from satllm_ros.replanning.observed import MEASURED_FOR_S, NonsenseError, Observed, Stream
-from satllm_ros.replanning.steady_figure import SteadyFigure
+from satllm_ros.replanning.median_filter import MedianFilter
 from satllm_ros.storage.incarnation import read_incarnation, write_incarnation
 
 KEY = (Epoch(1, 1), "f" * 16)
@@ -30,18 +30,18 @@ class Bench:
     """A flight planner and what it says, fed a report a second."""
 
     def __init__(self, load_bytes_per_s: float = 1e3) -> None:
-        self.observed = Observed(PRIOR)
+        self.fleet = FleetState(PRIOR)
         self.rates = LoadRates(load_bytes_per_s)
         self.said: list[str] = []
-        self.planner = FlightPlanner(self.observed, self.rates, source="sensing", say=self.said.append)
-        self.observed.on_stream(Stream(20, 0, 100.0))
+        self.planner = FlightPlanner(self.fleet, self.rates, source="sensing", say=self.said.append)
+        self.fleet.on_stream(Stream(20, 0, 100.0))
         self._now_s = 0.0
 
     def report(self, *block_s: float, rounds: int = 1, memory_bytes: float = 1e6, pinned: str | None = None) -> None:
         for _ in range(rounds):
             self._now_s += 1.0
             for name, figure in zip(NAMES, block_s, strict=False):
-                self.observed.on_satellite(name, figure, memory_bytes, pinned, self._now_s)
+                self.fleet.on_satellite(name, figure, memory_bytes, pinned, self._now_s)
 
     def fly(self, *alive: str) -> Plan:
         draft = self.planner.split(alive or NAMES)
@@ -57,32 +57,32 @@ def test_a_slow_link_is_crossed_where_the_setting_takes_least() -> None:
     # Compute is all alike; the link is what counts.
     links = LinkFacts(Link(1e9), Link(1e3), Link(1e9))
     setting = Setting("int8", (0.3, 0.3, 0.3, 0.1, 0.3), 0.89, loss=(0.0, 0.0, 0.0, 0.02, 0.0))
-    observed = Observed(replace(PRIOR, settings=[setting], links=links))
-    observed.on_stream(Stream(20, 0, 100.0))
-    planner = FlightPlanner(observed, LoadRates(1e3), source="sensing", say=print)
+    fleet = FleetState(replace(PRIOR, settings=[setting], links=links))
+    fleet.on_stream(Stream(20, 0, 100.0))
+    planner = FlightPlanner(fleet, LoadRates(1e3), source="sensing", say=print)
     for name in NAMES:
-        observed.on_satellite(name, 1e-3, 500.0, None, 1.0)
+        fleet.on_satellite(name, 1e-3, 500.0, None, 1.0)
     draft = planner.split(NAMES)
     assert draft is not None and stops(draft) == [("sat1", 4), ("sat2", 6)]
 
 
 def test_nothing_is_planned_before_anything_is_known() -> None:
-    observed = Observed(PRIOR)
-    planner = FlightPlanner(observed, LoadRates(1e3), source="sensing", say=print)
+    fleet = FleetState(PRIOR)
+    planner = FlightPlanner(fleet, LoadRates(1e3), source="sensing", say=print)
     assert planner.split(NAMES) is None and "nothing was reported" in planner.why_not
     assert planner.split(()) is None and "no satellite is alive" in planner.why_not
 
 
 def test_batches_that_would_be_too_long_on_a_real_link_are_refused_with_the_size_that_would_do() -> None:
     bench = Bench()
-    bench.observed = Observed(replace(PRIOR, real_links=True))
-    bench.planner = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
-    bench.observed.on_stream(Stream(20, 0, 5e9))
+    bench.fleet = FleetState(replace(PRIOR, real_links=True))
+    bench.planner = FlightPlanner(bench.fleet, bench.rates, source="sensing", say=bench.said.append)
+    bench.fleet.on_stream(Stream(20, 0, 5e9))
     bench.report(1.0, 1.0)
     assert bench.planner.split(NAMES) is None
     assert "a batch of 2 tiles takes 101 s from sensing to sat1" in bench.planner.why_not
     assert bench.planner.why_not.endswith("nearest change: batch_tiles 1")
-    bench.observed.on_stream(Stream(20, 0, 100.0))
+    bench.fleet.on_stream(Stream(20, 0, 100.0))
     assert bench.planner.split(NAMES) is not None and bench.planner.why_not == ""
 
 
@@ -99,8 +99,8 @@ def test_a_lasting_slow_down_is_a_reason_and_worth_a_move() -> None:
     assert bench.planner.reason(plan, NAMES) == ""
 
 
-def rate_of(observed: Observed) -> float:
-    facts = observed.facts(NAMES)
+def rate_of(fleet: FleetState) -> float:
+    facts = fleet.facts(NAMES)
     assert facts is not None
     return facts.links.of("sat1", "sat2").rate_bps
 
@@ -108,51 +108,51 @@ def rate_of(observed: Observed) -> float:
 def test_what_was_measured_of_a_link_is_planned_with_where_it_contradicts_the_modem() -> None:
     bench = Bench()
     bench.report(1.0, 1.0)
-    observed = bench.observed
-    observed.on_link("sat1", "sat2", (8e6, 0.01), 1.0)
-    observed.on_link("sat1", "sat2", (7.5e6, 0.2), 2.0, measured=True)
-    assert rate_of(observed) == 8e6, "within the band it confirms the modem's word"
+    fleet = bench.fleet
+    fleet.on_link("sat1", "sat2", (8e6, 0.01), 1.0)
+    fleet.on_link("sat1", "sat2", (7.5e6, 0.2), 2.0, measured=True)
+    assert rate_of(fleet) == 8e6, "within the band it confirms the modem's word"
     for now_s in range(3, 8):
-        observed.on_link("sat1", "sat2", (5e6, 0.2), float(now_s), measured=True)
-    assert rate_of(observed) == 5e6
-    facts = observed.facts(NAMES)
+        fleet.on_link("sat1", "sat2", (5e6, 0.2), float(now_s), measured=True)
+    assert rate_of(fleet) == 5e6
+    facts = fleet.facts(NAMES)
     assert facts is not None and facts.links.of("sat1", "sat2").propagation_s == 0.01
-    observed.on_link("sat1", "sat2", (8e6, 0.01), 8.0)
-    assert rate_of(observed) == 5e6, "the same word again is no news"
+    fleet.on_link("sat1", "sat2", (8e6, 0.01), 8.0)
+    assert rate_of(fleet) == 5e6, "the same word again is no news"
     for now_s in range(9, 14):
-        observed.on_link("sat1", "sat2", (1e6, 0.01), float(now_s))
-    assert rate_of(observed) == 1e6, "what was measured before the modem changed its rate says nothing any more"
+        fleet.on_link("sat1", "sat2", (1e6, 0.01), float(now_s))
+    assert rate_of(fleet) == 1e6, "what was measured before the modem changed its rate says nothing any more"
 
 
 def test_what_was_measured_on_a_link_that_is_used_no_more_is_forgotten_in_time() -> None:
     bench = Bench()
     bench.report(1.0, 1.0)
-    observed = bench.observed
-    observed.on_link("sat1", "sat2", (8e6, 0.01), 1.0)
-    observed.on_link("sat1", "sat3", (8e6, 0.01), 1.0)
-    observed.on_link("sat1", "sat2", (1e6, 0.2), 1.0, measured=True)
-    assert rate_of(observed) == 1e6
-    observed.on_link("sat1", "sat3", (8e6, 0.01), MEASURED_FOR_S)
-    assert rate_of(observed) == 1e6
-    observed.on_link("sat1", "sat3", (8e6, 0.01), MEASURED_FOR_S + 2.0)
-    assert rate_of(observed) == 8e6
+    fleet = bench.fleet
+    fleet.on_link("sat1", "sat2", (8e6, 0.01), 1.0)
+    fleet.on_link("sat1", "sat3", (8e6, 0.01), 1.0)
+    fleet.on_link("sat1", "sat2", (1e6, 0.2), 1.0, measured=True)
+    assert rate_of(fleet) == 1e6
+    fleet.on_link("sat1", "sat3", (8e6, 0.01), MEASURED_FOR_S)
+    assert rate_of(fleet) == 1e6
+    fleet.on_link("sat1", "sat3", (8e6, 0.01), MEASURED_FOR_S + 2.0)
+    assert rate_of(fleet) == 8e6
 
 
 def test_on_a_real_link_what_the_controller_lets_out_confirms_the_modem() -> None:
     bench = Bench()
-    bench.observed = Observed(replace(PRIOR, real_links=True))
-    bench.planner = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
-    bench.observed.on_stream(Stream(20, 0, 100.0))
+    bench.fleet = FleetState(replace(PRIOR, real_links=True))
+    bench.planner = FlightPlanner(bench.fleet, bench.rates, source="sensing", say=bench.said.append)
+    bench.fleet.on_stream(Stream(20, 0, 100.0))
     bench.report(1.0, 1.0)
     plan = bench.fly()
     stated = PRIOR.links.isl.rate_bps
     for now_s in range(1, 6):
-        bench.observed.on_link("sat1", "sat2", (stated, 0.0), float(now_s))
-        bench.observed.on_link("sat1", "sat2", (0.99 * goodput_bps(stated, 0.0), 0.0), float(now_s), measured=True)
-    assert rate_of(bench.observed) == goodput_bps(stated, 0.0)
+        bench.fleet.on_link("sat1", "sat2", (stated, 0.0), float(now_s))
+        bench.fleet.on_link("sat1", "sat2", (0.99 * goodput_bps(stated, 0.0), 0.0), float(now_s), measured=True)
+    assert rate_of(bench.fleet) == goodput_bps(stated, 0.0)
     assert bench.planner.reason(plan, NAMES) == ""
     for now_s in range(6, 11):
-        bench.observed.on_link("sat1", "sat2", (0.5 * goodput_bps(stated, 0.0), 0.0), float(now_s), measured=True)
+        bench.fleet.on_link("sat1", "sat2", (0.5 * goodput_bps(stated, 0.0), 0.0), float(now_s), measured=True)
     assert "link sat1 to sat2 carries" in bench.planner.reason(plan, NAMES)
 
 
@@ -160,10 +160,10 @@ def test_without_a_modem_what_was_measured_takes_the_place_of_the_file() -> None
     bench = Bench()
     bench.report(1.0, 1.0)
     plan = bench.fly()
-    bench.observed.on_link("sat1", "sat2", (5.0, 0.2), 1.0, measured=True)
-    facts = bench.observed.facts(NAMES)
+    bench.fleet.on_link("sat1", "sat2", (5.0, 0.2), 1.0, measured=True)
+    facts = bench.fleet.facts(NAMES)
     assert facts is not None and facts.links.of("sat1", "sat2").propagation_s == 0.2
-    assert rate_of(bench.observed) == 5.0
+    assert rate_of(bench.fleet) == 5.0
     assert "link sat1 to sat2 carries 5 bit/s" in bench.planner.reason(plan, NAMES)
 
 
@@ -237,7 +237,7 @@ def test_the_batches_left_decide() -> None:
     bench.report(1.0, 4.0, rounds=5)
     assert bench.planner.is_worth_it(bench.planner.split(NAMES), plan)
     # 20 batches of two tiles, all but one settled.
-    bench.observed.on_stream(Stream(20, 38, 100.0))
+    bench.fleet.on_stream(Stream(20, 38, 100.0))
     assert not bench.planner.is_worth_it(bench.planner.split(NAMES), plan)
 
 
@@ -268,7 +268,7 @@ def test_a_planner_that_starts_late_looks_once() -> None:
     bench = Bench()
     bench.report(1.0, 1.0)
     plan = bench.fly()
-    late = FlightPlanner(bench.observed, bench.rates, source="sensing", say=bench.said.append)
+    late = FlightPlanner(bench.fleet, bench.rates, source="sensing", say=bench.said.append)
     assert late.reason(plan, NAMES)
     assert not late.is_worth_it(late.split(NAMES), plan)
     assert late.reason(plan, NAMES) == "" and bench.said[-1] == "stay with plan 1.1: it is still the best"
@@ -295,7 +295,7 @@ def test_loads_are_timed() -> None:
 
 
 def test_a_burst_of_reports_is_one_sample() -> None:
-    figure = SteadyFigure()
+    figure = MedianFilter()
     figure.add(1.0, 0.0)
     for i in range(50):
         figure.add(9.0, 1.0 + i / 1000)
@@ -309,15 +309,15 @@ def test_a_burst_of_reports_is_one_sample() -> None:
 def test_nonsense_is_refused_and_changes_nothing(figure: float) -> None:
     bench = Bench()
     bench.report(1.0, 1.0)
-    before = bench.observed.facts(NAMES)
+    before = bench.fleet.facts(NAMES)
     with pytest.raises(NonsenseError):
-        bench.observed.on_satellite("sat1", figure, 1.0, None, 9.0)
+        bench.fleet.on_satellite("sat1", figure, 1.0, None, 9.0)
     for link in ((figure, 0.0), (1.0, figure)):
         with pytest.raises(NonsenseError):
-            bench.observed.on_link("sat1", "sat2", link, 9.0)
+            bench.fleet.on_link("sat1", "sat2", link, 9.0)
     with pytest.raises(NonsenseError):
-        bench.observed.on_stream(Stream(1, 0, figure))
-    assert bench.observed.facts(NAMES) == before
+        bench.fleet.on_stream(Stream(1, 0, figure))
+    assert bench.fleet.facts(NAMES) == before
 
 
 @pytest.mark.parametrize(

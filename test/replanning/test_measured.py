@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from satllm_ros.model.first_blocks import middle_blocks
 from satllm_ros.planning.problem.problem import Setting
 from satllm_ros.planning.problem.solution import Solution
-from satllm_ros.replanning.crew import best_crew
+from satllm_ros.replanning.decision import predicted_s
 from satllm_ros.replanning.drift import drift
 from satllm_ros.replanning.flight import SatelliteFacts, flight_problem
 from satllm_ros.replanning.measured import DeviceTimes, Pace, with_costs
-from satllm_ros.replanning.move import predicted_s
+from satllm_ros.replanning.selection import best_selection
 
 # The first layer takes as long as the five others together.
 UNEQUAL = DeviceTimes((5.0, 1.0, 1.0, 1.0, 1.0, 1.0), {"int8": (3e-9, 1e-9)}, first_blocks=(2, 4))
@@ -34,7 +34,7 @@ def test_unequal_layers_are_split_by_time_and_equal_ones_by_number() -> None:
         ([measured("sat1", 10 / 6), measured("sat2", 10 / 6)], 1),
         ([SatelliteFacts(name, 10 / 6, 1e6) for name in ("sat1", "sat2")], 3),
     ):
-        _, outcome = best_crew(make_facts(satellites=satellites))
+        _, outcome = best_selection(make_facts(satellites=satellites))
         assert isinstance(outcome, Solution)
         assert outcome.stages[0].stop == first_stop
 

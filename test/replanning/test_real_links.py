@@ -9,8 +9,8 @@ from satllm_ros.links.real_links import CONTROLLER_SHARE, goodput_bps
 from satllm_ros.planning.patience import LONGEST_COMPUTE_S, LONGEST_DOWNLINK_S, LONGEST_SEND_S, too_long, too_slow
 from satllm_ros.planning.problem.problem import Link
 from satllm_ros.planning.problem.solution import Solution
-from satllm_ros.replanning.crew import best_crew
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts, flight_problem
+from satllm_ros.replanning.selection import best_selection
 
 SLOW, FAST = 2e6, 5e8
 # The slow link is a long one: there is room on it for what is sent again.
@@ -45,7 +45,7 @@ def test_what_is_measured_counts_up_to_what_the_controller_lets_out(measured_bps
 def solved(upload_bps: float = FAST, isl_bps: float = FAST, s2g_bps: float = FAST, tiles: int = 10) -> Solution:
     links = LinkFacts(*(Link(rate) for rate in (upload_bps, isl_bps, s2g_bps)))
     made = make_facts(1.0, 1.0, memory_bytes=300, links=links, real_links=True, batch_tiles=tiles)
-    _, outcome = best_crew(replace(made, upload_tile_bytes=1e6))
+    _, outcome = best_selection(replace(made, upload_tile_bytes=1e6))
     assert isinstance(outcome, Solution) and len(outcome.stages) == 2
     return outcome
 

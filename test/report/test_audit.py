@@ -15,8 +15,8 @@ from satllm_ros.report.record.audit import (
     audit_journal,
     audit_ledger,
 )
-from satllm_ros.report.record.lives import LOST_WITH_SENSING, Account, camera_source
 from satllm_ros.report.record.record import FrameRecord
+from satllm_ros.report.record.sensing_sessions import LOST_WITH_SENSING, SessionTotals, camera_source
 
 DELIVERED, GIVEN_UP, IN_WINDOW, IN_FLIGHT, STORED = (
     "delivered",
@@ -43,10 +43,10 @@ class World:
     # Tiles that came down although sensing knows better, by what it thinks of them.
     unheard: Counter = field(default_factory=Counter)
 
-    def account(self, boot_id: int = 1) -> Account:
+    def account(self, boot_id: int = 1) -> SessionTotals:
         """What sensing thinks: an acknowledgement that it did not hear leaves a tile where it was."""
         thought = self.fates + self.unheard
-        return Account(
+        return SessionTotals(
             boot_id,
             acquired=sum(frame.tiles for frame in self.frames),
             delivered=thought[DELIVERED],
@@ -129,20 +129,20 @@ def test_predictions_of_nobody_s_tiles_do_not_add_up(world: World, strange: set)
 
 
 def test_a_tile_beyond_its_image_is_nobody_s() -> None:
-    account = Account(1, acquired=2, delivered=2, closed=True)
+    account = SessionTotals(1, acquired=2, delivered=2, closed=True)
     audit = audit_journal([image(1, 2)], [(BAG, 1, 0), (BAG, 1, 1), (BAG, 1, 2)], [account], rereads=True)
     assert (audit.delivered, audit.foreign) == (2, 1)
 
 
 def test_rows_that_are_missing_in_the_journal_are_noticed() -> None:
-    account = Account(1, acquired=5, delivered=3, in_custody={IN_WINDOW: 2}, closed=True)
+    account = SessionTotals(1, acquired=5, delivered=3, in_custody={IN_WINDOW: 2}, closed=True)
     arrived = [(BAG, number, 0) for number in (1, 2, 3)]
     audit = audit_journal([image(n) for n in (1, 2, 3, 4)], arrived, [account], rereads=True)
     assert audit.complaints == ("sensing counted 5 tiles, its journal has 4",)
 
 
 def test_images_of_the_manifest_that_nobody_saw_are_a_fault_only_at_the_end() -> None:
-    account = Account(1, acquired=2, delivered=2, closed=True)
+    account = SessionTotals(1, acquired=2, delivered=2, closed=True)
     frames, arrived = [image(1), image(2)], [(BAG, 1, 0), (BAG, 2, 0)]
     stopped = audit_journal(frames, arrived, [account], rereads=True, frames_total=5)
     assert stopped.adds_up and stopped.unread_frames == 3
@@ -155,7 +155,7 @@ def test_images_of_the_manifest_that_nobody_saw_are_a_fault_only_at_the_end() ->
 
 
 def test_a_life_that_was_killed_before_its_last_word_leaves_the_rest_where_it_was() -> None:
-    account = Account(1, acquired=3, delivered=1, in_custody={IN_FLIGHT: 2})
+    account = SessionTotals(1, acquired=3, delivered=1, in_custody={IN_FLIGHT: 2})
     frames = [image(number) for number in range(1, 6)]
     audit = audit_journal(frames, [(BAG, 1, 0)], [account], rereads=True)
     assert audit.adds_up and audit.in_custody == {IN_FLIGHT: 2, NOT_TOLD: 2}
@@ -163,20 +163,23 @@ def test_a_life_that_was_killed_before_its_last_word_leaves_the_rest_where_it_wa
 
 def test_what_an_earlier_life_had_read_is_to_be_read_again() -> None:
     frames = [image(number) for number in range(1, 11)]
-    lives = [Account(1, acquired=10, delivered=4, in_custody={IN_FLIGHT: 6}), Account(2, acquired=3, closed=True)]
+    lives = [
+        SessionTotals(1, acquired=10, delivered=4, in_custody={IN_FLIGHT: 6}),
+        SessionTotals(2, acquired=3, closed=True),
+    ]
     lives[1] = replace(lives[1], delivered=2, in_custody={IN_FLIGHT: 1})
     arrived = [(BAG, number, 0) for number in (1, 2, 3, 4)]
     audit = audit_journal(frames, arrived, lives, rereads=True)
     assert audit.adds_up and audit.in_custody == {IN_FLIGHT: 1, TO_READ_AGAIN: 5}
     # At its end, the source has been read again.
-    lives[1] = Account(2, acquired=10, delivered=10, ended=True)
+    lives[1] = SessionTotals(2, acquired=10, delivered=10, ended=True)
     assert audit_journal(frames, arrived, lives, rereads=True).lost == 6
     lives[1] = replace(lives[1], acquired=9, delivered=9)
     assert audit_journal(frames, [(BAG, f.frame, 0) for f in frames], lives, rereads=True).uncounted == 1
 
 
 def test_an_image_that_came_down_before_it_was_spoilt_is_delivered_not_dropped() -> None:
-    lives = [Account(1, 1, 1), Account(2, 1, 0, {"source_changed": 1}, closed=True, ended=True)]
+    lives = [SessionTotals(1, 1, 1), SessionTotals(2, 1, 0, {"source_changed": 1}, closed=True, ended=True)]
     audit = audit_journal([image(1, 1, "source_changed")], [(BAG, 1, 0)], lives, rereads=True)
     assert audit.adds_up and (audit.acquired, audit.delivered, audit.dropped) == (1, 1, {})
 
@@ -185,8 +188,8 @@ def test_lives_of_a_camera_are_settled_one_by_one() -> None:
     first, second = camera_source(1), camera_source(2)
     frames = [image(n, source_id=first) for n in range(1, 11)] + [image(n, source_id=second) for n in (1, 2, 3)]
     lives = [
-        Account(1, acquired=8, delivered=3, dropped_after={GIVEN_UP: 1}, in_custody={IN_FLIGHT: 2, STORED: 2}),
-        Account(2, acquired=3, delivered=2, in_custody={IN_WINDOW: 1}, closed=True, unheard_frames=4),
+        SessionTotals(1, acquired=8, delivered=3, dropped_after={GIVEN_UP: 1}, in_custody={IN_FLIGHT: 2, STORED: 2}),
+        SessionTotals(2, acquired=3, delivered=2, in_custody={IN_WINDOW: 1}, closed=True, unheard_frames=4),
     ]
     arrived = [(first, n, 0) for n in (1, 2, 3)] + [(second, 1, 0), (second, 2, 0)]
     audit = audit_journal(frames, arrived, lives, rereads=False)
@@ -201,8 +204,8 @@ def test_batches_that_a_life_took_up_from_the_one_before_are_in_its_custody() ->
     first, second = camera_source(1), camera_source(2)
     frames = [image(n, source_id=first) for n in (1, 2, 3)] + [image(1, source_id=second)]
     lives = [
-        Account(1, acquired=3, in_custody={IN_FLIGHT: 3}),
-        Account(2, acquired=4, restored=3, delivered=1, in_custody={IN_WINDOW: 3}, closed=True),
+        SessionTotals(1, acquired=3, in_custody={IN_FLIGHT: 3}),
+        SessionTotals(2, acquired=4, restored=3, delivered=1, in_custody={IN_WINDOW: 3}, closed=True),
     ]
     audit = audit_journal(frames, [(second, 1, 0)], lives, rereads=False)
     assert audit.adds_up and audit.in_custody == {IN_WINDOW: 3} and not audit.dropped
@@ -211,7 +214,7 @@ def test_batches_that_a_life_took_up_from_the_one_before_are_in_its_custody() ->
 def test_images_that_wait_to_be_cut_are_in_custody() -> None:
     """They have been heard, so they count, and have no row yet."""
     source = camera_source(1)
-    account = Account(1, acquired=9, delivered=2, in_custody={IN_WINDOW: 7}, closed=True)
+    account = SessionTotals(1, acquired=9, delivered=2, in_custody={IN_WINDOW: 7}, closed=True)
     audit = audit_journal([image(1, 4, source_id=source)], [(source, 1, 0), (source, 1, 1)], [account], rereads=False)
     assert audit.adds_up and (audit.acquired, audit.in_custody) == (9, {IN_WINDOW: 7})
 
@@ -219,14 +222,14 @@ def test_images_that_wait_to_be_cut_are_in_custody() -> None:
 @pytest.mark.parametrize("older", [0, 3, 9])
 def test_tiles_of_which_only_the_number_is_known_count(older: int) -> None:
     frames = [image(number) for number in range(1, 9)]
-    account = Account(1, acquired=8, delivered=8, closed=True, ended=True)
+    account = SessionTotals(1, acquired=8, delivered=8, closed=True, ended=True)
     arrived = [(BAG, number, 0) for number in range(1, 9)][min(older, 8) :]
     audit = audit_journal(frames, arrived, [account], rereads=True, older_tiles=older)
     assert (audit.delivered, audit.foreign, audit.lost) == (8, max(0, older - 8), 0)
 
 
 def test_without_a_journal_sensing_s_counts_are_held_against_the_ground_s_rows() -> None:
-    account = Account(1, acquired=10, delivered=6, dropped_before={UNREADABLE: 2}, in_custody={IN_FLIGHT: 2})
+    account = SessionTotals(1, acquired=10, delivered=6, dropped_before={UNREADABLE: 2}, in_custody={IN_FLIGHT: 2})
     kept = {"dropped_before": {UNREADABLE: 2}, "accounts": [account], "rereads": False}
     audit = audit_ledger(sent=8, received=7, **kept)
     assert audit.adds_up and (audit.acquired, audit.delivered, audit.in_custody) == (10, 7, {IN_FLIGHT: 1})
@@ -234,9 +237,12 @@ def test_without_a_journal_sensing_s_counts_are_held_against_the_ground_s_rows()
         "of 10 acquired tiles, 5 neither delivered, nor dropped, nor in custody",
     )
     assert audit_ledger(sent=8, received=9, **kept).foreign == 1
-    lives = [Account(1, acquired=9, delivered=1), Account(2, acquired=4, lost=3, delivered=2, in_custody={STORED: 2})]
+    lives = [
+        SessionTotals(1, acquired=9, delivered=1),
+        SessionTotals(2, acquired=4, lost=3, delivered=2, in_custody={STORED: 2}),
+    ]
     audit = audit_ledger(sent=1 + 3 + 4, received=3, dropped_before={}, accounts=lives, rereads=False)
     assert audit.adds_up and audit.dropped == {LOST_WITH_SENSING: 3} and audit.in_custody == {STORED: 2}
-    again = [Account(1, acquired=9, delivered=5), Account(2, acquired=2, delivered=2)]
+    again = [SessionTotals(1, acquired=9, delivered=5), SessionTotals(2, acquired=2, delivered=2)]
     audit = audit_ledger(sent=9, received=5, dropped_before={}, accounts=again, rereads=True)
     assert audit.adds_up and audit.in_custody == {TO_READ_AGAIN: 4}

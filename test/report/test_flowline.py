@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from satllm_ros.planning.paper.simulate import simulate
-from satllm_ros.report.figures.flowline import Step, flow_line_makespan_s, ideal_makespan_s
+from satllm_ros.report.figures.flowline import FlowStep, flow_line_makespan_s, ideal_makespan_s
 from satllm_ros.report.record.record import RunRecord
 
 times = st.floats(0.0, 100.0)
@@ -16,14 +16,14 @@ times = st.floats(0.0, 100.0)
 
 @given(busy_s=st.lists(times, min_size=1, max_size=8), batches=st.integers(1, 20))
 def test_equal_batches_follow_the_exact_delay_model(busy_s: list[float], batches: int) -> None:
-    line = [Step(r, busy) for r, busy in enumerate(busy_s)]
+    line = [FlowStep(r, busy) for r, busy in enumerate(busy_s)]
     closed_form_s = sum(busy_s) + (batches - 1) * max(busy_s)
     assert flow_line_makespan_s([line] * batches) == pytest.approx(closed_form_s)
 
 
 @given(busy_s=st.lists(times, min_size=1, max_size=6), latency_s=times, batches=st.integers(1, 9))
 def test_latency_delays_once_and_holds_nothing(busy_s: list[float], latency_s: float, batches: int) -> None:
-    line = [Step(r, busy) for r, busy in enumerate(busy_s)]
+    line = [FlowStep(r, busy) for r, busy in enumerate(busy_s)]
     late = [replace(line[0], latency_s=latency_s), *line[1:]]
     expected_s = flow_line_makespan_s([line] * batches) + latency_s
     assert flow_line_makespan_s([late] * batches) == pytest.approx(expected_s)
@@ -32,7 +32,7 @@ def test_latency_delays_once_and_holds_nothing(busy_s: list[float], latency_s: f
 @given(st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(times, min_size=n, max_size=n), min_size=1)))
 def test_unequal_batches_follow_the_event_simulation(busy_s: list[list[float]]) -> None:
     latency_s = [0.5 * r for r in range(len(busy_s[0]))]
-    batches = [[Step(r, b, latency_s[r]) for r, b in enumerate(batch)] for batch in busy_s]
+    batches = [[FlowStep(r, b, latency_s[r]) for r, b in enumerate(batch)] for batch in busy_s]
     simulated = simulate(busy_s, propagation_s=latency_s)
     assert flow_line_makespan_s(batches) == pytest.approx(simulated.makespan_s)
 

@@ -13,11 +13,12 @@ from satllm_ros.report.printing.progress import Progress, RateMeter, total_batch
 def follow(times_s: list[float], total: int | None, batch_s: float = 2.0, fill_s: float = 10.0) -> list[str]:
     """Lines printed off a terminal by a pipeline that fills, then gives 16 tiles every `batch_s`."""
     out = io.StringIO()
-    with Progress(Console(file=out, width=40)) as progress:
-        for now_s in times_s:
-            done = max(0, 1 + int((now_s - fill_s) // batch_s)) if now_s >= fill_s else 0
-            done = min(done, total) if total else done
-            progress.update(now_s=now_s, batches_done=done, batches_total=total, tiles_done=16 * done)
+    progress = Progress(Console(file=out, width=40))
+    for now_s in times_s:
+        done = max(0, 1 + int((now_s - fill_s) // batch_s)) if now_s >= fill_s else 0
+        done = min(done, total) if total else done
+        progress.update(now_s=now_s, batches_done=done, batches_total=total, tiles_done=16 * done)
+    progress.end()
     return out.getvalue().splitlines()
 
 
@@ -43,10 +44,11 @@ def test_stream_without_end_has_no_eta() -> None:
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
-    with Progress(Console(file=out, width=120, force_terminal=True)) as progress:
-        for now_s, done in ((0.0, 0), (10.0, 1), (12.0, 2)):
-            progress.update(now_s=now_s, batches_done=done, batches_total=4, tiles_done=16 * done)
-        progress.console.print("above the bar")
+    progress = Progress(Console(file=out, width=120, force_terminal=True))
+    for now_s, done in ((0.0, 0), (10.0, 1), (12.0, 2)):
+        progress.update(now_s=now_s, batches_done=done, batches_total=4, tiles_done=16 * done)
+    progress.console.print("above the bar")
+    progress.end()
     assert "2 of 4 (50 %) batches  32 tiles  8.0 tiles/s  ETA 0:04" in out.getvalue()
     assert "\x1b[?25h" in out.getvalue(), "the cursor is shown again"
 

@@ -8,7 +8,7 @@ import pytest
 from satllm_ros.planning.problem.problem import Link
 from satllm_ros.planning.solver.solve import solve
 from satllm_ros.replanning.flight import flight_problem
-from satllm_ros.simulation.regret.changing_world import World, random_world
+from satllm_ros.simulation.regret.changing_world import ChangingWorld, random_world
 from satllm_ros.simulation.regret.replanning import Paces, clairvoyant, online
 
 TRACES = 15
@@ -32,8 +32,8 @@ def test_mean_regret_is_small() -> None:
     assert min(one["weigh"] for one in found) > -0.01
 
 
-def steady(world: World, spells: int = 1) -> World:
-    return World(world.since_s[:spells], world.facts[:spells], world.load_bytes_per_s)
+def steady(world: ChangingWorld, spells: int = 1) -> ChangingWorld:
+    return ChangingWorld(world.since_s[:spells], world.facts[:spells], world.load_bytes_per_s)
 
 
 def test_paces_are_those_of_the_planner() -> None:
@@ -57,7 +57,7 @@ def test_the_clairvoyant_does_not_carry_a_pace_beyond_its_spell() -> None:
     facts = world.facts[0]
     slow = replace(facts, satellites=[replace(s, block_s=100 * s.block_s) for s in facts.satellites])
     links = replace(facts.links, measured={pair: Link(link.rate_bps) for pair, link in facts.links.measured.items()})
-    both = World(np.array([0.0, 10.0]), (facts, replace(slow, links=links)), world.load_bytes_per_s)
+    both = ChangingWorld(np.array([0.0, 10.0]), (facts, replace(slow, links=links)), world.load_bytes_per_s)
     paces = Paces(both)
     first, second = paces.in_spell(0).min(), paces.in_spell(1).min()
     assert clairvoyant(both, paces) >= 10 + (facts.batches - 10 / first) * second - 1e-6

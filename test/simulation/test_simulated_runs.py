@@ -57,7 +57,7 @@ def test_scenarios_differ_and_cover_the_ground() -> None:
     assert {("sat1", "ground"), ("ground", "sat1"), ("sensing", "sat1"), ("sat1", "sensing")} <= one_way
     assert {len(scenario.satellites) for scenario in scenarios} == {2, 3, 4}
     assert any(len(scenario.planners) == 2 for scenario in scenarios)
-    assert any(scenario.graves for scenario in scenarios)
+    assert any(scenario.permanently_dead for scenario in scenarios)
     assert any(scenario.calm for scenario in scenarios)
     assert any(scenario.live_period_s is not None for scenario in scenarios)
     assert {scenario.stamps for scenario in scenarios} == set(STAMPS)

@@ -18,7 +18,7 @@ from satllm_ros.compression.wire.setting import CodecSetting
 if TYPE_CHECKING:
     from satllm_ros.data.labelled.dataset import Dataset
     from satllm_ros.model.spec import ModelSpec
-    from satllm_ros.model.stage import Stage
+    from satllm_ros.model.stage import SubModel
 
 Step = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -146,7 +146,7 @@ def labelled_batches(
         yield inputs, dataset.labels[batch]
 
 
-def _step(stage: Stage) -> Step:
+def _step(stage: SubModel) -> Step:
     import torch
 
     def step(values: NDArray[Any]) -> NDArray[Any]:

@@ -77,7 +77,10 @@ def make_artefacts(
     artefacts = Artefacts(
         spec.model_id, spec.prefix_tokens, spec.width, scales, tables=tables, coefficients=coefficients
     )
-    in_cascade = {str(setting): measure(model, labelled(), setting, artefacts) for setting in dict.fromkeys(settings)}
+    in_cascade = {
+        str(setting): measure(model, labelled(), dict.fromkeys(model.cuts, setting), artefacts)
+        for setting in dict.fromkeys(settings)
+    }
     by_cut = measure_single_cuts(model, labelled(), settings, artefacts, losses=single_losses)
     measurements = {name: replace(one, by_cut=by_cut[name]) for name, one in in_cascade.items()}
     return replace(artefacts, measurements=measurements)

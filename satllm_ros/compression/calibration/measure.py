@@ -1,7 +1,7 @@
 """What a setting costs: accuracy with every cut compressed in cascade, or with one alone, real bytes and time."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,27 +15,31 @@ from satllm_ros.compression.wire.setting import CodecSetting
 Batches = Iterable[tuple[NDArray[Any], NDArray[Any]]]
 
 
-def measure(model: CutModel, batches: Batches, setting: CodecSetting, artefacts: Artefacts) -> Measurement:
-    """Run images through a model that is cut after every block, compressing each activation on its way.
+def measure(
+    model: CutModel, batches: Batches, settings: Mapping[int, CodecSetting], artefacts: Artefacts
+) -> Measurement:
+    """Run images through a model, compressing the activation at each cut that has a setting on its way.
 
     Parameters
     ----------
-    model
-        Of at least two blocks.
     batches
         Pairs of the model's input and the true classes, (N,) integers; at least one.
+    settings
+        By cut; a cut that is not named is not compressed.
 
     Returns
     -------
     Measurement
-        Share of right predictions, the mean over all cuts of frame bytes / fp32 bytes, and the codec's processor time.
+        Share of right predictions, the mean over these cuts of frame bytes / fp32 bytes, 1 without any, and the codec's
+        processor time.
     """
     right = images = 0
-    hops = {cut: Hop(cut) for cut in model.cuts}
-    settings = dict.fromkeys(model.cuts, setting)
+    hops = {cut: Hop(cut) for cut in settings}
     for inputs, labels in batches:
         right += int((model.run_coded(inputs, settings, artefacts, hops).argmax(axis=1) == labels).sum())
         images += len(labels)
+    if not hops:
+        return Measurement(right / images, 1.0)
     fp32_bytes = sum(hop.fp32_bytes for hop in hops.values())
     return Measurement(
         right / images,
@@ -57,7 +61,9 @@ def measure_single_cuts(
 
     Parameters
     ----------
-    model, batches
+    model
+        Of at least two blocks.
+    batches
         As for `measure`.
     losses
         Also run on from every cut to find the accuracy lost, which takes L / 2 times as long for each setting.

@@ -15,7 +15,7 @@ from satllm_ros.compression.codecs.topk import decompress_symbols
 from satllm_ros.compression.coding import backend
 from satllm_ros.compression.coding import signed_magnitude as paper
 from satllm_ros.compression.coding.entropy import compress
-from satllm_ros.compression.coding.mask_choice import Choice
+from satllm_ros.compression.coding.mask_choice import MaskChoice
 from satllm_ros.compression.tables.cut_tables import CutTables
 from satllm_ros.compression.tables.scales import CutScales
 from satllm_ros.compression.wire.frame import FrameHeader, Sections
@@ -23,7 +23,7 @@ from satllm_ros.compression.wire.setting import Codec, CodecSetting
 
 
 @lru_cache(maxsize=32)
-def choose(tables: CutTables, setting: CodecSetting) -> Choice:
+def choose(tables: CutTables, setting: CodecSetting) -> MaskChoice:
     """The elements that a setting sends, ascending."""
     patches = tables.token_mean[-(tables.mask_order.size // tables.spread.shape[1]) :]
     fill = patches.astype(np.float32)
@@ -34,7 +34,7 @@ def choose(tables: CutTables, setting: CodecSetting) -> Choice:
     # An infinite 1 / step would turn a difference of 0 into NaN.
     inverse_step[~np.isfinite(inverse_step)] = 0
     channel = places % fill.shape[1]
-    return Choice(places, fill.reshape(-1)[places], step[channel], inverse_step[channel], fill, largest)
+    return MaskChoice(places, fill.reshape(-1)[places], step[channel], inverse_step[channel], fill, largest)
 
 
 def encode_body(activation: NDArray[np.float32], setting: CodecSetting, scales: CutScales, tables: CutTables) -> Body:
@@ -88,7 +88,7 @@ def decode_body(
     return activation
 
 
-def _encode_static(images: NDArray[np.float32], choice: Choice) -> tuple[list[bytes], int]:
+def _encode_static(images: NDArray[np.float32], choice: MaskChoice) -> tuple[list[bytes], int]:
     chunks, replaced = [], 0
     symbols = np.empty(choice.places.size, np.uint8)
     for image in images:
@@ -97,11 +97,11 @@ def _encode_static(images: NDArray[np.float32], choice: Choice) -> tuple[list[by
     return chunks, replaced
 
 
-def _symbols(chunk: memoryview, choice: Choice, bits: int) -> NDArray[np.uint8]:
+def _symbols(chunk: memoryview, choice: MaskChoice, bits: int) -> NDArray[np.uint8]:
     return decompress_symbols(chunk, choice.places.size, bits)
 
 
-def _encode_dynamic(images: NDArray[np.float32], choice: Choice, bits: int) -> tuple[list[bytes], int]:
+def _encode_dynamic(images: NDArray[np.float32], choice: MaskChoice, bits: int) -> tuple[list[bytes], int]:
     values, replaced = paper.bounded(images.reshape(len(images), -1)[:, choice.places])
     low, high = paper.find_range(values)
     head = paper.pack_range(low, high)
@@ -109,6 +109,6 @@ def _encode_dynamic(images: NDArray[np.float32], choice: Choice, bits: int) -> t
     return [head + (compress(row.data) if row.size else b"") for row in symbols], replaced
 
 
-def _dynamic_values(chunk: memoryview, choice: Choice, bits: int) -> NDArray[np.float32]:
+def _dynamic_values(chunk: memoryview, choice: MaskChoice, bits: int) -> NDArray[np.float32]:
     low, high = paper.unpack_range(chunk)
     return paper.rebuild(_symbols(chunk[paper.RANGE_BYTES :], choice, bits), low, high, bits)

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from satllm_ros.compression.coding.mask_choice import Choice
+from satllm_ros.compression.coding.mask_choice import MaskChoice
 from satllm_ros.compression.coding.native import LIBRARY, load
 from satllm_ros.compression.coding.plain import PlainLoops
 from satllm_ros.compression.coding.rans import SymbolTables
@@ -28,10 +28,10 @@ class Loops(Protocol):
     def decode(self, sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
         """See `rans.decode`."""
 
-    def gather(self, image: NDArray[np.float32], choice: Choice, symbols: NDArray[np.uint8]) -> int:
+    def gather(self, image: NDArray[np.float32], choice: MaskChoice, symbols: NDArray[np.uint8]) -> int:
         """Quantize what a mask sends of an image; gives how many values were not finite."""
 
-    def scatter(self, symbols: NDArray[np.uint8], choice: Choice, image: NDArray[np.float32]) -> None:
+    def scatter(self, symbols: NDArray[np.uint8], choice: MaskChoice, image: NDArray[np.float32]) -> None:
         """Rebuild an image of what a mask sent."""
 
 

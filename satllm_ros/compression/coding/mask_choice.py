@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class MaskChoice:
     """What a setting sends of an image at a cut: `places` (n,) in its patch tokens, and their quantizers."""
 
     places: NDArray[np.uint32]

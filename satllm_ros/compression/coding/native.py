@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satllm_ros.compression.coding import rans
-from satllm_ros.compression.coding.mask_choice import Choice
+from satllm_ros.compression.coding.mask_choice import MaskChoice
 from satllm_ros.compression.coding.rans import SymbolTables
 from satllm_ros.compression.wire.errors import FrameError, FrameFault
 
@@ -55,7 +55,7 @@ class CompiledLoops:
                 raise FrameError(FrameFault.PAYLOAD, f"{stream.size} bytes are no stream of {classes.size} symbols")
         return symbols
 
-    def gather(self, image: NDArray[np.float32], choice: Choice, symbols: NDArray[np.uint8]) -> int:
+    def gather(self, image: NDArray[np.float32], choice: MaskChoice, symbols: NDArray[np.uint8]) -> int:
         image = np.ascontiguousarray(image)
         held = _held(choice)
         lost: int = self._library.satllm_mask_gather(
@@ -63,7 +63,7 @@ class CompiledLoops:
         )
         return lost
 
-    def scatter(self, symbols: NDArray[np.uint8], choice: Choice, image: NDArray[np.float32]) -> None:
+    def scatter(self, symbols: NDArray[np.uint8], choice: MaskChoice, image: NDArray[np.float32]) -> None:
         # Of one piece already, wherever an activation is decoded into a buffer of its own.
         whole = image if image.flags.c_contiguous else np.empty(image.shape, np.float32)
         held = _held(choice)
@@ -101,7 +101,7 @@ class _Held(NamedTuple):
 
 # Keeps the choices, whose memory the pointers are into, as long as the pointers.
 @lru_cache(maxsize=32)
-def _held(choice: Choice) -> _Held:
+def _held(choice: MaskChoice) -> _Held:
     places, mean, step, inverse_step, fill = _pointers(
         choice.places, choice.mean, choice.step, choice.inverse_step, choice.fill
     )

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satllm_ros.compression.coding import rans
-from satllm_ros.compression.coding.mask_choice import Choice
+from satllm_ros.compression.coding.mask_choice import MaskChoice
 from satllm_ros.compression.coding.rans import SymbolTables
 
 _SIGNS = np.array([1, -1], np.float32)
@@ -23,7 +23,7 @@ class PlainLoops:
     def decode(self, sections: list[memoryview], classes: NDArray[np.uint8], tables: SymbolTables) -> NDArray[np.int32]:
         return rans.decode(sections, classes, tables)
 
-    def gather(self, image: NDArray[np.float32], choice: Choice, symbols: NDArray[np.uint8]) -> int:
+    def gather(self, image: NDArray[np.float32], choice: MaskChoice, symbols: NDArray[np.uint8]) -> int:
         values = image.reshape(-1)[choice.places]
         with np.errstate(invalid="ignore", over="ignore"):
             steps = (values - choice.mean) * choice.inverse_step
@@ -33,7 +33,7 @@ class PlainLoops:
         symbols[:] = magnitudes << 1 | (steps < 0)
         return lost
 
-    def scatter(self, symbols: NDArray[np.uint8], choice: Choice, image: NDArray[np.float32]) -> None:
+    def scatter(self, symbols: NDArray[np.uint8], choice: MaskChoice, image: NDArray[np.float32]) -> None:
         image[:] = choice.fill
         values = _SIGNED[symbols]
         values *= choice.step

@@ -34,7 +34,7 @@ class CutMeasurement:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What calibration found of one setting, with every cut compressed in cascade.
+    """What was found with cuts compressed in cascade: in artefacts, with every cut compressed by one setting.
 
     Parameters
     ----------

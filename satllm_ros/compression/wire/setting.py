@@ -53,7 +53,7 @@ _OFFERS = {
 _USUAL_KEEP_RATIO = 0.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class CodecSetting:
     """One point on the rate-accuracy curve of a codec.
 
@@ -63,9 +63,10 @@ class CodecSetting:
     keep_ratio : float
         Share of the patch tokens' elements that is sent [-], above 0 and at most 1; other than 1 only for the
         masks and top-k. Rounded to float32, as a frame carries it.
-    bits : int
+    bits : int, optional
         Width of the quantizer [bit]: 6 to 8 for the masks and top-k, fixed for the others. For `klt` it is the
-        step of the quantizer, 0 to 63 quarter octaves above the finest: 4 more double the step.
+        step of the quantizer, 0 to 63 quarter octaves above the finest: 4 more double the step. The codec's usual one
+        if it is left out.
 
     Raises
     ------
@@ -74,33 +75,30 @@ class CodecSetting:
     """
 
     codec: Codec
-    keep_ratio: float = 1.0
-    # None only until the codec's usual one takes its place.
-    bits: int = None  # type: ignore[assignment]
+    keep_ratio: float
+    bits: int
 
-    def __post_init__(self) -> None:
+    def __init__(self, codec: Codec, keep_ratio: float = 1.0, bits: int | None = None) -> None:
         try:
-            codec = Codec(self.codec)
+            codec = Codec(codec)
         except ValueError:
             allowed = ", ".join(f"{c.value} ({c.name.lower()})" for c in Codec)
-            raise CodecSettingError(f"codec number {self.codec!r} is unknown; allowed are {allowed}") from None
+            raise CodecSettingError(f"codec number {codec!r} is unknown; allowed are {allowed}") from None
         offer, name = _OFFERS[codec], codec.name.lower()
-        if not offer.keeps and self.keep_ratio != 1.0:
-            raise CodecSettingError(f"keep ratio {self.keep_ratio} is not offered by {name}, only 1")
+        if not offer.keeps and keep_ratio != 1.0:
+            raise CodecSettingError(f"keep ratio {keep_ratio} is not offered by {name}, only 1")
         # Not the other way round: NaN must fail.
-        if not (math.isfinite(self.keep_ratio) and 0.0 < np.float32(self.keep_ratio) <= 1.0):
-            raise CodecSettingError(
-                f"keep ratio {self.keep_ratio} is not offered; allowed are those above 0 and up to 1"
-            )
+        if not (math.isfinite(keep_ratio) and 0.0 < np.float32(keep_ratio) <= 1.0):
+            raise CodecSettingError(f"keep ratio {keep_ratio} is not offered; allowed are those above 0 and up to 1")
         # Plans say 8 where nothing is quantized, too.
-        unsaid = self.bits is None or (codec is Codec.RAW and self.bits == 8)
-        bits = offer.usual_bits if unsaid else self.bits
+        if bits is None or (codec is Codec.RAW and bits == 8):
+            bits = offer.usual_bits
         if not offer.low <= bits <= offer.high:
             allowed = f"only {offer.low}" if offer.low == offer.high else f"only {offer.low} to {offer.high}"
             what = f"step {bits} is" if codec is Codec.KLT else f"{bits} bits are"
             raise CodecSettingError(f"{what} not offered by {name}, {allowed}")
         object.__setattr__(self, "codec", codec)
-        object.__setattr__(self, "keep_ratio", float(np.float32(self.keep_ratio)))
+        object.__setattr__(self, "keep_ratio", float(np.float32(keep_ratio)))
         object.__setattr__(self, "bits", bits)
 
     @classmethod

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from satllm_ros.compression.wire.errors import FrameFault
 from satllm_ros.protocol.vocabulary import Cause
 
+# Counters of every node that is told plans.
+BAD_PLAN, PLAN_FORGED = "bad_plan", "plan_forged"
+
 _REFUSALS = {
     Cause.UNKNOWN_EPOCH: "of a plan that is not known here",
     Cause.BAD_CRC: "whose checksum does not match",
@@ -104,8 +107,8 @@ _DROPPED_UNSENT = {
     "camera_overflow": "Tiles of a camera that is faster than the chain",
 }
 _BAD_PLANS = {
-    "bad_plan": "Plans that cannot be flown",
-    "plan_forged": "Plans without the signature that is asked for",
+    BAD_PLAN: "Plans that cannot be flown",
+    PLAN_FORGED: "Plans without the signature that is asked for",
 }
 
 SENSING = Keys(
@@ -191,7 +194,7 @@ DOWNLINK = Keys(
         "store_failed": "Batches that could not be written",
         "mark_failed": "Deliveries and refusals that could not be noted",
         "read_failed": "Batches that could not be read",
-        "spoilt": "Batches that are not whole on disk any more",
+        "corrupted": "Batches that are not whole on disk any more",
         "duplicate": "Batches that arrived a second time",
         "resent": "Batches sent again since no acknowledgement came",
         "foreign_refusal": "Refusals of what is not held",

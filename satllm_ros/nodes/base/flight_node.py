@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import traceback
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from builtin_interfaces.msg import Time
@@ -23,7 +23,7 @@ from satllm_ros.nodes.base import qos
 from satllm_ros.nodes.base.compat import after_parameters_set
 from satllm_ros.nodes.base.counters import Counters
 from satllm_ros.nodes.base.diagnostic_keys import COMMON, Keys
-from satllm_ros.nodes.base.parameters import AUTOSTART, Parameter, declare, unknown_names
+from satllm_ros.nodes.base.parameters import NodeParameters, declare, statements, unknown_names
 
 DIAGNOSTICS_PERIOD_S = 1.0
 AUTOSTART_PERIOD_S = 0.1
@@ -37,13 +37,20 @@ class NotReadyError(Exception):
 class FlightNode(LifecycleNode):
     """A lifecycle node that starts by itself, says why a transition failed, and reports its counters.
 
-    Subclasses give `PARAMETERS` and the `KEYS` of their diagnostics. They override `configure`, `activate`,
+    Subclasses give `PARAMETERS`, the struct of their parameters, annotate `parameters` with that same type, and give
+    the `KEYS` of their diagnostics. They override `configure`, `activate`,
     `deactivate`, `cleanup`, which may be called any number of times; these raise `NotReadyError` (try again) or any
     other exception (logged, the transition fails).
     Publishers and subscriptions made with `publish_on` and `listen_to` live from activation to deactivation.
+
+    Attributes
+    ----------
+    parameters
+        Values in force; another struct takes its place when one is set.
     """
 
-    PARAMETERS: ClassVar[tuple[Parameter, ...]] = ()
+    PARAMETERS: ClassVar[type[NodeParameters]] = NodeParameters
+    parameters: NodeParameters
     KEYS: ClassVar[Keys] = Keys()
 
     def __init__(self, name: str, *, depth_below_root: int = 0, **kwargs: Any) -> None:
@@ -55,12 +62,13 @@ class FlightNode(LifecycleNode):
         self.satellite = self.get_namespace().split("/")[-1]
         self._diagnostic_keys = Keys({**self.KEYS.counters, **COMMON}, self.KEYS.values)
         self._depth_below_root = depth_below_root
-        self._table = {p.name: p for p in (*self.PARAMETERS, AUTOSTART)}
+        self._table = statements(self.PARAMETERS)
         declare(self, self._table.values())
         for sentence in unknown_names(self, self._table, _names_of_all_nodes):
             self.get_logger().warning(sentence)
+        self.parameters = self._read()
         self.add_on_set_parameters_callback(self._on_set)
-        after_parameters_set(self, lambda parameters: self.parameters_changed({p.name for p in parameters}))
+        after_parameters_set(self, self._after_set)
         self._active_publishers: list[Publisher[Any]] = []
         self._active_subscriptions: list[Subscription[Any]] = []
         self._waiting_for = ""
@@ -72,7 +80,7 @@ class FlightNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.every(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._autostart_timer = None
-        if self.value("autostart"):
+        if self.parameters.autostart:
             self._autostart_timer = self.every(AUTOSTART_PERIOD_S, self._autostart)
 
     # For subclasses
@@ -89,8 +97,8 @@ class FlightNode(LifecycleNode):
     def cleanup(self) -> None:
         """Free what `configure` took."""
 
-    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
-        """Why a merged set of parameter values is not acceptable, beyond each one's range; None if it is."""
+    def parameter_complaint(self, candidate: Any) -> str | None:
+        """Why a struct of this node's parameters is not acceptable, beyond each one's range; None if it is."""
 
     def parameters_changed(self, names: set[str]) -> None:
         """These parameters are now in force."""
@@ -100,12 +108,6 @@ class FlightNode(LifecycleNode):
         return DiagnosticStatus.OK, self.state, {}
 
     # Used by subclasses
-
-    def value(self, name: str) -> Any:
-        """Value of a parameter, of its own type; an unset list is empty."""
-        parameter = self._table[name]
-        value = self.get_parameter_or(name, RosParameter(name, value=parameter.default or None)).value
-        return parameter.taken(value)
 
     def every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """Call back periodically on the steady clock, whether or not simulated time stands still."""
@@ -141,22 +143,21 @@ class FlightNode(LifecycleNode):
         """ROS time, as messages carry it."""
         return self.get_clock().now().to_msg()
 
-    def folder(self, parameter: str) -> Path:
-        """Folder that a parameter names; the working directory if it is empty."""
-        return Path(self.value(parameter) or ".")
-
     def complain(self, cause: str, sentence: str) -> None:
-        """Count what went wrong here, and log it as an error, once a second at most."""
+        """Count what went wrong here, and log it as an error: one a second at most, whatever the cause.
+
+        The next one within that second, of another cause too, is in its counter only.
+        """
         self.counters.add(cause)
         self.get_logger().error(sentence, throttle_duration_sec=1.0)
 
     def ignore(self, cause: str, sentence: str) -> None:
-        """Count what others said that makes no sense, and warn of it."""
+        """Count what others said that makes no sense, and `warn` of it."""
         self.counters.add(cause)
         self.warn(sentence)
 
     def warn(self, sentence: str) -> None:
-        """Log a warning, once a second at most."""
+        """Log a warning: one a second at most, whatever it is of, those of `ignore` among them."""
         self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def publish_on(self, topic: Topic, node: str = "") -> Publisher[Any]:
@@ -262,7 +263,7 @@ class FlightNode(LifecycleNode):
         """Stop, forget all and start again, as a process that died and was started again would."""
         self.trigger_deactivate()
         self.trigger_cleanup()
-        if self.value("autostart") and self._autostart_timer is None:
+        if self.parameters.autostart and self._autostart_timer is None:
             self._autostart_timer = self.every(AUTOSTART_PERIOD_S, self._autostart)
 
     def _close(self) -> None:
@@ -276,18 +277,20 @@ class FlightNode(LifecycleNode):
     # Parameters
 
     def _on_set(self, parameters: list[RosParameter[Any]]) -> SetParametersResult:
-        candidate = {name: self.value(name) for name in self._table}
-        for parameter in parameters:
-            if parameter.name in self._table:
-                try:
-                    candidate[parameter.name] = self._table[parameter.name].taken(parameter.value)
-                except ValueError as error:
-                    return SetParametersResult(successful=False, reason=str(error))
         try:
-            complaint = self.parameter_complaint(candidate)
+            own = {p.name: self._table[p.name].taken(p.value) for p in parameters if p.name in self._table}
+            complaint = self.parameter_complaint(replace(self.parameters, **own))
         except ValueError as error:
             complaint = str(error)
         return SetParametersResult(successful=complaint is None, reason=complaint or "")
+
+    def _after_set(self, parameters: list[RosParameter[Any]]) -> None:
+        self.parameters = self._read()
+        self.parameters_changed({p.name for p in parameters})
+
+    def _read(self) -> Any:
+        """All values as ROS has them, each of its own type; an unset list is empty."""
+        return self.PARAMETERS(**{name: own.taken(self.get_parameter(name).value) for name, own in self._table.items()})
 
     # Diagnostics
 
@@ -317,4 +320,4 @@ def _names_of_all_nodes() -> set[str]:
     # Imported where it is needed: it imports every node.
     from satllm_ros.nodes.reference import NODES
 
-    return {parameter.name for node in NODES.values() for parameter in node.PARAMETERS}
+    return {name for node in NODES.values() for name in statements(node.PARAMETERS)}

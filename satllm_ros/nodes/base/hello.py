@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rclpy.clock import Clock, ClockType
@@ -53,6 +54,7 @@ class HelloThread:
         self,
         owner: FlightNode,
         name: str,
+        satellites: Iterable[str],
         *,
         alone: bool = True,
         limits: PresenceLimits = PresenceLimits(),  # noqa: B008
@@ -63,7 +65,7 @@ class HelloThread:
             name,
             new_boot_id(),
             [
-                *owner.value("satellites"),
+                *satellites,
                 *(graph.SENSING, graph.GROUND, graph.PLANNER),
                 # Of a satellite whose stage somebody else has written.
                 graph.external_stage_of(name),

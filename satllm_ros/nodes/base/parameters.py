@@ -1,13 +1,18 @@
-"""Node parameters as data: one table feeds the declaration, the descriptors, the validation and docs/parameters.md."""
+"""Node parameters as data: a frozen, typed struct a node, each of whose fields states one parameter.
+
+That statement is the only place that knows a parameter's default, unit, bounds and meaning. From it come the struct's
+type, the declaration in ROS, the descriptors, the validation and docs/parameters.md. A node reads its values from
+`FlightNode.parameters`, a struct that has been checked as a whole.
+"""
 
 from __future__ import annotations
 
 import math
 from array import array
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -16,18 +21,16 @@ from satllm_ros.nodes.base.compat import given_parameters
 
 # Those that rclpy declares for every node by itself.
 _OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+_STATEMENT = "parameter"
+_T = TypeVar("_T", bool, int, float, str, tuple[str, ...])
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of one node.
-
-    `low` and `high` bound a number inclusively; `choices` lists the allowed strings. A read-only parameter is
-    set when the node starts and never changes.
-    """
+    """What is stated of one parameter; see `parameter`."""
 
     name: str
-    default: bool | int | float | str | list[str]
+    default: bool | int | float | str | tuple[str, ...]
     description: str
     unit: str = "-"
     low: float | None = None
@@ -44,7 +47,7 @@ class Parameter:
             return f"{self.low:g} to {self.high:g}"
         if self.low is not None:
             return f"{self.low:g} or more"
-        return {bool: "true or false", int: "a whole number", float: "a number", str: "a string", list: "strings"}[
+        return {bool: "true or false", int: "a whole number", float: "a number", str: "a string", tuple: "strings"}[
             type(self.default)
         ]
 
@@ -63,7 +66,7 @@ class Parameter:
         """
         wanted = type(self.default)
         # What a parameter file says by an empty list has no type, or any.
-        taken: Any = [] if wanted is list and (value is None or len(_items(value)) == 0) else _as(wanted, value)
+        taken: Any = () if wanted is tuple and (value is None or len(_items(value)) == 0) else _as(wanted, value)
         if taken is None:
             hint = f"; in quotes it is one: \"'{value}'\"" if wanted is str and value is not None else ""
             raise ValueError(f"parameter {self.name} is {_shown(value)}; allowed is {self._wanted}{hint}")
@@ -103,15 +106,55 @@ def _as(wanted: type, value: Any) -> Any:
         return float(value)
     if wanted is int and isinstance(value, int | float):
         return int(value) if math.isfinite(value) and value == int(value) else None
-    if wanted is list:
+    if wanted is tuple:
         items = _items(value)
         is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in items)
-        return items if is_list else None
+        return tuple(items) if is_list else None
     return value if wanted is str and isinstance(value, str) else None
 
 
 def _shown(value: Any) -> str:
     return "not set" if value is None else repr(list(value) if isinstance(value, array) else value)
+
+
+def parameter(
+    default: _T,
+    description: str,
+    unit: str = "-",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    *,
+    read_only: bool = True,
+) -> _T:
+    """State a parameter, as a field of a `NodeParameters`; the field's name is the parameter's.
+
+    Parameters
+    ----------
+    default
+        Its type is the parameter's; strings are a tuple.
+    low, high
+        Bound a number, inclusively.
+    choices
+        The strings that are allowed, if not all.
+    read_only
+        It is set when the node starts and never changes.
+    """
+    stated = Parameter("", default, description, unit, low, high, choices, read_only)
+    made: Any = field(default=default, metadata={_STATEMENT: stated})
+    return made  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """Values of a node's parameters, each of the type and in the bounds that its field states."""
+
+    autostart: bool = parameter(True, "Configure and activate without waiting for a lifecycle manager")
+
+
+def statements(struct: type[NodeParameters]) -> dict[str, Parameter]:
+    """All parameters of a struct by name, in its order."""
+    return {each.name: replace(each.metadata[_STATEMENT], name=each.name) for each in fields(struct)}
 
 
 def declare(node: Node, table: Iterable[Parameter]) -> None:
@@ -131,7 +174,7 @@ def declare(node: Node, table: Iterable[Parameter]) -> None:
             except ValueError as error:
                 raise ValueError(f"{node.get_fully_qualified_name()}: {error}") from None
         # An empty list has no type in ROS.
-        node.declare_parameter(parameter.name, value if value != [] else None, parameter.descriptor(), True)
+        node.declare_parameter(parameter.name, value if value != () else None, parameter.descriptor(), True)
 
 
 def unknown_names(node: Node, own: Collection[str], others: Callable[[], Collection[str]]) -> list[str]:
@@ -152,70 +195,3 @@ def unknown_names(node: Node, own: Collection[str], others: Callable[[], Collect
             hint = f"did you mean {near[0]}?" if near else "`ros2 param list` shows those that there are"
             sentences.append(f"parameter {name} is not known, and does nothing; {hint}")
     return sentences
-
-
-# Parameters that several nodes share, with one meaning.
-CHECKPOINT = Parameter(
-    "checkpoint", "demo", "Checkpoint of the whole model (safetensors); 'demo' is the one shipped here"
-)
-ARTEFACTS = Parameter(
-    "artefacts", "demo", "Codec artefacts made for that checkpoint (safetensors); 'demo' is the one shipped here"
-)
-SATELLITES = Parameter("satellites", [], "Names of all satellites of the constellation")
-EMULATE_LINKS = Parameter(
-    "emulate_links", False, "Send to the outbox, for the link node to carry, instead of straight to the next inbox"
-)
-LINK_CONTROLLERS = Parameter(
-    "link_controllers",
-    [],
-    "Real links with a flow controller in this process's Fast DDS profile, destination=rate,delay in bit/s and s: "
-    "batches go to DDS as the link takes them; to other destinations at once",
-)
-PLAN_PUBLIC_KEY = Parameter(
-    "plan_public_key",
-    "",
-    "Ed25519 key, 64 hexadecimal digits: plans that it did not sign are refused; empty: unsigned plans fly",
-)
-STATE_DIRECTORY = Parameter(
-    "state_directory", "", "Folder of what the next life of this node must know; empty: the working directory"
-)
-RECURSIVE = Parameter("recursive", False, "Descend into the folders of a folder of images too")
-AUTOSTART = Parameter("autostart", True, "Configure and activate without waiting for a lifecycle manager")
-BATCH_TILES = Parameter("batch_tiles", 10, "Tiles N that travel together", "tile", 1, 4096)
-BANDS = Parameter(
-    "bands",
-    "",
-    "Bands of an image to take as red, green, blue, such as 4,3,2, or one as gray; empty: as the checkpoint says, or "
-    "the image declares",
-)
-PIXEL_SCALE = Parameter(
-    "pixel_scale",
-    0.0,
-    "Factor from a sample that is not 8 bits unsigned to 0..255; 0: as the checkpoint says, else such are refused",
-    "-",
-    0.0,
-    1e12,
-)
-RESIZE = Parameter(
-    "resize",
-    0,
-    "Side of the square that the middle of each frame is resampled to; 0: frames are cut into tiles",
-    "pixel",
-    0,
-    16384,
-)
-
-
-KINDS = {
-    "upload": "the link from sensing to the first satellite",
-    "isl": "each inter-satellite link",
-    "s2g": "the link to the ground",
-}
-
-LINK_PAIRS = Parameter(
-    "link_pairs",
-    [],
-    "Rate [bit/s] and propagation delay [s] of single directed links, where they differ from those of their kind: "
-    "'sat1-sat2=8e6,0.01'; an empty string names none",
-    read_only=False,
-)

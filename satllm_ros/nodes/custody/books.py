@@ -8,7 +8,6 @@ from typing import Any
 
 from rclpy.publisher import Publisher
 
-from satllm_ros.acquisition.drop_causes import DROP_CAUSES
 from satllm_ros.acquisition.unheard import SequenceGaps
 from satllm_ros.data.tiles import Tile
 from satllm_ros.nodes.base.flight_node import FlightNode
@@ -67,7 +66,6 @@ class LedgerBooks:
             self._journal.keep_books(
                 books_of(
                     message,
-                    DROP_CAUSES,
                     frames_total=self._source.frames_total,
                     closed=closed,
                     restored_tiles=self._copies.restored_tiles,

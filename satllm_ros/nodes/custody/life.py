@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from satllm_ros.acquisition.source_identity import CameraIdentity
 from satllm_ros.acquisition.unheard import SequenceGaps
@@ -14,6 +15,7 @@ from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.custody.books import LedgerBooks
 from satllm_ros.nodes.custody.copies import Copies
+from satllm_ros.nodes.custody.parameters import SensingParameters
 from satllm_ros.nodes.custody.plan_file import PlanFile
 from satllm_ros.nodes.custody.rivals import RivalWatch
 from satllm_ros.nodes.custody.standing import Standing
@@ -33,9 +35,8 @@ class SensingLife:
     """What was read and opened; `close` closes it all."""
 
     spec: ModelSpec
-    satellites: list[str]
+    satellites: Sequence[str]
     gate: PlanGate
-    boot_id: int
     run_id: int
     is_live: bool
     jpeg: bool
@@ -53,6 +54,7 @@ class SensingLife:
 
 def begin_life(
     node: FlightNode,
+    given: SensingParameters,
     boot_id: int,
     spec: ModelSpec,
     gate: PlanGate,
@@ -60,6 +62,7 @@ def begin_life(
     pixels: PixelRules,
     *,
     on_tiles: Callable[[], None],
+    has_planner: Callable[[], bool],
 ) -> SensingLife:
     """Open all that a life needs; if that fails, nothing stays open.
 
@@ -67,6 +70,8 @@ def begin_life(
     ----------
     on_tiles
         As `ImageSource` has it.
+    has_planner
+        As `Standing` has it.
 
     Raises
     ------
@@ -74,18 +79,18 @@ def begin_life(
         If the source holds nothing usable, or the state directory is damaged or of another run.
     """
     run_id, is_live = run_source.run_id, run_source.what.is_live
-    directory, satellites = node.folder("state_directory"), node.value("satellites")
-    jpeg = node.value("upload_encoding") == "jpeg"
+    directory, satellites = Path(given.state_directory), given.satellites
+    jpeg = given.upload_encoding == "jpeg"
     with ExitStack() as opened:
         plan_file = PlanFile(node, directory, run_id)
-        protocol = _protocol(node, boot_id, spec, plan_file.read(gate))
+        protocol = _protocol(given, boot_id, spec, plan_file.read(gate))
         frames = FrameJournal(directory / JOURNAL_NAME, run_id=run_id)
         opened.callback(frames.close)
         identity, gaps = CameraIdentity(boot_id), SequenceGaps()
-        source = open_source(node, run_source, identity, spec, pixels, frames, jpeg=jpeg, on_tiles=on_tiles)
+        source = open_source(node, given, run_source, identity, spec, pixels, frames, jpeg=jpeg, on_tiles=on_tiles)
         store = journal = None
         # A bag or folder is read again.
-        if node.value("durable") and is_live:
+        if given.durable and is_live:
             store = CustodyStore(directory / "sensing.custody.sqlite", run_id=run_id)
             opened.callback(store.close)
         if is_live:
@@ -94,15 +99,13 @@ def begin_life(
         copies = Copies(node, protocol.custody, boot_id, store=store, journal=journal)
         if copies.lost_tiles:
             node.get_logger().warning(f"{copies.lost_tiles} tiles were lost with earlier lives of this node")
-        batch_tiles = node.value("batch_tiles")
-        books = LedgerBooks(node, protocol, source, copies, frames, gaps, run_id=run_id, batch_tiles=batch_tiles)
+        books = LedgerBooks(node, protocol, source, copies, frames, gaps, run_id=run_id, batch_tiles=given.batch_tiles)
         rivals = RivalWatch(node, boot_id)
         opened.callback(rivals.close)
         return SensingLife(
             spec=spec,
             satellites=satellites,
             gate=gate,
-            boot_id=boot_id,
             run_id=run_id,
             is_live=is_live,
             jpeg=jpeg,
@@ -113,24 +116,26 @@ def begin_life(
             plan_file=plan_file,
             copies=copies,
             books=books,
-            standing=Standing(node, protocol, source, copies, satellites),
+            standing=Standing(node, protocol, source, copies, satellites, has_planner),
             rivals=rivals,
             close=opened.pop_all().close,
         )
 
 
-def _protocol(node: FlightNode, boot_id: int, spec: ModelSpec, persisted: Plan | None) -> SensingProtocol[list[Tile]]:
+def _protocol(
+    given: SensingParameters, boot_id: int, spec: ModelSpec, persisted: Plan | None
+) -> SensingProtocol[list[Tile]]:
     custody = CustodyLimits(
-        node.value("window_batches"),
-        node.value("copies_batches"),
-        node.value("stall_s"),
-        delivery_s=node.value("delivery_s"),
+        given.window_batches,
+        given.copies_batches,
+        given.stall_s,
+        delivery_s=given.delivery_s,
     )
     return SensingProtocol(
         boot_id,
-        SensingLimits(custody, drain_s=node.value("drain_s")),
+        SensingLimits(custody, drain_s=given.drain_s),
         model_id=spec.model_id,
         blocks=spec.blocks,
-        known=node.value("satellites"),
+        known=given.satellites,
         persisted=persisted,
     )

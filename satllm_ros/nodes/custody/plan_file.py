@@ -8,9 +8,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time import Time
 
 from satllm_ros import msg as m
+from satllm_ros.nodes.base.diagnostic_keys import BAD_PLAN
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.nodes.wire.plan_gate import BAD, PlanGate, PlanVerdict
+from satllm_ros.nodes.wire.plan_gate import PlanGate, PlanVerdict
 from satllm_ros.protocol.plan import Plan
 from satllm_ros.storage.kept import keep, kept
 
@@ -40,7 +41,7 @@ class PlanFile:
             verdict = gate.judge(deserialize_message(content, m.Plan))
         # Bytes that are no message end in rmw's own error, a RuntimeError.
         except RuntimeError as error:
-            verdict = PlanVerdict(None, BAD, str(error))
+            verdict = PlanVerdict(None, BAD_PLAN, str(error))
         if verdict.cause:
             self._node.get_logger().warning(f"the plan kept in {self._path} is not flown: {verdict.reason}")
         return verdict.sound

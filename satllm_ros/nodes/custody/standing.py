@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -18,7 +18,13 @@ from satllm_ros.protocol.sensing import SensingProtocol
 
 
 class Standing:
-    """Looks at custody and plans of one life of sensing, and says how it stands with them."""
+    """Looks at custody and plans of one life of sensing, and says how it stands with them.
+
+    Parameters
+    ----------
+    has_planner
+        Says whether a planner is there.
+    """
 
     def __init__(
         self,
@@ -27,14 +33,15 @@ class Standing:
         source: ImageSource,
         copies: Copies,
         satellites: Sequence[str],
+        has_planner: Callable[[], bool],
     ) -> None:
         self._node = node
         self._protocol, self._source, self._copies = protocol, source, copies
-        self._satellites = list(satellites)
+        self._satellites, self._has_planner = list(satellites), has_planner
         self._waits = Waits(node)
         self._told_obstacles: dict[str, str] = {}
 
-    def tell(self, camera: Camera | None, *, has_planner: bool, now_s: float) -> None:
+    def tell(self, camera: Camera | None, now_s: float) -> None:
         """Log what keeps the stream, when that has changed, and remind of it; a few times a second."""
         protocol = self._protocol
         obstacles = protocol.obstacles
@@ -43,17 +50,17 @@ class Standing:
             self._node.get_logger().info(
                 f"the stream waits: {_sentence(obstacles)}" if obstacles else "the stream goes on"
             )
-        self._waits.look_at_plan(self._plan_view(has_planner) if protocol.active is None else None, now_s)
+        self._waits.look_at_plan(self._plan_view if protocol.active is None else None, now_s)
         self._waits.look_at_stream(obstacles, now_s)
         if camera is not None:
             self._waits.look_at_camera(camera.topics, camera.heard_images, now_s)
 
-    def _plan_view(self, has_planner: bool) -> PlanView:
+    def _plan_view(self) -> PlanView:
         protocol = self._protocol
         return PlanView(
             satellites=self._satellites,
             silent=protocol.unreported,
-            has_planner=has_planner,
+            has_planner=self._has_planner(),
             has_proposal=protocol.proposal is not None,
             unready=protocol.unready,
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from satllm_ros.acquisition.source_buffer import SourceBuffer
 from satllm_ros.acquisition.source_identity import CameraIdentity
-from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules
+from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.data.manifest import Manifest
 from satllm_ros.data.tiles import Tile, TileError
 from satllm_ros.nodes.base.flight_node import FlightNode
@@ -62,10 +62,10 @@ class ImageSource:
         jpeg: bool,
         on_tiles: Callable[[], None],
         journal: FrameJournal,
-        manifest: Manifest | None = None,
-        camera_tiles: int = 1,
-        expected_frames: int = 0,
-        pixels: PixelRules = AS_DECLARED,
+        manifest: Manifest | None,
+        camera_tiles: int,
+        expected_frames: int,
+        pixels: PixelRules,
     ) -> None:
         self._node, self._what, self._pixels = node, what, pixels
         self.source_id = source_id
@@ -156,6 +156,11 @@ class ImageSource:
     def end(self) -> None:
         """No further image of a camera will come: what was heard is the whole."""
         self._is_over = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further image comes beside what is recorded or was heard."""
+        return self._is_over
 
     def take(self, now_s: float) -> list[Tile]:
         """As `Intake.take`."""

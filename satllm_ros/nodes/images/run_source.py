@@ -18,6 +18,7 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.runs import facts_of, join_run
 from satllm_ros.nodes.images.frames import SourceKind
 from satllm_ros.nodes.images.image_source import ImageSource
+from satllm_ros.nodes.images.parameters import IntakeParameters
 from satllm_ros.storage.frame_journal import FrameJournal
 from satllm_ros.storage.run_identity import read_run
 
@@ -31,7 +32,7 @@ class RunSource:
     run_id: int
 
 
-def join_source(node: FlightNode, directory: Path, spec: ModelSpec, pixels: PixelRules) -> RunSource:
+def join_source(node: FlightNode, given: IntakeParameters, spec: ModelSpec, pixels: PixelRules) -> RunSource:
     """Begin the run of the state directory, or go on with it.
 
     A folder that was changed while it is flown is still flown, those of its images that the run began with; each
@@ -42,13 +43,11 @@ def join_source(node: FlightNode, directory: Path, spec: ModelSpec, pixels: Pixe
     ValueError, OSError
         If the source cannot be read, or the directory is of another run.
     """
-    kind, path = node.value("source"), node.value("path")
-    what = SourceKind(
-        kind, bag_path(path) if kind == "bag" else Path(path), node.value("image_topic"), node.value("rate")
-    )
-    recursive = node.value("recursive")
-    manifest = take_manifest(what.kind, what.path, what.image_topic, recursive=recursive)
-    if what.kind == "folder" and (left_out := list_folder(what.path, recursive=recursive).sentence):
+    directory = Path(given.state_directory)
+    path = bag_path(given.path) if given.source == "bag" else Path(given.path)
+    what = SourceKind(given.source, path, given.image_topic, given.rate)
+    manifest = take_manifest(what.kind, what.path, what.image_topic, recursive=given.recursive)
+    if what.kind == "folder" and (left_out := list_folder(what.path, recursive=given.recursive).sentence):
         node.get_logger().info(f"of folder {printable(str(what.path))} {left_out}")
     before = read_run(directory)
     began_with = before.facts.source if before is not None else None
@@ -63,6 +62,7 @@ def join_source(node: FlightNode, directory: Path, spec: ModelSpec, pixels: Pixe
 
 def open_source(
     node: FlightNode,
+    given: IntakeParameters,
     run_source: RunSource,
     identity: CameraIdentity,
     spec: ModelSpec,
@@ -85,15 +85,15 @@ def open_source(
         node,
         run_source.what,
         identity.source_id if live else manifest.source_id,
-        SourceBuffer(node.value("batch_tiles"), flush_s=node.value("flush_s") if live else None),
+        SourceBuffer(given.batch_tiles, flush_s=given.flush_s if live else None),
         height=spec.image_height,
         width=spec.image_width,
         jpeg=jpeg,
         on_tiles=on_tiles,
         journal=journal,
         manifest=None if live else manifest,
-        camera_tiles=node.value("camera_tiles"),
-        expected_frames=node.value("expected_images") if live else 0,
+        camera_tiles=given.camera_tiles,
+        expected_frames=given.expected_images if live else 0,
         pixels=pixels,
     )
     if not live:

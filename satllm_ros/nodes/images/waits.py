@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 
@@ -30,11 +30,11 @@ class Waits:
         self._plan, self._stream, self._camera = Reminder(), Reminder(), Reminder()
         self._images = 0
 
-    def look_at_plan(self, waiting: PlanView | None, now_s: float) -> None:
-        """Tell why no plan is active; None if one is."""
-        waited_s = self._plan.waited_s(waiting is not None, now_s)
-        if waiting is not None and waited_s is not None:
-            self._node.get_logger().warning(no_plan(waited_s, waiting, os.environ))
+    def look_at_plan(self, view: Callable[[], PlanView] | None, now_s: float) -> None:
+        """Tell why no plan is active; None if one is. The view is asked for only when it is to be told."""
+        waited_s = self._plan.waited_s(view is not None, now_s)
+        if view is not None and waited_s is not None:
+            self._node.get_logger().warning(no_plan(waited_s, view(), os.environ))
 
     def look_at_stream(self, obstacles: Mapping[str, str], now_s: float) -> None:
         """Tell which members of the active plan keep images from flying; empty if none does."""

@@ -26,8 +26,7 @@ class IncarnationFile:
         try:
             write_incarnation(self._path, incarnation)
         except OSError as error:
-            self._node.counters.add("state_not_written")
-            self._node.get_logger().error(f"cannot propose: {error}")
+            self._node.complain("state_not_written", f"cannot propose: {error}")
             return False
         self.value = incarnation
         return True

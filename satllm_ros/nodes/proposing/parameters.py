@@ -2,105 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from satllm_ros.links.link_pairs import parsed, with_unnamed_ends
+from satllm_ros.interfaces import MAX_THREADS
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, parsed, with_unnamed_ends
 from satllm_ros.model.spec import ModelSpec
-from satllm_ros.nodes.base.parameters import (
-    ARTEFACTS,
-    BATCH_TILES,
-    CHECKPOINT,
-    KINDS,
-    LINK_PAIRS,
-    PLAN_PUBLIC_KEY,
-    SATELLITES,
-    STATE_DIRECTORY,
-    Parameter,
+from satllm_ros.nodes.base.parameters import parameter
+from satllm_ros.nodes.base.shared_parameters import (
+    LINK_KINDS,
+    LINK_PAIRS_MEANING,
+    BatchParameters,
+    CodecParameters,
+    FleetParameters,
+    ModelParameters,
+    PlanParameters,
+    StateParameters,
 )
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts
 
-PARAMETERS = (
-    CHECKPOINT,
-    ARTEFACTS,
-    SATELLITES,
-    BATCH_TILES,
-    PLAN_PUBLIC_KEY,
-    STATE_DIRECTORY,
-    Parameter("signing_key", "", "File of the private key that signs plans (PEM); empty: they are not signed"),
-    Parameter("codecs", ["int8", "raw"], "Codec settings the planner may choose from"),
-    Parameter(
-        "profiles", [], "Files of `satllm profile`, as satellite=file; the speed of others is all that they report"
-    ),
-    Parameter(
-        "calibration",
+
+def _rate(kind: str) -> float:
+    return parameter(5e8, f"Rate of {LINK_KINDS[kind]} before any measurement", "bit/s", 1.0, MAX_RATE_BPS)
+
+
+def _propagation(kind: str) -> float:
+    return parameter(0.0, f"Propagation delay of {LINK_KINDS[kind]}", "s", 0.0, MAX_PROPAGATION_S)
+
+
+@dataclass(frozen=True)
+class PlannerParameters(
+    StateParameters, PlanParameters, BatchParameters, FleetParameters, CodecParameters, ModelParameters
+):
+    """What the planner is told."""
+
+    signing_key: str = parameter("", "File of the private key that signs plans (PEM); empty: they are not signed")
+    codecs: tuple[str, ...] = parameter(("int8", "raw"), "Codec settings the planner may choose from")
+    profiles: tuple[str, ...] = parameter(
+        (), "Files of `satllm profile`, as satellite=file; the speed of others is all that they report"
+    )
+    calibration: str = parameter(
         "",
         "File of `satllm calibrate`: accuracy, ratios and losses of the codec settings; empty: those of the artefacts",
-    ),
-    Parameter("threads", 1, "Threads of one inference, for which times are looked up in profiles", "-", 1, 256),
-    Parameter("accuracy_floor", 0.0, "Least accuracy that a codec setting may have", "share", 0.0, 1.0),
-    Parameter("batches", 64, "Batches B to plan for when sensing does not know how many will come", "batch", 1),
-    Parameter(
-        "start_s",
-        10.0,
-        "A satellite that is silent for so long after the start is planned around",
-        "s",
-        0.0,
-        3600.0,
-    ),
-    Parameter(
-        "load_rate_bps",
+    )
+    threads: int = parameter(
+        1, "Threads of one inference, for which times are looked up in profiles", "-", 1, MAX_THREADS
+    )
+    accuracy_floor: float = parameter(0.0, "Least accuracy that a codec setting may have", "share", 0.0, 1.0)
+    batches: int = parameter(64, "Batches B to plan for when sensing does not know how many will come", "batch", 1)
+    start_s: float = parameter(
+        10.0, "A satellite that is silent for so long after the start is planned around", "s", 0.0, 3600.0
+    )
+    load_rate_bps: float = parameter(
         8e8,
         "Rate at which a satellite is assumed to load parameters before any load was measured",
         "bit/s",
         1.0,
-        1e15,
-    ),
-    Parameter(
-        "real_links",
-        False,
-        "Links are real: batches leave through flow controllers, below the rates that are given here",
-    ),
-    *(
-        parameter
-        for kind, what in KINDS.items()
-        for parameter in (
-            Parameter(f"{kind}_rate_bps", 5e8, f"Rate of {what} before any measurement", "bit/s", 1.0, 1e15),
-            Parameter(f"{kind}_propagation_s", 0.0, f"Propagation delay of {what}", "s", 0.0, 60.0),
-        )
-    ),
-    replace(LINK_PAIRS, read_only=True),
-)
+        MAX_RATE_BPS,
+    )
+    real_links: bool = parameter(
+        False, "Links are real: batches leave through flow controllers, below the rates that are given here"
+    )
+    upload_rate_bps: float = _rate("upload")
+    upload_propagation_s: float = _propagation("upload")
+    isl_rate_bps: float = _rate("isl")
+    isl_propagation_s: float = _propagation("isl")
+    s2g_rate_bps: float = _rate("s2g")
+    s2g_propagation_s: float = _propagation("s2g")
+    link_pairs: tuple[str, ...] = parameter((), LINK_PAIRS_MEANING)
 
 
-def facts_beforehand(value: Callable[[str], Any], spec: ModelSpec, settings: Sequence[Setting]) -> FlightFacts:
+def facts_beforehand(given: PlannerParameters, spec: ModelSpec, settings: Sequence[Setting]) -> FlightFacts:
     """What parameters and files say before anything is heard; there are no satellites yet.
-
-    Parameters
-    ----------
-    value
-        Gives the value of a parameter by name.
 
     Raises
     ------
     ValueError
         If the rates of a single link make no sense.
     """
-    upload, isl, s2g = (
-        Link(value(f"{kind}_rate_bps"), value(f"{kind}_propagation_s")) for kind in ("upload", "isl", "s2g")
-    )
-    pairs = parsed(value(LINK_PAIRS.name), value("satellites"))
+    pairs = parsed(given.link_pairs, given.satellites)
     stated = {pair: Link(rates.rate_bps, rates.propagation_s) for pair, rates in pairs.items()}
     return FlightFacts(
         spec=spec,
-        batches=value("batches"),
-        batch_tiles=value("batch_tiles"),
+        batches=given.batches,
+        batch_tiles=given.batch_tiles,
         upload_tile_bytes=0.0,
         satellites=[],
-        links=LinkFacts(upload, isl, s2g, stated=with_unnamed_ends(stated)),
+        links=LinkFacts(
+            Link(given.upload_rate_bps, given.upload_propagation_s),
+            Link(given.isl_rate_bps, given.isl_propagation_s),
+            Link(given.s2g_rate_bps, given.s2g_propagation_s),
+            stated=with_unnamed_ends(stated),
+        ),
         settings=settings,
-        accuracy_floor=value("accuracy_floor"),
-        real_links=value("real_links"),
+        accuracy_floor=given.accuracy_floor,
+        real_links=given.real_links,
     )

@@ -7,8 +7,8 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.protocol.planner import PlannerProtocol
 from satllm_ros.protocol.signals import Report
 from satllm_ros.protocol.vocabulary import Readiness
+from satllm_ros.replanning.fleet_state import FleetState
 from satllm_ros.replanning.flight_planner import FlightPlanner
-from satllm_ros.replanning.observed import Observed
 
 
 class Standing:
@@ -32,13 +32,13 @@ class Standing:
         node: FlightNode,
         protocol: PlannerProtocol,
         flight: FlightPlanner,
-        observed: Observed,
+        fleet: FleetState,
         model_id: str,
         *,
         since_s: float,
         start_s: float,
     ) -> None:
-        self._node, self._protocol, self._flight, self._observed = node, protocol, flight, observed
+        self._node, self._protocol, self._flight, self._fleet = node, protocol, flight, fleet
         self._model_id = model_id
         self._foreign: dict[str, str] = {}
         self._late_s = since_s + start_s
@@ -98,7 +98,7 @@ class Standing:
 
     def missing(self) -> str:
         """Who has not reported that it takes to plan; empty if all have."""
-        if not self._observed.has_stream:
+        if not self._fleet.has_stream:
             return "sensing has not reported yet"
         silent = [name for name in self._protocol.unheard if name not in self._foreign]
         told = f"no status yet from {', '.join(silent)}" if silent else ""

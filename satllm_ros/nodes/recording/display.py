@@ -25,7 +25,7 @@ class Display:
     def begin(self) -> None:
         """Show the progress of a run from now on."""
         with self._shown():
-            self._progress = Progress(report_console()).__enter__()
+            self._progress = Progress(report_console())
 
     def say(self, text: str) -> None:
         """Print something above the progress."""
@@ -49,7 +49,7 @@ class Display:
         progress, self._progress = self._progress, None
         if progress is not None:
             with self._shown():
-                progress.__exit__(None, None, None)
+                progress.end()
 
     def compare(self, progress: comparing.Progress) -> None:
         """Show how far the comparison is."""

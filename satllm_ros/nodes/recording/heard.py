@@ -16,8 +16,8 @@ from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire import records
 from satllm_ros.nodes.wire.ledger import check_ledger
 from satllm_ros.nodes.wire.plan_gate import PlanGate
-from satllm_ros.report.record.lives import Lives
 from satllm_ros.report.record.record import LinkRecord, RunRecord, SatelliteRecord
+from satllm_ros.report.record.sensing_sessions import SensingSessions
 
 Item = TypeVar("Item")
 
@@ -65,7 +65,7 @@ class Heard:
             clock=host_clock(),
         )
         self.clocks = Clocks(node, self.run, offset_of)
-        self.lives = Lives(rereads=rereads)
+        self.sessions = SensingSessions(rereads=rereads)
         self.ledger: m.Ledger | None = None
         self.missed_batches: int | None = None
         self._satellites: dict[str, SatelliteRecord] = {}
@@ -107,7 +107,7 @@ class Heard:
         except ValueError as error:
             self._node.ignore("malformed_ledger", f"ignored: {error}")
             return
-        self.lives.note(records.account(message))
+        self.sessions.note(records.account(message))
         if self.missed_batches is None:
             self.missed_batches = message.sent_batches
         self.ledger = message

@@ -85,7 +85,7 @@ class Outcome:
         return known
 
     def _gaps(self, dropped_records: int) -> Iterator[str]:
-        if not self._heard.lives.accounts:
+        if not self._heard.sessions.accounts:
             yield "sensing was never heard: what it sent and dropped is not known"
         if self._heard.missed_batches:
             yield (
@@ -119,14 +119,14 @@ class Outcome:
         return KnownSource(journal.rows if journal is not None else (), manifest)
 
     def _audit_by(self, journal: Journal, manifest: Manifest | None) -> None:
-        run, lives = self._heard.run, self._heard.lives
-        lives.add_books([records.account_of_books(books) for books in journal.books])
+        run, sessions = self._heard.run, self._heard.sessions
+        sessions.add_books([records.account_of_books(books) for books in journal.books])
         run.frames = [records.frame_record(row) for row in journal.rows]
         run.acquisition, run.acquisition_reason = clock_of_run(journal.rows)
         run.audit = audit_journal(
             run.frames,
             (tile.key for tile in run.tiles),
-            lives.accounts,
+            sessions.accounts,
             rereads=self._heard.rereads,
             older_tiles=run.older_tiles,
             # Of a bag that somebody plays, sensing was told.
@@ -135,20 +135,20 @@ class Outcome:
         run.sent_tiles = run.audit.acquired - sum(run.audit.dropped.get(cause, 0) for cause in NEVER_SENT)
 
     def _audit_by_ledger(self) -> None:
-        run, lives, rereads = self._heard.run, self._heard.lives, self._heard.rereads
+        run, sessions, rereads = self._heard.run, self._heard.sessions, self._heard.rereads
         run.acquisition = "wire"
         run.acquisition_reason = "acquired is as each batch says it: sensing's journal is not on this computer"
         received = len(run.tiles) + run.older_tiles
-        run.sent_tiles = lives.sent()
-        if lives.restarted and not rereads:
+        run.sent_tiles = sessions.sent()
+        if sessions.restarted and not rereads:
             # A life that died may have sent more than it last said.
             run.sent_tiles = max(run.sent_tiles, received)
-        if lives.accounts:
+        if sessions.accounts:
             run.audit = audit_ledger(
                 sent=run.sent_tiles,
                 received=received,
-                dropped_before=lives.dropped_before(),
-                accounts=lives.accounts,
+                dropped_before=sessions.dropped_before(),
+                accounts=sessions.accounts,
                 rereads=rereads,
             )
 

@@ -9,6 +9,7 @@ from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.recording.display import Display
 from satllm_ros.nodes.recording.outcome import KnownSource
+from satllm_ros.nodes.recording.parameters import RecorderParameters
 from satllm_ros.report.figures.sample import even_sample
 from satllm_ros.report.record.record import RunRecord
 from satllm_ros.supervisor.comparing import EXECUTABLE, ComparisonProcess, Job
@@ -18,7 +19,7 @@ TRUTH_S = 5.0
 
 
 def comparison_job(
-    node: FlightNode, run: RunRecord, known: KnownSource, pixels: PixelRules, *, with_reference: bool
+    given: RecorderParameters, run: RunRecord, known: KnownSource, pixels: PixelRules, *, with_reference: bool
 ) -> Job | None:
     """What to compare a run with; None: a camera, or a bag on the computer that senses.
 
@@ -27,12 +28,12 @@ def comparison_job(
     with_reference
         Whether the unsplit model is run, which takes long.
     """
-    kind = node.value("source")
-    path = bag_path(node.value("path")) if kind == "bag" else Path(node.value("path"))
+    kind = given.source
+    path = bag_path(given.path) if kind == "bag" else Path(given.path)
     if kind == "topic" or not path.exists() or not run.tiles:
         return None
     source_id = known.manifest.source_id if known.manifest is not None else run.tiles[-1].source_id
-    wanted = node.value("reference") if with_reference else 0
+    wanted = given.reference if with_reference else 0
     flown = sorted({(t.frame, t.tile_index) for t in run.tiles if t.source_id == source_id})
     tiles = even_sample(flown, wanted) if wanted else []
     frames = {frame for frame, _ in tiles}
@@ -41,14 +42,14 @@ def comparison_job(
     return Job(
         kind,
         str(path.resolve()),
-        node.value("image_topic"),
+        given.image_topic,
         source_id,
-        str(Path(checkpoint_path(node.value("checkpoint"))).resolve()),
-        str(node.folder("run_directory").resolve()),
+        str(Path(checkpoint_path(given.checkpoint)).resolve()),
+        str(Path(given.run_directory).resolve()),
         tuple(tiles),
         pixels=pixels.to_json(),
         wants_truth=kind == "bag",
-        recursive=node.value("recursive"),
+        recursive=given.recursive,
         digests={row.frame: row.digest for row in known.rows if row.source_id == source_id and row.frame in frames},
     )
 
@@ -62,9 +63,9 @@ class Comparison:
         If its process cannot be started.
     """
 
-    def __init__(self, node: FlightNode, job: Job, display: Display) -> None:
+    def __init__(self, node: FlightNode, job: Job, run_directory: Path, display: Display) -> None:
         self._node, self._display = node, display
-        self._process = ComparisonProcess(job, node.folder("run_directory") / "logs" / f"{EXECUTABLE}.log")
+        self._process = ComparisonProcess(job, run_directory / "logs" / f"{EXECUTABLE}.log")
 
     def follow(self) -> bool:
         """Show how far it is; whether it is over."""

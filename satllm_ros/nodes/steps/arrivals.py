@@ -13,8 +13,8 @@ from satllm_ros.protocol.hop import HopReceiver
 from satllm_ros.protocol.satellite import Ignore, Refuse, Serve
 from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause
-from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.pipeline import Job, Pipeline
+from satllm_ros.satellite.satellite_state import SatelliteState
 
 
 class Arrivals:
@@ -27,9 +27,14 @@ class Arrivals:
     """
 
     def __init__(
-        self, node: FlightNode, onboard: Onboard, pipeline: Pipeline, refusals: Refusals, batch_tiles: int
+        self,
+        node: FlightNode,
+        satellite_state: SatelliteState,
+        pipeline: Pipeline,
+        refusals: Refusals,
+        batch_tiles: int,
     ) -> None:
-        self._node, self._onboard, self._pipeline, self._refusals = node, onboard, pipeline, refusals
+        self._node, self._satellite_state, self._pipeline, self._refusals = node, satellite_state, pipeline, refusals
         self._batch_tiles = batch_tiles
         self._hop = HopReceiver()
 
@@ -53,7 +58,7 @@ class Arrivals:
             # Its first copy is taken care of, or was refused since: then another attempt comes.
             node.counters.add("came_again")
             return
-        decision = self._onboard.on_batch(envelope, cut)
+        decision = self._satellite_state.on_batch(envelope, cut)
         match decision:
             case Ignore():
                 node.counters.add(decision.reason)

@@ -17,8 +17,8 @@ from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.external import ExternalStage
 from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.satellite.external_blocks import ExternalBlocks
-from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.pipeline import Job
+from satllm_ros.satellite.satellite_state import SatelliteState
 from satllm_ros.satellite.submodels import NotLoadedError, SubModels
 
 
@@ -34,12 +34,12 @@ class Inference:
     def __init__(
         self,
         counters: Counters,
-        onboard: Onboard,
+        satellite_state: SatelliteState,
         spec: ModelSpec,
         artefacts: Artefacts,
         external: ExternalStage | None,
     ) -> None:
-        self._counters, self._onboard, self._spec = counters, onboard, spec
+        self._counters, self._satellite_state, self._spec = counters, satellite_state, spec
         self._artefacts, self._external = artefacts, external
 
     def decode(self, job: Job) -> None:
@@ -97,7 +97,7 @@ class Inference:
 
     @property
     def _blocks(self) -> SubModels | ExternalBlocks:
-        submodels = self._onboard.submodels
+        submodels = self._satellite_state.submodels
         if submodels is None:
             raise NotLoadedError("the stage was cleaned up while the batch waited")
         return submodels

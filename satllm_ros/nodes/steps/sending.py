@@ -16,13 +16,13 @@ from satllm_ros.compression.tables.artefacts import Artefacts
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.host_clock import host_clock
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.checksum import seal
 from satllm_ros.protocol.identity import Envelope
 from satllm_ros.protocol.satellite import Serve
-from satllm_ros.satellite.onboard import Onboard
 from satllm_ros.satellite.pipeline import Job
+from satllm_ros.satellite.satellite_state import SatelliteState
 
 # Takes the last stage's logits for a custodian, with the acquisition's header; returns the message's length [byte].
 TakePredictions: TypeAlias = Callable[[Envelope, Any, NDArray[np.float32], str], int]
@@ -33,7 +33,7 @@ class Sending:
 
     Parameters
     ----------
-    outlet
+    hop
         To the other satellites.
     timing
         Publisher of every batch's times.
@@ -42,20 +42,20 @@ class Sending:
     def __init__(
         self,
         node: FlightNode,
-        onboard: Onboard,
+        satellite_state: SatelliteState,
         artefacts: Artefacts,
-        outlet: Outlet,
+        hop: HopPublisher,
         take_predictions: TakePredictions,
         timing: Publisher[Any],
     ) -> None:
-        self._node, self._onboard, self._artefacts = node, onboard, artefacts
-        self._outlet, self._take_predictions, self._timing = outlet, take_predictions, timing
+        self._node, self._satellite_state, self._artefacts = node, satellite_state, artefacts
+        self._hop, self._take_predictions, self._timing = hop, take_predictions, timing
 
     def encode(self, job: Job) -> None:
         """Encode a job's activation and send it."""
         serve: Serve = job.context
         next_hop = serve.plan.next_hop(self._node.satellite)
-        setting = self._onboard.setting_for(serve.plan, serve.stage)
+        setting = self._satellite_state.setting_for(serve.plan, serve.stage)
         fp32_bytes = frame_bytes = wire_bytes = 0
         start_s = time.monotonic()
         if next_hop is None:
@@ -66,7 +66,7 @@ class Sending:
             published_from_s = time.monotonic()
             job.times.encode_s = published_from_s - start_s
             fp32_bytes, frame_bytes = job.content.nbytes, len(frame)
-            wire_bytes = self._outlet.send(self._message(job, frame, setting, next_hop), next_hop, job.envelope.batch)
+            wire_bytes = self._hop.send(self._message(job, frame, setting, next_hop), next_hop, job.envelope.batch)
         job.times.sent_s = time.monotonic()
         job.times.publish_s = job.times.sent_s - published_from_s
         self._node.counters.add("sent")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from satllm_ros import msg as m
+from satllm_ros.acquisition.drop_causes import DROP_CAUSES
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.sensing import SensingProtocol
 from satllm_ros.protocol.vocabulary import Cause
@@ -70,14 +70,7 @@ def check_ledger(message: m.Ledger) -> None:
         )
 
 
-def books_of(
-    message: m.Ledger,
-    drop_causes: Collection[str],
-    *,
-    frames_total: int | None,
-    closed: bool,
-    restored_tiles: int = 0,
-) -> Books:
+def books_of(message: m.Ledger, *, frames_total: int | None, closed: bool, restored_tiles: int) -> Books:
     """The same as books for the journal; of its causes only those by which tiles were dropped."""
     causes = dict(zip(message.causes, message.cause_counts, strict=True))
     return Books(
@@ -86,7 +79,7 @@ def books_of(
         delivered_tiles=message.delivered_tiles,
         restored_tiles=restored_tiles,
         in_custody=dict(zip(message.places, message.place_tiles, strict=True)),
-        causes={cause: tiles for cause, tiles in causes.items() if cause in drop_causes},
+        causes={cause: tiles for cause, tiles in causes.items() if cause in DROP_CAUSES},
         unheard_frames=message.unheard_frames,
         frames_total=frames_total,
         end_of_stream=message.end_of_stream,

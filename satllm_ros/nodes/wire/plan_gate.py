@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from satllm_ros import msg as m
 from satllm_ros.model.spec import ModelSpec
+from satllm_ros.nodes.base.diagnostic_keys import BAD_PLAN, PLAN_FORGED
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.plan import Plan, PlanError, check_plan
 from satllm_ros.signing.signing import check_signature, parse_public_key
-
-# Counters of every node that is told plans: one that cannot be flown, and one that is not signed as is asked for.
-BAD, FORGED = "bad_plan", "plan_forged"
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class PlanVerdict:
     plan
         None if it cannot be read, or nobody may believe it.
     cause
-        `BAD` or `FORGED`; empty if it may be flown.
+        `BAD_PLAN` or `PLAN_FORGED`; empty if it may be flown.
     reason
         In one sentence.
     """
@@ -63,15 +61,15 @@ class PlanGate:
         try:
             plan = convert.plan_from(message)
         except PlanError as error:
-            return PlanVerdict(None, BAD, str(error))
+            return PlanVerdict(None, BAD_PLAN, str(error))
         try:
             check_signature(plan, self._key)
         except PlanError as error:
-            return PlanVerdict(None, FORGED, str(error))
+            return PlanVerdict(None, PLAN_FORGED, str(error))
         try:
             check_plan(plan, model_id=self._spec.model_id, blocks=self._spec.blocks, known=self._satellites)
         except PlanError as error:
-            return PlanVerdict(plan, BAD, str(error))
+            return PlanVerdict(plan, BAD_PLAN, str(error))
         return PlanVerdict(plan)
 
     def hear(self, message: m.Plan, node: FlightNode) -> PlanVerdict:

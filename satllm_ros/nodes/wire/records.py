@@ -13,7 +13,6 @@ from satllm_ros import msg as m
 from satllm_ros.acquisition.drop_causes import DROP_CAUSES, NEVER_SENT
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.report.record.lives import Account
 from satllm_ros.report.record.record import (
     FrameRecord,
     LinkRecord,
@@ -23,6 +22,7 @@ from satllm_ros.report.record.record import (
     TileRecord,
     TransferRecord,
 )
+from satllm_ros.report.record.sensing_sessions import SessionTotals
 from satllm_ros.storage.frame_journal import Books, FrameRow
 from satllm_ros.storage.prediction_store import StoredTile
 
@@ -163,10 +163,10 @@ def frame_record(row: FrameRow) -> FrameRecord:
     )
 
 
-def account(message: m.Ledger) -> Account:
+def account(message: m.Ledger) -> SessionTotals:
     """Books of the life of sensing that published a ledger."""
     before, after = _drops(dict(zip(message.causes, message.cause_counts, strict=False)))
-    return Account(
+    return SessionTotals(
         boot_id=message.boot_id,
         acquired=message.acquired_tiles,
         delivered=message.delivered_tiles,
@@ -179,10 +179,10 @@ def account(message: m.Ledger) -> Account:
     )
 
 
-def account_of_books(books: Books) -> Account:
+def account_of_books(books: Books) -> SessionTotals:
     """The same, as that life wrote it to its journal."""
     before, after = _drops(books.causes)
-    return Account(
+    return SessionTotals(
         boot_id=books.boot_id,
         acquired=books.acquired_tiles,
         delivered=books.delivered_tiles,

@@ -52,7 +52,7 @@ READINGS = tuple(Reading(labels, ratios) for labels in ("tree", "node") for rati
 
 
 @dataclass(frozen=True)
-class Step:
+class SearchStep:
     """One node taken from the queue.
 
     Attributes
@@ -75,7 +75,7 @@ class Search:
 
     reading: Reading
     solution: Solution | None
-    steps: tuple[Step, ...]
+    steps: tuple[SearchStep, ...]
 
 
 @dataclass(order=True)
@@ -117,7 +117,7 @@ class _Astar:
 
     def run(self, max_steps: int) -> Search:
         queue = [_Label(0.0, next(self.order), (0,), ())]
-        steps: list[Step] = []
+        steps: list[SearchStep] = []
         layers, count = self.costs.layers, self.costs.satellites
         while queue:
             label = heapq.heappop(queue)
@@ -126,7 +126,7 @@ class _Astar:
                 continue
             if len(steps) == max_steps:
                 raise ValueError(f"the search ({self.reading}) takes more than {max_steps:,} steps")
-            steps.append(Step(done, used, label.f_s, self.best_s))
+            steps.append(SearchStep(done, used, label.f_s, self.best_s))
             if used == count:
                 choice = evaluate(self.costs, label.cuts, label.chosen)
                 return Search(

@@ -26,6 +26,8 @@ class Costs:
     ----------
     paper
         The objective is the paper's Eq. 13a/14, not the exact law.
+    most_cuts
+        As `Problem` has it.
     settings
         The Q settings worth choosing from, at any inner cut.
     elapsed_s
@@ -49,6 +51,7 @@ class Costs:
 
     paper: bool
     batches: int
+    most_cuts: int
     settings: tuple[Setting, ...]
     elapsed_s: NDArray[np.float64]
     upload_s: float
@@ -72,11 +75,6 @@ class Costs:
     def layers(self) -> int:
         """L."""
         return self.elapsed_s.shape[1] - 1
-
-    @property
-    def most_cuts(self) -> int:
-        """The largest number of inner cuts that a split can have."""
-        return min(self.satellites, self.layers) - 1
 
     def stage_times(
         self, cuts: Sequence[int], choice: Sequence[int]
@@ -186,6 +184,7 @@ def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
     return Costs(
         paper=paper,
         batches=problem.batches,
+        most_cuts=problem.most_cuts,
         settings=tuple(settings),
         elapsed_s=elapsed,
         upload_s=float(8 * cut_bytes[0] / rate_bps[0]),

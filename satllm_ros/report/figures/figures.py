@@ -27,7 +27,7 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class AccuracyFigures:
     """Shares of 1 over the tiles that came down; None when unknown.
 
     Attributes
@@ -54,7 +54,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Hop:
+class HopFigures:
     """All activations one satellite sent to another: totals over the run.
 
     `ratio` = fp32_bytes / wire_bytes (the "x" figure), `q` = wire_bytes / fp32_bytes (the paper's), and
@@ -141,8 +141,8 @@ class Summary:
     notes: list[str]
     acquisition: str | None
     acquisition_reason: str
-    accuracy: Accuracy
-    hops: list[Hop]
+    accuracy: AccuracyFigures
+    hops: list[HopFigures]
     satellites: list[SatelliteUse]
     delay_s: Delay
     makespan_s: Makespan

@@ -13,7 +13,7 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class Step:
+class FlowStep:
     """One resource on a batch's way: held for `busy_s`; the batch goes on `latency_s` later."""
 
     resource: Hashable
@@ -21,7 +21,7 @@ class Step:
     latency_s: float = 0.0
 
 
-def flow_line_makespan_s(batches: Iterable[Iterable[Step]]) -> float:
+def flow_line_makespan_s(batches: Iterable[Iterable[FlowStep]]) -> float:
     """Makespan of batches that pass resources one after the other, with unbounded buffers between them.
 
     Each resource serves one batch at a time, first come first served:
@@ -79,20 +79,20 @@ def ideal_makespan_s(run: RunRecord) -> float | None:
     )
     propagation_s = {(link.sender, link.receiver): link.propagation_s for link in run.links}
 
-    def link_step(sender: str, receiver: str, tiles: int) -> Step:
+    def link_step(sender: str, receiver: str, tiles: int) -> FlowStep:
         (duration_s,) = link_s.get((sender, receiver, tiles), (0.0,))
         latency_s = min(propagation_s.get((sender, receiver), 0.0), duration_s)
-        return Step(("link", sender, receiver), duration_s - latency_s, latency_s)
+        return FlowStep(("link", sender, receiver), duration_s - latency_s, latency_s)
 
-    def steps(route: list[StageRecord]) -> list[Step]:
-        way: list[Step] = []
+    def steps(route: list[StageRecord]) -> list[FlowStep]:
+        way: list[FlowStep] = []
         sender = run.source
         for stage in route:
             decode_s, compute_s, send_s = stage_s[stage.satellite, stage.start, stage.stop, stage.tiles]
             way.append(link_step(sender, stage.satellite, stage.tiles))
-            way.append(Step(("decode", stage.satellite), decode_s))
-            way.append(Step(("compute", stage.satellite), compute_s))
-            way.append(Step(("send", stage.satellite), send_s))
+            way.append(FlowStep(("decode", stage.satellite), decode_s))
+            way.append(FlowStep(("compute", stage.satellite), compute_s))
+            way.append(FlowStep(("send", stage.satellite), send_s))
             sender = stage.satellite
         downlink = run.plans[-1].downlink if run.plans else sender
         if downlink != sender:

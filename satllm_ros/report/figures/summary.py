@@ -8,10 +8,10 @@ import numpy as np
 
 from satllm_ros.report.figures.crossings import Crossing, crossings
 from satllm_ros.report.figures.figures import (
-    Accuracy,
+    AccuracyFigures,
     Delay,
     DroppedImage,
-    Hop,
+    HopFigures,
     Makespan,
     Summary,
     Throughput,
@@ -23,8 +23,8 @@ from satllm_ros.report.figures.sample import wilson_interval
 from satllm_ros.report.figures.satellites import satellite_uses
 from satllm_ros.report.figures.tiles import Acquisitions, share_right, unique_tiles
 from satllm_ros.report.record.clocks import MAX_DRIFT, Clocks
-from satllm_ros.report.record.lives import LOST_WITH_SENSING
 from satllm_ros.report.record.record import Key, RunRecord, TileRecord
+from satllm_ros.report.record.sensing_sessions import LOST_WITH_SENSING
 
 # Drops of tiles that had been sent; the record of an older version does not tell them from the others.
 DROPPED_AFTER = ("attempts_exhausted", LOST_WITH_SENSING)
@@ -107,7 +107,7 @@ def _clock_notes(run: RunRecord) -> Iterator[str]:
         )
 
 
-def _accuracy(run: RunRecord, tiles: list[TileRecord]) -> Accuracy:
+def _accuracy(run: RunRecord, tiles: list[TileRecord]) -> AccuracyFigures:
     flown = {tile.key: tile.label for tile in tiles}
     compared = [key for key in flown if key in run.reference]
     agreeing = sum(flown[key] == run.reference[key] for key in compared)
@@ -116,7 +116,7 @@ def _accuracy(run: RunRecord, tiles: list[TileRecord]) -> Accuracy:
         return share_right([(ours[key], run.truth[key]) for key in keys if key in run.truth])
 
     is_sample = 0 < len(compared) < len(tiles) + run.older_tiles
-    return Accuracy(
+    return AccuracyFigures(
         flown=against_truth(flown, flown),
         reference=against_truth(run.reference, compared),
         agreement=agreeing / len(compared) if compared else None,
@@ -126,7 +126,7 @@ def _accuracy(run: RunRecord, tiles: list[TileRecord]) -> Accuracy:
     )
 
 
-def _hops(messages: Iterable[Crossing]) -> list[Hop]:
+def _hops(messages: Iterable[Crossing]) -> list[HopFigures]:
     by_ends: dict[tuple[str, str], list[Crossing]] = defaultdict(list)
     for message in messages:
         if message.fp32_bytes and message.wire_bytes:
@@ -138,7 +138,7 @@ def _hops(messages: Iterable[Crossing]) -> list[Hop]:
         durations_s = [m.duration_s for m in sent if m.duration_s is not None]
         link_s = sum(durations_s) if len(durations_s) == len(sent) else 0.0
         hops.append(
-            Hop(
+            HopFigures(
                 sender=sender,
                 receiver=receiver,
                 settings=list(dict.fromkeys(m.setting for m in sent)),

@@ -1,7 +1,6 @@
 """Live progress of a run: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 from collections import deque
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
@@ -63,7 +62,7 @@ def total_batches(*, expected: int, done: int, sent: int, sendable_tiles: int, b
 
 
 class Progress:
-    """Shows how far a run is; a context manager.
+    """Shows how far a run is, from its making until `end`.
 
     On a terminal a bar is redrawn at every update, and what is printed through `console` appears above it.
     Elsewhere a plain line without control characters is printed at most every `interval_s`, and one at the
@@ -82,15 +81,10 @@ class Progress:
             columns = (SpinnerColumn(), BarColumn(bar_width=30), TextColumn("{task.description}"))
             self._bar = RichProgress(*columns, console=console, auto_refresh=False)
             self._task = self._bar.add_task("waiting for the first batch", total=None)
-
-    def __enter__(self) -> "Progress":
-        if self._bar:
             self._bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
+        """Show it once more, and no longer."""
         if self._bar:
             self._bar.refresh()
             self._bar.stop()

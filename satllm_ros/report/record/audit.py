@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from satllm_ros.report.record.lives import LOST_WITH_SENSING, Account, camera_source
+from satllm_ros.report.record.sensing_sessions import LOST_WITH_SENSING, SessionTotals, camera_source
 
 JOURNAL, LEDGER = "journal", "ledger"
 TO_READ_AGAIN = "to be read again"
@@ -103,7 +103,7 @@ class _Claim(NamedTuple):
 def audit_journal(
     frames: Iterable[AcquiredFrame],
     arrived: Iterable[tuple[str, int, int]],
-    accounts: Sequence[Account],
+    accounts: Sequence[SessionTotals],
     *,
     rereads: bool,
     older_tiles: int = 0,
@@ -136,7 +136,7 @@ def audit_journal(
             foreign += 1
         else:
             came[source_id, number] += 1
-    current = accounts[-1] if accounts else Account(0)
+    current = accounts[-1] if accounts else SessionTotals(0)
     newest = camera_source(current.boot_id)
     dropped: Counter[str] = Counter()
     acquired_by: Counter[bool] = Counter()
@@ -208,7 +208,7 @@ def audit_journal(
     )
 
 
-def _uncounted(later: int, accounts: Sequence[Account], *, rereads: bool) -> int:
+def _uncounted(later: int, accounts: Sequence[SessionTotals], *, rereads: bool) -> int:
     """Tiles that are in the journal and not in the current life's count, where the two must agree."""
     current = accounts[-1] if accounts else None
     if current is None or not (current.closed or (rereads and current.ended)):
@@ -220,7 +220,7 @@ def _uncounted(later: int, accounts: Sequence[Account], *, rereads: bool) -> int
 
 
 def audit_ledger(
-    *, sent: int, received: int, dropped_before: dict[str, int], accounts: Sequence[Account], rereads: bool
+    *, sent: int, received: int, dropped_before: dict[str, int], accounts: Sequence[SessionTotals], rereads: bool
 ) -> Audit:
     """Audit a run of which only sensing's counts are known here.
 
@@ -257,7 +257,7 @@ def audit_ledger(
     )
 
 
-def _claims(account: Account) -> list[_Claim]:
+def _claims(account: SessionTotals) -> list[_Claim]:
     drops = [_Claim(True, cause, tiles) for cause, tiles in account.dropped_after.items()]
     # What waits for its first way is certainly not on the ground; what is stored, next to the ground, perhaps.
     places = sorted(account.in_custody.items(), key=lambda place: (_nearness(place[0]), place[0]))
@@ -268,7 +268,7 @@ def _nearness(place: str) -> int:
     return 2 if place.startswith("stored") else 1 if "flight" in place else 0
 
 
-def _claims_of_a_dead_life(account: Account, acquired: int) -> list[_Claim]:
+def _claims_of_a_dead_life(account: SessionTotals, acquired: int) -> list[_Claim]:
     """A store keeps what it had stored; all else that it had not delivered died with it."""
     made = []
     for claim in _claims(account):

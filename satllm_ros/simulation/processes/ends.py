@@ -12,6 +12,7 @@ from satllm_ros.protocol.delivery import GroundProtocol
 from satllm_ros.protocol.hop import HopLimits
 from satllm_ros.protocol.planner import PlannerLimits, PlannerProtocol
 from satllm_ros.protocol.signals import Report
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.simulation.processes.hops import Hops
 from satllm_ros.simulation.processes.messages import Proposed, Result, RunSaid
 from satllm_ros.simulation.processes.process import CLASSES, GROUND, SENSING, Host, Process, chain
@@ -78,16 +79,19 @@ class Ground(Process):
         else:
             self._carry_out(host, self.protocol.on_written(batch))
 
-    def _carry_out(self, host: Host, actions: Sequence[Any]) -> None:
+    def _carry_out(self, host: Host, actions: Sequence[delivery.GroundAction[Result]]) -> None:
         for action in actions:
-            if isinstance(action, delivery.Write):
-                host.later(self, "write", 0.0, action.batch, action.payload)
-            elif isinstance(action, delivery.AdoptRun):
-                self.disk["run"] = action.run_id
-            else:
-                host.watcher.acknowledged(action.ack)
-                for receiver in (SENSING, *self._satellites):
-                    host.send(self.name, receiver, action.ack)
+            match action:
+                case delivery.Write():
+                    host.later(self, "write", 0.0, action.batch, action.payload)
+                case delivery.AdoptRun():
+                    self.disk["run"] = action.run_id
+                case delivery.Acknowledge():
+                    host.watcher.acknowledged(action.ack)
+                    for receiver in (SENSING, *self._satellites):
+                        host.send(self.name, receiver, action.ack)
+                case _:
+                    unhandled(action)
 
 
 class Planner(Process):
@@ -133,11 +137,14 @@ class Planner(Process):
 
     def _carry_out(self, host: Host, actions: Sequence[planner_protocol.Action]) -> None:
         for action in actions:
-            if isinstance(action, planner_protocol.PersistIncarnation):
-                self.disk["incarnation"] = action.incarnation
-            else:
-                host.tell(partial(_proposal, self.name, action))
-                host.publish(self.name, "plan_proposed", Proposed(action.plan))
+            match action:
+                case planner_protocol.PersistIncarnation():
+                    self.disk["incarnation"] = action.incarnation
+                case planner_protocol.Propose():
+                    host.tell(partial(_proposal, self.name, action))
+                    host.publish(self.name, "plan_proposed", Proposed(action.plan))
+                case _:
+                    unhandled(action)
 
 
 def _proposal(name: str, action: planner_protocol.Propose) -> str:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from satllm_ros.protocol import delivery
-from satllm_ros.protocol import satellite as satellite_protocol
+from satllm_ros.protocol import satellite as act
 from satllm_ros.protocol.delivery import Origin, Restored, StoreProtocol, batch_key
 from satllm_ros.protocol.hop import HopLimits, HopSender
 from satllm_ros.protocol.identity import BatchId, Epoch
 from satllm_ros.protocol.plan import Plan, Stage
-from satllm_ros.protocol.satellite import SatelliteProtocol, Serve
+from satllm_ros.protocol.satellite import SatelliteProtocol
 from satllm_ros.protocol.signals import Ack, CustodyQuery
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.protocol.vocabulary import Cause, Verdict
 from satllm_ros.simulation.processes.hops import Hops
 from satllm_ros.simulation.processes.messages import Active, Batch, Predictions, Proposed, Receipt, Result, Step, Tile
@@ -75,7 +76,7 @@ class Satellite(Process):
         self.hops = Hops(self.name, boot_id, self._hop_limits, self.hop_machine)
         self._busy = False
         self._ticks = 0
-        self._carry_out(host, [satellite_protocol.Publish(self.protocol.report)])
+        self._carry_out(host, [act.Publish(self.protocol.report)])
         self._keep(host, self.store.on_contact(host.in_contact(self.name), host.now_s))
 
     def take(self, host: Host, message: Any) -> None:
@@ -145,15 +146,25 @@ class Satellite(Process):
         self._carry_out(host, actions)
         if not message.intact:
             self._refuse(host, envelope.batch, Cause.BAD_CRC)
-        elif isinstance(decision, Serve):
-            if len(self.inbox) >= INBOX_BATCHES:
-                self._refuse(host, envelope.batch, Cause.FULL)
-                return
-            self.hops.take_on(envelope.batch)
-            self.inbox.append((message, decision.stage, decision.plan))
-            self._compute(host)
-        elif isinstance(decision, satellite_protocol.Refuse):
-            self._refuse(host, envelope.batch, decision.cause)
+            return
+        match decision:
+            case act.Serve():
+                self._enqueue(host, message, decision)
+            case act.Refuse():
+                self._refuse(host, envelope.batch, decision.cause)
+            case act.Ignore():
+                pass
+            case _:
+                unhandled(decision)
+
+    def _enqueue(self, host: Host, message: Batch, decision: act.Serve) -> None:
+        batch = message.envelope.batch
+        if len(self.inbox) >= INBOX_BATCHES:
+            self._refuse(host, batch, Cause.FULL)
+            return
+        self.hops.take_on(batch)
+        self.inbox.append((message, decision.stage, decision.plan))
+        self._compute(host)
 
     def _compute(self, host: Host) -> None:
         while self.inbox and not self._busy:
@@ -187,31 +198,37 @@ class Satellite(Process):
         host.watcher.acknowledged(ack)
         host.send(self.name, SENSING, ack)
 
-    def _carry_out(self, host: Host, actions: Sequence[satellite_protocol.Action]) -> None:
+    def _carry_out(self, host: Host, actions: Sequence[act.Action]) -> None:
         for action in actions:
-            if isinstance(action, satellite_protocol.Load):
-                host.watcher.asked_to_load(self.protocol)
-                host.later(self, "load", 0.0, action.blocks)
-            elif isinstance(action, satellite_protocol.Unload):
-                host.watcher.unloaded(self, action.blocks)
-            else:
-                host.watcher.reported(action.report)
-                host.publish(self.name, "status", action.report)
+            match action:
+                case act.Load():
+                    host.watcher.asked_to_load(self.protocol)
+                    host.later(self, "load", 0.0, action.blocks)
+                case act.Unload():
+                    host.watcher.unloaded(self, action.blocks)
+                case act.Publish():
+                    host.watcher.reported(action.report)
+                    host.publish(self.name, "status", action.report)
+                case _:
+                    unhandled(action)
 
-    def _keep(self, host: Host, actions: Sequence[Any]) -> None:
+    def _keep(self, host: Host, actions: Sequence[delivery.StoreAction[Result]]) -> None:
         for action in actions:
-            if isinstance(action, delivery.Write):
-                host.later(self, "write", 0.0, action.batch, action.payload)
-            elif isinstance(action, delivery.MarkDelivered):
-                self._mark(action.batch, Cause.NONE)
-            elif isinstance(action, delivery.SetAside):
-                self._mark(action.batch, action.cause)
-                host.watcher.set_aside(self.name, action.batch)
-            elif isinstance(action, delivery.SendToGround):
-                host.watcher.sent_down(self.name, action.batch)
-                self.hops.send(host, GROUND, Predictions(action.batch, action.payload, self.name))
-            else:
-                self._acknowledge(host, action.ack)
+            match action:
+                case delivery.Write():
+                    host.later(self, "write", 0.0, action.batch, action.payload)
+                case delivery.MarkDelivered():
+                    self._mark(action.batch, Cause.NONE)
+                case delivery.SetAside():
+                    self._mark(action.batch, action.cause)
+                    host.watcher.set_aside(self.name, action.batch)
+                case delivery.SendToGround():
+                    host.watcher.sent_down(self.name, action.batch)
+                    self.hops.send(host, GROUND, Predictions(action.batch, action.payload, self.name))
+                case delivery.Acknowledge():
+                    self._acknowledge(host, action.ack)
+                case _:
+                    unhandled(action)
 
     def _mark(self, batch: BatchId, cause: Cause) -> None:
         stored, result, _ = self.disk["batches"][batch_key(batch)]

@@ -8,12 +8,13 @@ from typing import Any
 
 from satllm_ros.acquisition.source_buffer import FrameQueue, SourceBuffer
 from satllm_ros.acquisition.source_identity import CameraIdentity, ManifestIdentity
-from satllm_ros.protocol import sensing as sensing_protocol
+from satllm_ros.protocol import sensing as act
 from satllm_ros.protocol.hop import HopLimits, HopSender
 from satllm_ros.protocol.identity import Envelope, TileKey
 from satllm_ros.protocol.plan import Plan, PlanError
 from satllm_ros.protocol.sensing import SensingLimits, SensingProtocol
 from satllm_ros.protocol.signals import Ack, Report
+from satllm_ros.protocol.unhandled import unhandled
 from satllm_ros.simulation.processes.hops import Hops
 from satllm_ros.simulation.processes.images import Folder, Image
 from satllm_ros.simulation.processes.messages import Active, Batch, Receipt, RunSaid, Tile
@@ -241,26 +242,29 @@ class Sensing(Process):
         host.watcher.acquired(tile)
         return tile
 
-    def _carry_out(self, host: Host, actions: Sequence[Any]) -> None:
+    def _carry_out(self, host: Host, actions: Sequence[act.Action[tuple[Tile, ...]]]) -> None:
         for action in actions:
-            if isinstance(action, sensing_protocol.SendBatch):
-                host.watcher.sent(self, action.batch, action.payload, host.now_s)
-                self.hops.send(host, action.plan.satellites[0], self._batch(action))
-            elif isinstance(action, sensing_protocol.Persist):
-                self.disk["plan"] = action.plan
-                host.watcher.committed(action.plan)
-            elif isinstance(action, sensing_protocol.Announce):
-                host.watcher.announced(action.plan)
-                host.tell(partial(_announcement, action.plan))
-                host.publish(self.name, "plan_active", Active(action.plan))
-            elif isinstance(action, sensing_protocol.Tell):
-                host.watcher.told(self.protocol)
-                host.tell(partial(describe, action.state))
-                host.publish(self.name, "switch_state", action.state)
-            else:
-                host.send(self.name, action.query.store, action.query)
+            match action:
+                case act.SendBatch():
+                    host.watcher.sent(self, action.batch, action.payload, host.now_s)
+                    self.hops.send(host, action.plan.satellites[0], self._batch(action))
+                case act.Persist():
+                    self.disk["plan"] = action.plan
+                    host.watcher.committed(action.plan)
+                case act.Announce():
+                    host.watcher.announced(action.plan)
+                    host.tell(partial(_announcement, action.plan))
+                    host.publish(self.name, "plan_active", Active(action.plan))
+                case act.PublishSwitchState():
+                    host.watcher.told(self.protocol)
+                    host.tell(partial(describe, action.state))
+                    host.publish(self.name, "switch_state", action.state)
+                case act.QueryStore():
+                    host.send(self.name, action.query.store, action.query)
+                case _:
+                    unhandled(action)
 
-    def _batch(self, send: sensing_protocol.SendBatch[tuple[Tile, ...]]) -> Batch:
+    def _batch(self, send: act.SendBatch[tuple[Tile, ...]]) -> Batch:
         tiles, plan = send.payload, send.plan
         return Batch(
             Envelope(

@@ -20,7 +20,7 @@ THROTTLED = (0.25, 0.6)
 
 
 @dataclass(frozen=True)
-class World:
+class ChangingWorld:
     """What is true from each time on.
 
     Attributes
@@ -42,7 +42,7 @@ class World:
         return self.load_bytes_per_s
 
 
-def random_world(rng: np.random.Generator) -> World:
+def random_world(rng: np.random.Generator) -> ChangingWorld:
     """Three or four satellites, 8 to 16 blocks, links between satellites, two settings without cost and one with."""
     count, blocks = int(rng.integers(3, 5)), int(rng.integers(8, 17))
     block_bytes = int(rng.integers(20, 150)) * 10**6
@@ -87,7 +87,7 @@ def random_world(rng: np.random.Generator) -> World:
             accuracy_floor=0.0,
         )
 
-    return World(
+    return ChangingWorld(
         since_s=np.array([since for since, _ in spells]),
         facts=tuple(facts(figures) for _, figures in spells),
         load_bytes_per_s=float(10 ** rng.uniform(7.7, 9)),

@@ -1,7 +1,7 @@
 """A planner that sees a changing world through reports, beside one that knows all of it beforehand.
 
 The stream is a fluid: a split serves one batch every bottleneck of the exact law, and nothing while it moves. Both
-planners pay for a move what `replanning.move` charges (the clairvoyant no drains), and change settings for nothing,
+planners pay for a move what `replanning.decision` charges (the clairvoyant no drains), and change settings for nothing,
 since that needs no load.
 """
 
@@ -18,11 +18,11 @@ from satllm_ros.planning.problem.problem import Link
 from satllm_ros.planning.problem.solution import Solution
 from satllm_ros.planning.solver.costs import Costs, tabulate
 from satllm_ros.planning.solver.solve import solve
+from satllm_ros.replanning.decision import DOUBT_S, Assignment, evaluate, is_noise
 from satllm_ros.replanning.drift import drift
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts, flight_problem
-from satllm_ros.replanning.move import DOUBT_S, Share, is_noise, weigh
-from satllm_ros.replanning.steady_figure import SteadyFigure
-from satllm_ros.simulation.regret.changing_world import World
+from satllm_ros.replanning.median_filter import MedianFilter
+from satllm_ros.simulation.regret.changing_world import ChangingWorld
 
 Habit = Literal["weigh", "always", "never"]
 
@@ -42,7 +42,7 @@ class Run:
 class Paces:
     """Seconds a batch takes under every split in every spell of a world, with the best settings for it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ChangingWorld) -> None:
         first = world.facts[0]
         blocks, count = first.spec.blocks, len(first.satellites)
         inner = itertools.combinations(range(1, blocks), count - 1)
@@ -76,7 +76,7 @@ def _paces(costs: Costs, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     return paces
 
 
-def clairvoyant(world: World, paces: Paces) -> float:
+def clairvoyant(world: ChangingWorld, paces: Paces) -> float:
     """The least time any sequence of splits can take that moves when spells change.
 
     For every split the most batches done by the beginning of each spell, among all ways to get there: whoever is ahead
@@ -100,8 +100,8 @@ def clairvoyant(world: World, paces: Paces) -> float:
     raise AssertionError("the last spell has no end")
 
 
-def _move_costs(world: World, splits: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(S, S) seconds a move takes, by `replanning.move`'s rule with loads alone; drains only add to it."""
+def _move_costs(world: ChangingWorld, splits: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(S, S) seconds a move takes, by `replanning.decision`'s rule with loads alone; drains only add to it."""
     facts = world.facts[0]
     load_s = facts.spec.layer_bytes[0] / world.load_bytes_per_s
     lengths = np.diff(splits, axis=1) * load_s
@@ -110,7 +110,7 @@ def _move_costs(world: World, splits: NDArray[np.intp]) -> NDArray[np.float64]:
     return cost_s
 
 
-def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = "weigh") -> Run:
+def online(world: ChangingWorld, paces: Paces, rng: np.random.Generator, habit: Habit = "weigh") -> Run:
     """A planner as in flight: medians of jittering reports, a look when they drift, a move if it is worth it.
 
     Parameters
@@ -145,7 +145,7 @@ def online(world: World, paces: Paces, rng: np.random.Generator, habit: Habit = 
         draft = _shares(solve(flight_problem(facts)))
         if _cuts(draft) == _cuts(flying):
             continue
-        move = weigh(facts, flying, draft, world.load_speed)
+        move = evaluate(facts, flying, draft, world.load_speed)
         if habit == "weigh" and not move.is_worth_it:
             continue
         if habit == "weigh" and is_noise(move, facts, flying, draft, world.load_speed, seen.block_range_s):
@@ -162,8 +162,8 @@ class _Reports:
 
     def __init__(self, prior: FlightFacts) -> None:
         self._prior = prior
-        self._block_s = {s.name: SteadyFigure() for s in prior.satellites}
-        self._rate_bps = {pair: SteadyFigure() for pair in prior.links.measured}
+        self._block_s = {s.name: MedianFilter() for s in prior.satellites}
+        self._rate_bps = {pair: MedianFilter() for pair in prior.links.measured}
 
     def hear(self, truth: FlightFacts, now_s: float, rng: np.random.Generator) -> None:
         for satellite in truth.satellites:
@@ -183,11 +183,11 @@ class _Reports:
         return replace(prior, batches=max(1, round(batches_left)), satellites=satellites, links=links)
 
 
-def _shares(solution: object) -> list[Share]:
+def _shares(solution: object) -> list[Assignment]:
     assert isinstance(solution, Solution)
     settings = (*solution.settings, "raw")
-    return [Share(s.satellite, s.start, s.stop, q) for s, q in zip(solution.stages, settings, strict=True)]
+    return [Assignment(s.satellite, s.start, s.stop, q) for s, q in zip(solution.stages, settings, strict=True)]
 
 
-def _cuts(shares: list[Share]) -> tuple[int, ...]:
+def _cuts(shares: list[Assignment]) -> tuple[int, ...]:
     return (0, *(share.stop for share in shares))

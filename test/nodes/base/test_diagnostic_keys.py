@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 import satllm_ros
-from satllm_ros.nodes.base.diagnostic_keys import COMMON, Keys
+from satllm_ros.nodes.base.diagnostic_keys import BAD_PLAN, COMMON, PLAN_FORGED, Keys
+from satllm_ros.nodes.base.shared_parameters import PlanParameters
 from satllm_ros.nodes.reference import NODES
 
 SOURCES = Path(satllm_ros.__file__).parent
 # Where counts that reach /diagnostics are made: by a literal name, or one that begins with a literal.
 COUNTED = re.compile(
-    r'(?:counters\.add|causes|counts|_count|complain|ignore|_note|lose|drop)[(\[]\s*(?:[a-z_.]+, )*(f?)"([a-z_]+)'
+    r'(?:counters\.add|causes|counts|complain|ignore|_note|lose|drop)[(\[]\s*(?:[a-z_.]+, )*(f?)"([a-z_]+)'
 )
 FILES = [
     *(SOURCES / "nodes").rglob("*.py"),
@@ -34,6 +35,13 @@ def test_counters_that_the_sources_name_have_a_meaning() -> None:
         of_hop = f"hop_{name}"
         is_known = any(key.startswith(name) for key in known) if prefixed else name in known or of_hop in known
         assert is_known, f"{name} is counted, and not in diagnostic_keys.py"
+
+
+def test_who_judges_plans_counts_what_is_wrong_with_them() -> None:
+    judges = [node for node in NODES.values() if issubclass(node.PARAMETERS, PlanParameters)]
+    assert len(judges) == 4
+    for node in judges:
+        assert {BAD_PLAN, PLAN_FORGED} <= node.KEYS.counters.keys(), node
 
 
 @pytest.mark.parametrize("name", NODES)

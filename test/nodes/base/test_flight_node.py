@@ -1,6 +1,7 @@
 """What every node of the graph shares: lifecycle, parameters from a table, counters, diagnostics."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from rclpy.parameter import Parameter as RosParameter
 from satllm_ros import interfaces as graph
 from satllm_ros.nodes.base.diagnostic_keys import COMMON
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
-from satllm_ros.nodes.base.parameters import Parameter
+from satllm_ros.nodes.base.parameters import NodeParameters, parameter
 
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS,
@@ -25,16 +26,20 @@ SUCCESS, FAILURE, ERROR = (
 SPINS = 200
 
 
+@dataclass(frozen=True)
+class ProbeParameters(NodeParameters):
+    fixed: str = parameter("start", "Never changes")
+    names: tuple[str, ...] = parameter((), "A list")
+    mode: str = parameter("slow", "One of two", choices=("slow", "fast"), read_only=False)
+    share: float = parameter(0.5, "A number in a range", "-", 0.0, 1.0, read_only=False)
+    count: int = parameter(3, "A whole number", "-", 1, read_only=False)
+
+
 class Probe(FlightNode):
     """Notes what is called, and raises what it is given to raise."""
 
-    PARAMETERS = (
-        Parameter("fixed", "start", "Never changes"),
-        Parameter("names", [], "A list"),
-        Parameter("mode", "slow", "One of two", choices=("slow", "fast"), read_only=False),
-        Parameter("share", 0.5, "A number in a range", "-", 0.0, 1.0, read_only=False),
-        Parameter("count", 3, "A whole number", "-", 1, read_only=False),
-    )
+    PARAMETERS = ProbeParameters
+    parameters: ProbeParameters
 
     def __init__(self, **kwargs: Any) -> None:
         self.calls: list[str] = []
@@ -61,8 +66,8 @@ class Probe(FlightNode):
     def cleanup(self) -> None:
         self._note("cleanup")
 
-    def parameter_complaint(self, candidate: dict[str, Any]) -> str | None:
-        return "fast needs a share" if candidate["mode"] == "fast" and candidate["share"] == 0.0 else None
+    def parameter_complaint(self, candidate: ProbeParameters) -> str | None:
+        return "fast needs a share" if candidate.mode == "fast" and candidate.share == 0.0 else None
 
     def parameters_changed(self, names: set[str]) -> None:
         self.changed.append(names)
@@ -197,6 +202,21 @@ def test_diagnostics_say_why_it_waits_and_carry_counters(make: Callable[..., Pro
     assert heard[0].level == DiagnosticStatus.OK and heard[0].message == "active"
 
 
+def test_of_what_comes_within_a_second_the_first_is_logged_and_all_is_counted(
+    make: Callable[..., Probe], capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = make()
+    node.complain("full", "the first error")
+    node.complain("corrupted", "another error")
+    node.ignore("malformed", "the first warning")
+    node.ignore("forged", "another warning")
+    node.warn("a third warning")
+    logged = capfd.readouterr().err
+    assert "the first error" in logged and "the first warning" in logged
+    assert "another" not in logged and "third" not in logged
+    assert [node.counters[cause] for cause in ("full", "corrupted", "malformed", "forged")] == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("namespace", "depth", "root"),
     [("", 0, ""), ("/fleet/a", 0, "/fleet/a"), ("/sat1", 1, ""), ("/fleet/a/sat1", 1, "/fleet/a")],
@@ -211,8 +231,8 @@ def test_root_is_the_namespace_of_the_whole_graph(
 
 def test_values_come_from_overrides_and_defaults(make: Callable[..., Probe]) -> None:
     node = make(names=["sat1"], share=0.25)
-    assert (node.value("names"), node.value("share"), node.value("fixed")) == (["sat1"], 0.25, "start")
-    assert make().value("names") == []
+    assert (node.parameters.names, node.parameters.share, node.parameters.fixed) == (("sat1",), 0.25, "start")
+    assert make().parameters.names == ()
 
 
 @pytest.mark.parametrize(
@@ -242,17 +262,17 @@ def test_unacceptable_values_are_refused_and_nothing_changes(
     make: Callable[..., Probe], values: dict[str, Any], said: str
 ) -> None:
     node = make()
-    before = {p.name: node.value(p.name) for p in Probe.PARAMETERS}
+    before = node.parameters
     result = put(node, **values)
     assert not result.successful and said in result.reason
-    assert {p.name: node.value(p.name) for p in Probe.PARAMETERS} == before
+    assert node.parameters == before
     assert not node.changed
 
 
 def test_accepted_values_are_in_force_when_told(make: Callable[..., Probe]) -> None:
     node = make()
     assert put(node, mode="fast", share=1.0).successful
-    assert (node.value("mode"), node.value("share")) == ("fast", 1.0)
+    assert (node.parameters.mode, node.parameters.share) == ("fast", 1.0)
     assert node.changed == [{"mode", "share"}]
 
 

@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
-from satllm_ros.nodes.base.parameters import SATELLITES
+from satllm_ros.nodes.base.shared_parameters import FleetParameters
 from satllm_ros.protocol.membership.liveness import Life, Liveness, LivenessLimits
 from satllm_ros.protocol.membership.presence import PresenceLimits
 
@@ -24,12 +24,13 @@ LIMITS = PresenceLimits(executor_s=1.0)
 class Owner(FlightNode):
     """A node that says hello, and nothing else."""
 
-    PARAMETERS = (SATELLITES,)
+    PARAMETERS = FleetParameters
+    parameters: FleetParameters
 
     def __init__(self, context: rclpy.Context, name: str, **hello: Any) -> None:
         overrides = [Parameter("satellites", value=["sat1", "sat2"]), Parameter("autostart", value=False)]
         super().__init__(f"owner_of_{name}", context=context, parameter_overrides=overrides)
-        self.hello = HelloThread(self, name, limits=LIMITS, **hello)
+        self.hello = HelloThread(self, name, self.parameters.satellites, limits=LIMITS, **hello)
 
 
 class Stand:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
 
 from satllm_ros.nodes.base.flight_node import FlightNode
-from satllm_ros.nodes.base.parameters import Parameter
+from satllm_ros.nodes.base.parameters import NodeParameters, Parameter, parameter, statements
 from satllm_ros.nodes.reference import NODES
 
 EVERY = [
     pytest.param(parameter, id=f"{name}.{parameter.name}")
     for name, node in NODES.items()
-    for parameter in node.PARAMETERS
+    for parameter in statements(node.PARAMETERS).values()
 ]
 EXECUTABLES = Path(sys.prefix) / "lib" / "satllm_ros"
 
@@ -53,7 +54,7 @@ def test_no_parameter_takes_another_type(parameter: Parameter) -> None:
         int: ["three", True, None, [1], float("nan"), float("inf")],
         float: ["fast", "1.0", True, None, [1.0], float("nan"), float("inf")],
         str: [1, 2.5, True, None, ["a"]],
-        list: ["sat1", 1, True, [1, 2], [True]],
+        tuple: ["sat1", 1, True, [1, 2], [True]],
     }
     for value in others[type(parameter.default)]:
         with pytest.raises(ValueError, match=f"^parameter {parameter.name} is ") as raised:
@@ -73,13 +74,17 @@ def test_a_name_that_looks_like_a_number_is_told_how_to_be_written() -> None:
         Parameter("path", "", "A folder").taken(2024)
 
 
+@dataclass(frozen=True)
+class ProbeParameters(NodeParameters):
+    rate: float = parameter(0.5, "A number", "-", 0.0, 1e6, read_only=False)
+    tiles: int = parameter(3, "A whole number", "-", 1, read_only=False)
+    names: tuple[str, ...] = parameter((), "A list", read_only=False)
+    flag: bool = parameter(False, "A flag", read_only=False)
+
+
 class Probe(FlightNode):
-    PARAMETERS = (
-        Parameter("rate", 0.5, "A number", "-", 0.0, 1e6, read_only=False),
-        Parameter("tiles", 3, "A whole number", "-", 1, read_only=False),
-        Parameter("names", [], "A list", read_only=False),
-        Parameter("flag", False, "A flag", read_only=False),
-    )
+    PARAMETERS = ProbeParameters
+    parameters: ProbeParameters
 
 
 @pytest.fixture
@@ -103,8 +108,8 @@ def put(node: Probe, **values: Any) -> SetParametersResult:
 
 def test_a_node_starts_with_numbers_as_they_are_written(make: Any) -> None:
     node = make(rate=1, tiles=10.0)
-    assert [type(node.value(name)) for name in ("rate", "tiles")] == [float, int]
-    assert (node.value("rate"), node.value("tiles"), node.value("names")) == (1.0, 10, [])
+    assert [type(node.parameters.rate), type(node.parameters.tiles)] == [float, int]
+    assert (node.parameters.rate, node.parameters.tiles, node.parameters.names) == (1.0, 10, ())
     assert node.get_parameter("rate").type_ is RosParameter.Type.DOUBLE
 
 
@@ -117,8 +122,8 @@ def test_a_node_does_not_start_with_another_type(make: Any, given: dict[str, Any
 def test_numbers_can_be_set_as_they_are_written(make: Any) -> None:
     node = make()
     assert put(node, rate=2, tiles=7.0, names=["a"]).successful
-    assert (node.value("rate"), node.value("tiles"), node.value("names")) == (2.0, 7, ["a"])
-    assert type(node.value("rate")) is float and type(node.value("tiles")) is int
+    assert (node.parameters.rate, node.parameters.tiles, node.parameters.names) == (2.0, 7, ("a",))
+    assert type(node.parameters.rate) is float and type(node.parameters.tiles) is int
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_what_is_refused_at_the_start_is_refused_later(make: Any, values: dict[s
     node = make(rate=1)
     result = put(node, **values)
     assert not result.successful and f"arameter {next(iter(values))} " in result.reason
-    assert (node.value("rate"), node.value("tiles"), node.value("flag")) == (1.0, 3, False)
+    assert (node.parameters.rate, node.parameters.tiles, node.parameters.flag) == (1.0, 3, False)
 
 
 def test_a_misspelt_parameter_is_warned_of_with_the_nearest_known_one(make: Any, capfd: Any) -> None:

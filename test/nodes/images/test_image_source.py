@@ -66,6 +66,7 @@ class Source:
             journal=FrameJournal(self.journal_path, run_id=1),
             manifest=manifest,
             camera_tiles=camera_tiles,
+            expected_frames=0,
             pixels=pixels,
         )
 

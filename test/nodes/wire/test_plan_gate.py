@@ -9,8 +9,9 @@ from builtin_interfaces.msg import Time
 from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.compression.wire.setting import CodecSetting
 from satllm_ros.model.spec import read_spec
+from satllm_ros.nodes.base.diagnostic_keys import BAD_PLAN, PLAN_FORGED
 from satllm_ros.nodes.wire import conversions as convert
-from satllm_ros.nodes.wire.plan_gate import BAD, FORGED, PlanGate, PlanVerdict
+from satllm_ros.nodes.wire.plan_gate import PlanGate, PlanVerdict
 from satllm_ros.protocol.identity import Epoch
 from satllm_ros.protocol.plan import Plan, Stage
 from satllm_ros.signing.signing import load_signing_key, make_key_file, sign
@@ -39,7 +40,7 @@ def test_a_plan_that_can_be_flown_passes() -> None:
 
 def test_a_plan_that_cannot_be_flown_is_known_and_not_sound() -> None:
     verdict = judged(PlanGate(SPEC, ["sat1"], ""), STRAY)
-    assert (verdict.plan, verdict.sound, verdict.cause) == (STRAY, None, BAD)
+    assert (verdict.plan, verdict.sound, verdict.cause) == (STRAY, None, BAD_PLAN)
     assert "sat9" in verdict.reason
 
 
@@ -47,7 +48,7 @@ def test_what_cannot_be_read_is_no_plan() -> None:
     message = convert.plan_to(PLAN, Time())
     message.stages[0].setting.codec = 99
     verdict = PlanGate(SPEC, ["sat1"], "").judge(message)
-    assert (verdict.plan, verdict.cause) == (None, BAD) and verdict.reason
+    assert (verdict.plan, verdict.cause) == (None, BAD_PLAN) and verdict.reason
 
 
 def test_nobody_asks_what_is_in_a_plan_that_is_not_signed(tmp_path: Path) -> None:
@@ -56,9 +57,9 @@ def test_nobody_asks_what_is_in_a_plan_that_is_not_signed(tmp_path: Path) -> Non
     key, other = load_signing_key(tmp_path / "key.pem"), load_signing_key(tmp_path / "other.pem")
     for forged in (PLAN, STRAY, sign(PLAN, other), replace(sign(PLAN, key), downlink="sat9").sealed()):
         verdict = judged(gate, forged)
-        assert (verdict.plan, verdict.cause) == (None, FORGED)
+        assert (verdict.plan, verdict.cause) == (None, PLAN_FORGED)
     assert judged(gate, sign(PLAN, key)).sound == sign(PLAN, key)
-    assert judged(gate, sign(STRAY, key)).cause == BAD
+    assert judged(gate, sign(STRAY, key)).cause == BAD_PLAN
 
 
 def test_a_key_that_is_none_is_refused() -> None:

@@ -10,8 +10,8 @@ from chaos.rig import BATCH_TILES, BLOCK_S, MEMORY_BYTES, PROPAGATION_S, RATE_BP
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.planning.problem.solution import Solution
 from satllm_ros.protocol.plan import Plan
-from satllm_ros.replanning.crew import best_crew
 from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts
+from satllm_ros.replanning.selection import best_selection
 
 LEAST_SHARE = 0.85
 SLOWER = 4
@@ -136,6 +136,6 @@ def best_cycle_s(hangar: Hangar, slow: str, tiles: int) -> float:
         settings=[Setting("raw", 1.0, 1.0)],
         accuracy_floor=0.0,
     )
-    _, outcome = best_crew(facts)
+    _, outcome = best_selection(facts)
     assert isinstance(outcome, Solution)
     return outcome.bottleneck.seconds

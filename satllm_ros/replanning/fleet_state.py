@@ -6,16 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS
 from satllm_ros.links.real_links import goodput_bps
 from satllm_ros.planning.problem.problem import MAX_BATCHES, Link
 from satllm_ros.replanning.drift import BAND
 from satllm_ros.replanning.flight import FlightFacts, SatelliteFacts
 from satllm_ros.replanning.measured import DeviceTimes, Pace, with_costs
-from satllm_ros.replanning.steady_figure import SteadyFigure
+from satllm_ros.replanning.median_filter import MedianFilter
 
 MAX_BLOCK_S = 1e6
-MAX_RATE_BPS = 1e15
-MAX_PROPAGATION_S = 60.0
 MAX_TILE_BYTES = 1e12
 # A link that was measured slow is used no more, and so never measured again: after so long its word counts again.
 MEASURED_FOR_S = 600.0
@@ -31,7 +30,7 @@ class _Satellite:
 
     memory_bytes: float = 0.0
     pinned: str | None = None
-    block_s: SteadyFigure = field(default_factory=SteadyFigure)
+    block_s: MedianFilter = field(default_factory=MedianFilter)
     device: DeviceTimes | None = None
     pace: Pace | None = None
 
@@ -44,8 +43,8 @@ class _Satellite:
 class _Connection:
     """What a modem says of a link, and what its sender measured: rates [bit/s], and delays [s]."""
 
-    word_bps: SteadyFigure | None = None
-    measured_bps: SteadyFigure | None = None
+    word_bps: MedianFilter | None = None
+    measured_bps: MedianFilter | None = None
     measured_s: float = -math.inf
     propagation_s: float = 0.0
 
@@ -80,7 +79,7 @@ class Stream:
         return max(1, min(MAX_BATCHES, self.expected_batches - self.settled_tiles // batch_tiles))
 
 
-class Observed:
+class FleetState:
     """Facts of today; speeds and rates are medians of the last reports.
 
     Parameters
@@ -162,12 +161,12 @@ class Observed:
         rate_bps = max(1.0, rate_bps)
         if measured:
             seen.measured_s = now_s
-            seen.measured_bps = seen.measured_bps or SteadyFigure()
+            seen.measured_bps = seen.measured_bps or MedianFilter()
             seen.measured_bps.add(rate_bps, now_s)
         else:
             if seen.word_bps is not None and _differ(seen.word_bps.value, rate_bps):
                 seen.measured_bps = None
-            seen.word_bps = seen.word_bps or SteadyFigure()
+            seen.word_bps = seen.word_bps or MedianFilter()
             seen.word_bps.add(rate_bps, now_s)
         if seen.word_bps is None or not measured:
             seen.propagation_s = propagation_s

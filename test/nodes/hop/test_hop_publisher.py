@@ -1,4 +1,4 @@
-"""The outlet of a node on real links: batches are handed over as the link takes them, and a wrong rate is told."""
+"""The hop of a node on real links: batches are handed over as the link takes them, and a wrong rate is told."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from rclpy.serialization import serialize_message
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.nodes.base.flight_node import FlightNode
-from satllm_ros.nodes.hop.outlet import Outlet
+from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.protocol.identity import BatchId
 
@@ -22,14 +22,14 @@ SLOW_BPS = 1e3
 
 
 class Ends:
-    """A sender with an outlet to sat1, and who listens there, or in place of an emulated link."""
+    """A sender with a hop to sat1, and who listens there, or in place of an emulated link."""
 
     def __init__(self, context: rclpy.Context, rate_bps: float, *, emulated: bool = False) -> None:
         given = [RosParameter("autostart", value=False)]
         self.node = FlightNode("sender", context=context, parameter_overrides=given)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
-        self.outlet = Outlet(
+        self.hop = HopPublisher(
             self.node,
             graph.IMAGES_INBOX,
             graph.IMAGES_OUTBOX,
@@ -43,7 +43,7 @@ class Ends:
         self.node.listen_to(heard_on, lambda message: self.heard.append(message.height), of)
         self.link_state = self.node.publish_on(graph.LINK_STATE)
         self.diagnostics: list[DiagnosticStatus] = []
-        self.spin_until(lambda: self.outlet.connected("sat1") and self.link_state.get_subscription_count() > 0)
+        self.spin_until(lambda: self.hop.connected("sat1") and self.link_state.get_subscription_count() > 0)
 
     def spin_until(self, condition: Callable[[], object]) -> bool:
         for _ in range(SPINS):
@@ -53,21 +53,21 @@ class Ends:
         return False
 
     def send(self, number: int) -> int:
-        return self.outlet.send(m.ImageBatch(height=number), "sat1", BatchId(1, number))
+        return self.hop.send(m.ImageBatch(height=number), "sat1", BatchId(1, number))
 
     def tell(self, rate_bps: float, *, up: bool = True) -> None:
-        """The link says what it carries, and the outlet has heard it."""
+        """The link says what it carries, and the hop has heard it."""
         told: list[m.LinkState] = []
         listener = self.node.create_subscription(m.LinkState, "/link_state", told.append, 10)
         self.spin_until(lambda: self.link_state.get_subscription_count() > 1)
         self.link_state.publish(m.LinkState(sender=graph.SENSING, receiver="sat1", up=up, rate_bps=rate_bps))
         assert self.spin_until(lambda: told)
-        # Both subscriptions had it when one has: the outlet's was there first.
+        # Both subscriptions had it when one has: the hop's was there first.
         self.executor.spin_once(timeout_sec=0.05)
         self.node.destroy_subscription(listener)
 
     def close(self) -> None:
-        self.outlet.close()
+        self.hop.close()
         self.executor.shutdown()
         self.node.close()
         self.node.destroy_node()
@@ -98,8 +98,8 @@ def test_what_an_emulated_link_has_lost_is_sent_again_until_a_receipt_comes(loss
     lossy.tell(1e9)
     wire_bytes = lossy.send(0)
     assert lossy.spin_until(lambda: lossy.heard == [0, 0]), "no receipt came"
-    lossy.outlet.on_received("sat1", BatchId(1, 0), wire_bytes)
-    assert lossy.outlet._next_s() == float("inf")
+    lossy.hop.on_received("sat1", BatchId(1, 0), wire_bytes)
+    assert lossy.hop._next_s() == float("inf")
     assert lossy.node.counters.snapshot()["hop_resent"] >= 1
 
 
@@ -116,11 +116,11 @@ def test_what_arrived_has_its_receipt_whatever_its_length(lossy: Ends, odd: int)
     lossy.spin_until(
         lambda: inbox.get_subscription_count() > 0 and receipts._receipts[graph.SENSING].get_subscription_count() > 0
     )
-    lossy.outlet.send(message, "sat1", BatchId(1, 7))
-    assert lossy.outlet._next_s() < float("inf")
+    lossy.hop.send(message, "sat1", BatchId(1, 7))
+    assert lossy.hop._next_s() < float("inf")
     # As the link node passes it on.
     inbox.publish(serialize_message(message))
-    assert lossy.spin_until(lambda: lossy.outlet._next_s() == float("inf")) and arrived
+    assert lossy.spin_until(lambda: lossy.hop._next_s() == float("inf")) and arrived
     counted = lossy.node.counters.snapshot()
     assert "hop_false_receipt" not in counted and "hop_resent" not in counted
 
@@ -136,21 +136,21 @@ def test_a_hostile_word_of_a_link_is_counted_and_the_pacer_lives(lossy: Ends) ->
 
 def test_over_an_emulated_link_that_is_down_or_tells_no_rate_nothing_is_sent_again(lossy: Ends) -> None:
     lossy.send(0)
-    assert lossy.outlet._next_s() == float("inf")
+    assert lossy.hop._next_s() == float("inf")
     lossy.tell(1e9)
     lossy.send(1)
-    assert lossy.outlet._next_s() < float("inf")
+    assert lossy.hop._next_s() < float("inf")
     lossy.tell(1e9, up=False)
-    assert lossy.outlet._next_s() == float("inf")
+    assert lossy.hop._next_s() == float("inf")
 
 
 def test_the_next_batch_goes_when_the_last_is_received(slow: Ends) -> None:
     for number in range(3):
         assert slow.send(number) > 0
     assert slow.spin_until(lambda: slow.heard == [0])
-    slow.outlet.on_received("sat1", BatchId(1, 0), 100)
+    slow.hop.on_received("sat1", BatchId(1, 0), 100)
     assert slow.spin_until(lambda: slow.heard == [0, 1])
-    slow.outlet.on_received("sat1", BatchId(1, 1), 100)
+    slow.hop.on_received("sat1", BatchId(1, 1), 100)
     assert slow.spin_until(lambda: slow.heard == [0, 1, 2])
 
 
@@ -174,9 +174,9 @@ def test_closed_it_sends_no_more_and_its_thread_ends(slow: Ends) -> None:
     slow.send(0)
     slow.send(1)
     assert slow.spin_until(lambda: slow.heard == [0])
-    slow.outlet.close()
+    slow.hop.close()
     assert threading.active_count() == before - 1
-    slow.outlet.on_received("sat1", BatchId(1, 0), 100)
+    slow.hop.on_received("sat1", BatchId(1, 0), 100)
     for _ in range(5):
         slow.executor.spin_once(timeout_sec=0.05)
     assert slow.heard == [0]

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from satllm_ros.planning.problem.problem import Setting
 from satllm_ros.planning.problem.solution import Infeasible, Solution
 from satllm_ros.planning.solver.solve import solve
-from satllm_ros.replanning.crew import best_crew
 from satllm_ros.replanning.flight import FlightFacts, SatelliteFacts, flight_problem
+from satllm_ros.replanning.selection import best_selection
 
 
 def crew_of(facts: FlightFacts) -> list[str]:
-    outcome = best_crew(facts)[1]
+    outcome = best_selection(facts)[1]
     assert isinstance(outcome, Solution)
     return [stage.satellite for stage in outcome.stages]
 
@@ -48,7 +48,7 @@ def test_no_more_satellites_fly_than_there_are_blocks() -> None:
 def test_a_floor_that_no_setting_meets_is_not_loosened() -> None:
     facts = make_facts(0.1, 0.1, accuracy_floor=0.95)
     assert len(crew_of(facts)) == 1
-    problem, outcome = best_crew(with_memory(facts, 300, 300))
+    problem, outcome = best_selection(with_memory(facts, 300, 300))
     assert isinstance(outcome, Infeasible) and [r.constraint for r in outcome.reasons][0] == "accuracy"
     assert len(problem.satellites) == 2
 
@@ -66,7 +66,7 @@ def test_it_is_never_worse_than_all_together_nor_than_one_alone(
         satellites=[SatelliteFacts(f"s{i}", *figures) for i, figures in enumerate(satellites)],
         accuracy_floor=floor,
     )
-    _, outcome = best_crew(facts)
+    _, outcome = best_selection(facts)
     together = solve(flight_problem(facts))
     if isinstance(together, Solution):
         assert isinstance(outcome, Solution) and outcome.delay_s <= together.delay_s * (1 + 1e-9)

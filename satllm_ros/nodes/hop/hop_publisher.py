@@ -16,6 +16,7 @@ from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
 from satllm_ros.links.link_controllers import parsed_controllers
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.hop.link_meter import LinkMeter
@@ -24,18 +25,18 @@ from satllm_ros.protocol.identity import BatchId
 from satllm_ros.protocol.pacing import LEAST_RATE_BPS, MOST_RATE_BPS, Hand, Pacing
 
 # A link's word beyond is nonsense; the pacer looks at least so often.
-MAX_PROPAGATION_S, MAX_QUEUED_S = 60.0, 600.0
+MAX_QUEUED_S = 600.0
 LONGEST_SLEEP_S = 60.0
 # After the middleware has refused to send.
 PAUSE_S = 1.0
 
 
-class Outlet:
+class HopPublisher:
     """Publishers of one kind of batch to every possible next hop.
 
     They exist from activation on, since discovering a new peer takes from half a second to three: a satellite
     that drops out is bypassed without waiting for one. To destinations whose link has a flow controller, batches are
-    handed over as `Pacing` says, by the caller or a thread of the outlet; to others at once.
+    handed over as `Pacing` says, by the caller or a thread of the hop; to others at once.
 
     The middleware repeats what a real link loses, packet by packet. An emulated one loses whole messages: what no
     receipt came for is sent again as `HopSender` says, from the link's first word of its rate on.

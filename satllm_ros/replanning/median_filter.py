@@ -12,7 +12,7 @@ SAMPLE_S = 0.5
 RANGE_SAMPLES = 20
 
 
-class SteadyFigure:
+class MedianFilter:
     """Takes a figure as often as it is reported."""
 
     def __init__(self) -> None:

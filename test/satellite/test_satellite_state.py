@@ -14,7 +14,7 @@ from satllm_ros.protocol.satellite import Ignore, Refuse, SatelliteProtocol, Ser
 from satllm_ros.protocol.signals import Report, SwitchState
 from satllm_ros.protocol.vocabulary import Cause, Readiness, plan_key
 from satllm_ros.satellite.external_blocks import BlocksState, ExternalBlocks, StageAnswer, StageOrder
-from satllm_ros.satellite.onboard import Onboard
+from satllm_ros.satellite.satellite_state import SatelliteState
 from satllm_ros.satellite.submodels import NotLoadedError, SubModels
 
 PATIENCE_S = 120.0
@@ -37,11 +37,11 @@ class Satellite:
             )
         self.done: list[tuple[str, tuple[int, int]]] = []
         self._note_calls()
-        self.onboard = Onboard()
+        self.satellite_state = SatelliteState()
         self.protocol = self.open(boot_id=7, budget_bytes=budget_bytes)
         self.changed = threading.Condition()
         self.said: list[Report] = []
-        self.onboard.watch(self._note)
+        self.satellite_state.watch(self._note)
 
     def open(self, *, boot_id: int, budget_bytes: int = PLENTY) -> SatelliteProtocol:
         protocol = SatelliteProtocol(
@@ -52,7 +52,7 @@ class Satellite:
             known=("sat1", "sat2"),
             budget_bytes=budget_bytes,
         )
-        self.onboard.open(protocol, self.submodels)
+        self.satellite_state.open(protocol, self.submodels)
         return protocol
 
     def _hold(self, order: StageOrder) -> None:
@@ -72,7 +72,7 @@ class Satellite:
 
     def _note(self) -> None:
         with self.changed:
-            self.said.append(self.onboard.protocol.report)
+            self.said.append(self.satellite_state.protocol.report)
             self.changed.notify_all()
 
     def until(self, condition: Callable[[], object], what: str) -> None:
@@ -90,13 +90,13 @@ class Satellite:
         return plan.sealed()
 
     def propose(self, plan: Plan, until: Readiness = READY) -> Report:
-        self.onboard.take_proposal(plan)
+        self.satellite_state.take_proposal(plan)
         return self.until_it_says(plan, until)
 
     def commit(self, plan: Plan) -> None:
         """Propose a plan and, once the satellite is ready for it, make it the active one."""
         self.propose(plan)
-        self.onboard.take_active(plan)
+        self.satellite_state.take_active(plan)
 
     def batch(self, plan: Plan, low_water: Epoch = Epoch(1, 1), **changes: object) -> Serve | Refuse | Ignore:  # noqa: B008
         fields: dict[str, object] = {
@@ -112,7 +112,7 @@ class Satellite:
             "frames": (1,),
             "tile_indices": (0,),
         }
-        return self.onboard.on_batch(Envelope(**{**fields, **changes}), 0)
+        return self.satellite_state.on_batch(Envelope(**{**fields, **changes}), 0)
 
     def serves(self, plan: Plan, low_water: Epoch = Epoch(1, 1)) -> bool:  # noqa: B008
         return isinstance(self.batch(plan, low_water), Serve)
@@ -135,7 +135,7 @@ def make(checkpoint: Path) -> Iterator[Callable[..., Satellite]]:
 
     yield make_satellite
     for satellite in made:
-        satellite.onboard.close()
+        satellite.satellite_state.close()
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_the_low_water_of_the_switch_frees_them_without_a_batch(sat: Satellite) 
     old, new = sat.plan(1, 2), sat.plan(2, 1)
     sat.commit(old)
     sat.commit(new)
-    sat.onboard.take_switch(SwitchState(low_water=new.epoch))
+    sat.satellite_state.take_switch(SwitchState(low_water=new.epoch))
     with pytest.raises(NotLoadedError):
         sat.run((0, 2))
     assert sat.run((0, 1)).shape[0] == 1
@@ -207,7 +207,7 @@ def test_without_room_for_both_it_asks_for_a_drain_and_unloads_before_it_loads(t
     tight.commit(old)
     report = tight.propose(new, until=NEEDS_DRAIN)
     assert report.serves == (plan_key(old),) and tight.serves(old)
-    tight.onboard.take_switch(SwitchState(drained=plan_key(new), low_water=old.epoch))
+    tight.satellite_state.take_switch(SwitchState(drained=plan_key(new), low_water=old.epoch))
     report = tight.until_it_says(new, READY)
     assert tight.done == [("load", (0, 2)), ("drop", (0, 2)), ("load", (0, 1))]
     assert report.serves == (plan_key(new),)
@@ -219,15 +219,15 @@ def test_a_withdrawn_drain_brings_the_active_plan_back(tight: Satellite) -> None
     old, new = tight.plan(1, 2), tight.plan(2, 1)
     tight.commit(old)
     tight.propose(new, until=NEEDS_DRAIN)
-    tight.onboard.take_switch(SwitchState(drained=plan_key(new)))
+    tight.satellite_state.take_switch(SwitchState(drained=plan_key(new)))
     tight.until_it_says(new, READY)
-    tight.onboard.take_switch(SwitchState(withdrawn=new.epoch))
+    tight.satellite_state.take_switch(SwitchState(withdrawn=new.epoch))
     tight.until_it_says(old, READY)
     assert tight.serves(old) and not tight.serves(new)
 
 
 def test_a_load_waits_for_the_run_of_what_it_replaces(tight: Satellite, monkeypatch: pytest.MonkeyPatch) -> None:
-    from satllm_ros.model.stage import Stage as SubModel
+    from satllm_ros.model.stage import SubModel
 
     old, new = tight.plan(1, 2), tight.plan(2, 1)
     tight.commit(old)
@@ -255,7 +255,7 @@ def test_a_load_waits_for_the_run_of_what_it_replaces(tight: Satellite, monkeypa
     runner.start()
     assert entered.wait(PATIENCE_S)
     tight.propose(new, until=NEEDS_DRAIN)
-    tight.onboard.take_switch(SwitchState(drained=plan_key(new)))
+    tight.satellite_state.take_switch(SwitchState(drained=plan_key(new)))
     with pytest.raises(NotLoadedError):
         tight.run((0, 2))
     tight.until_it_says(new, READY)
@@ -272,7 +272,7 @@ def test_a_late_joiner_hears_all_at_once_in_any_order(sat: Satellite, order: tup
         "take_switch": SwitchState(low_water=active.epoch),
     }
     for name in order:
-        getattr(sat.onboard, name)(heard[name])
+        getattr(sat.satellite_state, name)(heard[name])
     both = tuple(plan_key(plan) for plan in (active, proposed))
     sat.until(lambda: sat.said[-1].serves == both, "both plans to be served")
     assert (sat.said[-1].about, sat.said[-1].readiness) == (plan_key(proposed), READY)
@@ -293,7 +293,7 @@ def test_a_load_that_fails_is_refused_with_its_reason_and_asked_again_at_the_nex
     assert sat.propose(large, until=REFUSED).reason == "the disk is gone"
     assert sat.serves(active) and not sat.serves(large)
     monkeypatch.setattr(sat.submodels, "_load", load)
-    sat.onboard.take_proposal(large)
+    sat.satellite_state.take_proposal(large)
     assert sat.said[-1].readiness is REFUSED, "the same plan again is no news"
     sat.propose(sat.plan(3, 2))
     assert sat.done == [("load", (0, 1)), ("load", (0, 2)), ("load", (0, 2))]
@@ -335,9 +335,9 @@ def test_blocks_that_arrive_after_the_batches_moved_on_are_freed(sat: Satellite)
         load(start, stop)
 
     sat.submodels._load = slow_load
-    sat.onboard.take_proposal(late)
+    sat.satellite_state.take_proposal(late)
     assert entered.wait(PATIENCE_S)
-    sat.onboard.take_active(current)
+    sat.satellite_state.take_active(current)
     assert sat.serves(current, low_water=current.epoch)
     release.set()
     sat.until(lambda: ("drop", (0, 2)) in sat.done, "what nobody needs to be dropped")
@@ -366,11 +366,11 @@ def test_a_load_of_a_former_life_is_no_news_to_this_one(sat: Satellite, checkpoi
     sat.submodels._load = slow_load
     former = sat.submodels
     plan = sat.plan(1, 2)
-    sat.onboard.take_proposal(plan)
+    sat.satellite_state.take_proposal(plan)
     assert entered.wait(PATIENCE_S)
-    closer = threading.Thread(target=sat.onboard.close, daemon=True)
+    closer = threading.Thread(target=sat.satellite_state.close, daemon=True)
     closer.start()
-    while sat.onboard.protocol is not None:
+    while sat.satellite_state.protocol is not None:
         assert closer.is_alive()
     sat.submodels = SubModels(
         checkpoint, sat.spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1
@@ -388,55 +388,55 @@ def test_a_load_of_a_former_life_is_no_news_to_this_one(sat: Satellite, checkpoi
 def test_the_operators_setting_wins_until_released(sat: Satellite) -> None:
     plan = sat.plan(1, 2)
     stage = plan.stages[0]
-    assert sat.onboard.setting_for(plan, stage) == INT8
-    sat.onboard.pin(RAW, accuracy=0.9)
-    assert sat.onboard.setting_for(plan, stage) == RAW
-    sat.onboard.pin(None, accuracy=1.0)
-    assert sat.onboard.setting_for(plan, stage) == INT8
+    assert sat.satellite_state.setting_for(plan, stage) == INT8
+    sat.satellite_state.pin(RAW, accuracy=0.9)
+    assert sat.satellite_state.setting_for(plan, stage) == RAW
+    sat.satellite_state.pin(None, accuracy=1.0)
+    assert sat.satellite_state.setting_for(plan, stage) == INT8
 
 
 def test_a_pin_that_breaks_a_plans_floor_is_not_in_force_under_it(sat: Satellite) -> None:
-    sat.onboard.pin(RAW, accuracy=0.7)
-    assert sat.onboard.is_pinned
+    sat.satellite_state.pin(RAW, accuracy=0.7)
+    assert sat.satellite_state.is_pinned
     loose, strict = sat.plan(1, 2, accuracy_floor=0.6), sat.plan(2, 2, accuracy_floor=0.8)
-    assert sat.onboard.setting_for(loose, loose.stages[0]) == RAW
-    assert sat.onboard.setting_for(strict, strict.stages[0]) == INT8
+    assert sat.satellite_state.setting_for(loose, loose.stages[0]) == RAW
+    assert sat.satellite_state.setting_for(strict, strict.stages[0]) == INT8
     sat.propose(strict)
-    assert not sat.onboard.is_pinned
+    assert not sat.satellite_state.is_pinned
 
 
 def test_the_floor_is_the_newest_plans(sat: Satellite) -> None:
-    assert sat.onboard.accuracy_floor == 0.0
+    assert sat.satellite_state.accuracy_floor == 0.0
     sat.commit(sat.plan(1, 2, accuracy_floor=0.8))
     sat.propose(sat.plan(2, 2, accuracy_floor=0.6))
-    assert sat.onboard.accuracy_floor == 0.6
+    assert sat.satellite_state.accuracy_floor == 0.6
 
 
 def test_a_plan_that_is_not_served_yet_sets_no_floor(tight: Satellite) -> None:
     tight.commit(tight.plan(1, 2, accuracy_floor=0.8))
     tight.propose(tight.plan(2, 1, accuracy_floor=0.6), until=NEEDS_DRAIN)
-    assert tight.onboard.newest == tight.plan(1, 2, accuracy_floor=0.8)
-    assert tight.onboard.accuracy_floor == 0.8
+    assert tight.satellite_state.newest == tight.plan(1, 2, accuracy_floor=0.8)
+    assert tight.satellite_state.accuracy_floor == 0.8
 
 
 def test_who_stops_watching_is_told_nothing_more(sat: Satellite) -> None:
-    sat.onboard.watch(None)
-    sat.onboard.take_proposal(sat.plan(1, 2))
-    sat.onboard.tell()
+    sat.satellite_state.watch(None)
+    sat.satellite_state.take_proposal(sat.plan(1, 2))
+    sat.satellite_state.tell()
     assert sat.said == []
-    sat.onboard.watch(sat._note)
-    sat.onboard.tell()
+    sat.satellite_state.watch(sat._note)
+    sat.satellite_state.tell()
     assert sat.said[0].about == plan_key(sat.plan(1, 2))
 
 
 def test_a_closed_board_takes_and_serves_nothing(sat: Satellite) -> None:
     plan = sat.plan(1, 2)
     sat.commit(plan)
-    sat.onboard.close()
+    sat.satellite_state.close()
     said = list(sat.said)
-    sat.onboard.take_proposal(plan)
-    sat.onboard.take_active(sat.plan(2, 2))
-    sat.onboard.take_switch(SwitchState())
+    sat.satellite_state.take_proposal(plan)
+    sat.satellite_state.take_active(sat.plan(2, 2))
+    sat.satellite_state.take_switch(SwitchState())
     assert sat.batch(plan) == Refuse(Cause.UNKNOWN_EPOCH)
-    assert sat.onboard.newest is None
+    assert sat.satellite_state.newest is None
     assert (sat.said, sat.submodels.memory_bytes) == (said, 0)

@@ -15,7 +15,7 @@ def camera_source(boot_id: int) -> str:
 
 
 @dataclass(frozen=True)
-class Account:
+class SessionTotals:
     """The books of one life of sensing as it last published them; all in tiles.
 
     Attributes
@@ -54,7 +54,7 @@ class Account:
         return self.acquired - sum(self.dropped_before.values())
 
 
-class Lives:
+class SensingSessions:
     """Adds up the lives of one sensing node, as far as they were heard; the books of the newest `MAX_LIVES` are kept.
 
     Parameters
@@ -66,16 +66,16 @@ class Lives:
     def __init__(self, *, rereads: bool) -> None:
         self._rereads = rereads
         # Heard last is last.
-        self._accounts: dict[int, Account] = {}
+        self._accounts: dict[int, SessionTotals] = {}
 
-    def note(self, account: Account) -> None:
+    def note(self, account: SessionTotals) -> None:
         """Take the books of a life, the one that is heard now."""
         self._accounts.pop(account.boot_id, None)
         self._accounts[account.boot_id] = account
         if len(self._accounts) > MAX_LIVES:
             del self._accounts[next(iter(self._accounts))]
 
-    def add_books(self, books: Sequence[Account]) -> None:
+    def add_books(self, books: Sequence[SessionTotals]) -> None:
         """Take what the lives wrote down on this computer, in their order; of each life, what was said last counts.
 
         A life that was heard and wrote nothing here is the current one if it was heard last.
@@ -88,7 +88,7 @@ class Lives:
         self._accounts = unwritten | written | current
 
     @property
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[SessionTotals, ...]:
         """Books of all lives, that of the current one last."""
         return tuple(self._accounts.values())
 
@@ -116,7 +116,7 @@ class Lives:
         return dict(drops)
 
 
-def _later(heard: Account | None, written: Account) -> Account:
+def _later(heard: SessionTotals | None, written: SessionTotals) -> SessionTotals:
     if heard is None:
         return written
     # What died with earlier lives only the ledger says.
@@ -124,5 +124,5 @@ def _later(heard: Account | None, written: Account) -> Account:
     return written if written.closed or _told(written) >= _told(heard) else heard
 
 
-def _told(account: Account) -> tuple[int, int]:
+def _told(account: SessionTotals) -> tuple[int, int]:
     return account.acquired, account.delivered + sum(account.dropped_after.values())

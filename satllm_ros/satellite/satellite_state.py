@@ -26,7 +26,7 @@ from satllm_ros.satellite.external_blocks import ExternalBlocks
 from satllm_ros.satellite.submodels import SubModels
 
 
-class Onboard:
+class SatelliteState:
     """Protocol and sub-models of one satellite behind one lock, shared by its callbacks and its workers.
 
     The stage node opens it at configure and closes it at cleanup; the compression node asks it about every batch.

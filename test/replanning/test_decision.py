@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from satllm_ros.planning.problem.problem import Link, Setting
 from satllm_ros.planning.problem.solution import Solution
-from satllm_ros.replanning.crew import best_crew
+from satllm_ros.replanning.decision import evaluate, predicted_s
 from satllm_ros.replanning.drift import drift
 from satllm_ros.replanning.flight import LinkFacts, SatelliteFacts
-from satllm_ros.replanning.move import predicted_s, weigh
+from satllm_ros.replanning.selection import best_selection
 
 EVEN = shares(("sat1", 3), ("sat2", 6))
 UNEVEN = shares(("sat1", 5), ("sat2", 6))
@@ -37,7 +37,7 @@ def test_what_is_predicted_of_a_solution_is_what_the_solver_predicts(
         links=LinkFacts(link, link, link),
         settings=[Setting("raw", 1.0, 0.9), Setting("int8", (0.3, 0.2, 0.25, 0.1, 0.4), 0.89, 1e-6, 2e-6)],
     )
-    _, outcome = best_crew(facts)
+    _, outcome = best_selection(facts)
     assert isinstance(outcome, Solution)
     settings = [*outcome.settings, "raw"]
     split = [
@@ -50,48 +50,50 @@ def test_what_is_predicted_of_a_solution_is_what_the_solver_predicts(
 
 
 def test_a_slowed_satellite_makes_moving_worth_it_and_both_figures_are_told() -> None:
-    move = weigh(make_facts(1.0, 4.0), EVEN, UNEVEN, rate)
+    decision = evaluate(make_facts(1.0, 4.0), EVEN, UNEVEN, rate)
     # 12 s a batch before, 5 s after.
-    assert move.gain_s == pytest.approx(15 + 19 * 12 - (9 + 19 * 5), rel=1e-3)
-    assert (move.cost_s, move.blocks, move.drained, move.is_worth_it) == (5.0, 2, (), True)
-    assert move.sentence("plan 1.2") == (
-        f"leave plan 1.2: a new split gains {move.gain_s:.3g} s over 20 batches, moving 2 blocks costs 5 s"
+    assert decision.gain_s == pytest.approx(15 + 19 * 12 - (9 + 19 * 5), rel=1e-3)
+    assert (decision.cost_s, decision.blocks, decision.drained, decision.is_worth_it) == (5.0, 2, (), True)
+    assert decision.sentence("plan 1.2") == (
+        f"leave plan 1.2: a new split gains {decision.gain_s:.3g} s over 20 batches, moving 2 blocks costs 5 s"
     )
 
 
 def test_the_same_gain_over_few_batches_does_not_pay() -> None:
-    move = weigh(make_facts(1.0, 1.5, batches=1), EVEN, shares(("sat1", 4), ("sat2", 6)), rate)
-    assert not move.is_worth_it
-    assert move.sentence("plan 1.2") == (
+    decision = evaluate(make_facts(1.0, 1.5, batches=1), EVEN, shares(("sat1", 4), ("sat2", 6)), rate)
+    assert not decision.is_worth_it
+    assert decision.sentence("plan 1.2") == (
         "stay with plan 1.2: a new split would gain 0.5 s over 1 batch, moving 1 block costs 4 s"
     )
 
 
 def test_a_drain_costs_one_way_through_the_line_more() -> None:
     facts = make_facts(1.0, 1.0, memory_bytes=5 * BLOCK_BYTES)
-    move = weigh(facts, EVEN, UNEVEN, rate)
-    assert move.drained == ("sat1",) and move.cost_s == pytest.approx(5.0 + 6.0, rel=1e-3)
-    assert move.sentence("plan 1.1").endswith(", with a drain for sat1")
+    decision = evaluate(facts, EVEN, UNEVEN, rate)
+    assert decision.drained == ("sat1",) and decision.cost_s == pytest.approx(5.0 + 6.0, rel=1e-3)
+    assert decision.sentence("plan 1.1").endswith(", with a drain for sat1")
 
 
 def test_a_plan_that_no_longer_fits_is_left_at_any_cost() -> None:
     facts = make_facts(1.0, 1.0)
     facts = replace(facts, satellites=[SatelliteFacts("sat1", 1.0, 2 * BLOCK_BYTES), facts.satellites[1]])
-    move = weigh(facts, EVEN, shares(("sat1", 1), ("sat2", 6)), rate)
-    assert move.is_worth_it and move.gain_s == math.inf
-    assert move.sentence("plan 1.1").startswith("leave plan 1.1: sat1 no longer has the memory for its blocks; moving")
+    decision = evaluate(facts, EVEN, shares(("sat1", 1), ("sat2", 6)), rate)
+    assert decision.is_worth_it and decision.gain_s == math.inf
+    assert decision.sentence("plan 1.1").startswith(
+        "leave plan 1.1: sat1 no longer has the memory for its blocks; moving"
+    )
 
 
 def test_other_settings_alone_cost_nothing() -> None:
-    move = weigh(make_facts(1.0, 1.0), EVEN, shares(("sat1", 3), ("sat2", 6), setting="raw"), rate)
-    assert (move.cost_s, move.blocks) == (0.0, 0)
+    decision = evaluate(make_facts(1.0, 1.0), EVEN, shares(("sat1", 3), ("sat2", 6), setting="raw"), rate)
+    assert (decision.cost_s, decision.blocks) == (0.0, 0)
 
 
 @given(st.floats(0.01, 10), st.floats(0.01, 10), st.integers(1, 5), st.integers(1, 5))
 def test_going_there_and_back_is_never_worth_it_both_ways(first_s: float, second_s: float, one: int, two: int) -> None:
     facts = make_facts(first_s, second_s)
     here, there = (shares(("sat1", stop), ("sat2", BLOCKS)) for stop in (one, two))
-    assert not (weigh(facts, here, there, rate).is_worth_it and weigh(facts, there, here, rate).is_worth_it)
+    assert not (evaluate(facts, here, there, rate).is_worth_it and evaluate(facts, there, here, rate).is_worth_it)
 
 
 def rates(links: LinkFacts, names: list[str]) -> list[float]:

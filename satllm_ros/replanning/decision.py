@@ -22,7 +22,7 @@ LARGE_GAIN = BAND
 DOUBT_S = 10.0
 
 
-class Share(NamedTuple):
+class Assignment(NamedTuple):
     """Satellite `satellite` runs blocks start+1 .. stop and sends cut `stop` with the setting of this name."""
 
     satellite: str
@@ -32,7 +32,7 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Move:
+class ReplanDecision:
     """The two sides of a decision.
 
     Attributes
@@ -72,9 +72,12 @@ class Move:
         return f"stay with {plan}: a new split would gain {max(0.0, self.gain_s):.3g} s {over}, {cost}"
 
 
-def weigh(
-    facts: FlightFacts, flying: Sequence[Share], draft: Sequence[Share], load_bytes_per_s: Callable[[str], float]
-) -> Move:
+def evaluate(
+    facts: FlightFacts,
+    flying: Sequence[Assignment],
+    draft: Sequence[Assignment],
+    load_bytes_per_s: Callable[[str], float],
+) -> ReplanDecision:
     """Compare two splits under the facts of today.
 
     A sub-model is loaded beside inference, on the same processor: the stream counts as stopped while the slowest of
@@ -102,14 +105,14 @@ def weigh(
     unfit = unfit_for(facts, flying)
     gain_s = math.inf if unfit else predicted_s(facts, flying) - predicted_s(facts, draft)
     way_s = predicted_s(replace(facts, batches=1), draft) if drained else 0.0
-    return Move(gain_s, max(load_s) + way_s, facts.batches, blocks, tuple(drained), unfit)
+    return ReplanDecision(gain_s, max(load_s) + way_s, facts.batches, blocks, tuple(drained), unfit)
 
 
 def is_noise(
-    move: Move,
+    move: ReplanDecision,
     facts: FlightFacts,
-    flying: Sequence[Share],
-    draft: Sequence[Share],
+    flying: Sequence[Assignment],
+    draft: Sequence[Assignment],
     load_bytes_per_s: Callable[[str], float],
     block_range_s: Callable[[str], tuple[float, float]],
 ) -> bool:
@@ -118,7 +121,7 @@ def is_noise(
     Parameters
     ----------
     move
-        What `weigh` says of the other arguments.
+        What `evaluate` says of the other arguments.
     block_range_s
         Least and greatest seconds a tile took of late in a block of the satellite of this name.
     """
@@ -131,10 +134,10 @@ def is_noise(
         least_s, most_s = block_range_s(satellite.name)
         block_s = most_s if more > 0 else least_s if more < 0 else satellite.block_s
         speeds.append(replace(satellite, block_s=block_s))
-    return not weigh(replace(facts, satellites=speeds), flying, draft, load_bytes_per_s).is_worth_it
+    return not evaluate(replace(facts, satellites=speeds), flying, draft, load_bytes_per_s).is_worth_it
 
 
-def predicted_s(facts: FlightFacts, shares: Sequence[Share]) -> float:
+def predicted_s(facts: FlightFacts, shares: Sequence[Assignment]) -> float:
     """Makespan of `facts.batches` batches under a given split [s]; a setting nobody has measured counts as raw."""
     by_name = {s.name: s for s in facts.satellites}
     problem = flight_problem(replace(facts, satellites=[by_name[share.satellite] for share in shares]))
@@ -155,7 +158,7 @@ def predicted_s(facts: FlightFacts, shares: Sequence[Share]) -> float:
     return exact_makespan(upload_s, busy_s, link_s, facts.batches, propagation_s)
 
 
-def unfit_for(facts: FlightFacts, shares: Sequence[Share]) -> tuple[str, ...]:
+def unfit_for(facts: FlightFacts, shares: Sequence[Assignment]) -> tuple[str, ...]:
     """Satellites whose memory does not hold the blocks that a split gives them."""
     budget = {s.name: s.memory_bytes for s in facts.satellites}
     return tuple(
