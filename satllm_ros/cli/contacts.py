@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     ValueError, OSError
         If the file cannot be read, or says what cannot be.
     """
-    from satllm_ros.documents.section import read_yaml
+    from satllm_ros.documents.yaml_file import read_yaml
     from satllm_ros.orbit.contacts import Geometry, passes, sights
     from satllm_ros.orbit.document import read_orbit
 

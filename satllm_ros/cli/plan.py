@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     ------
     OSError
         If the file cannot be read.
-    ProblemError
+    ValueError
         If the problem is malformed.
     """
     from satllm_ros.planning.explain import explain

@@ -10,7 +10,8 @@ from typing import Any
 
 from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
-from satllm_ros.documents.section import DocumentError, Section, read_yaml
+from satllm_ros.documents.section import DocumentError, Section
+from satllm_ros.documents.yaml_file import read_yaml
 from satllm_ros.interfaces import MAX_BATCH_TILES, MAX_CREDITS, MAX_THREADS
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates

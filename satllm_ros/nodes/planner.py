@@ -28,6 +28,7 @@ from satllm_ros.nodes.proposing.incarnation_file import IncarnationFile
 from satllm_ros.nodes.proposing.parameters import PlannerParameters, facts_beforehand
 from satllm_ros.nodes.proposing.standing import Standing
 from satllm_ros.nodes.wire import conversions as convert
+from satllm_ros.nodes.wire.ledger import check_ledger
 from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.profiling.planner_inputs import PlannerInputs, read_inputs
 from satllm_ros.protocol.plan import Plan
@@ -125,7 +126,9 @@ class PlannerNode(FlightNode):
             judge=flight.is_worth_it,
         )
         since_s = time.monotonic()
-        standing = Standing(self, protocol, flight, fleet, since_s=since_s, start_s=self.parameters.start_s)
+        standing = Standing(
+            self, protocol, flight, fleet, material.spec.model_id, since_s=since_s, start_s=self.parameters.start_s
+        )
         proposed = self.publish_on(graph.PLAN_PROPOSED)
         self._active = _Planning(fleet, rates, flight, protocol, standing, proposed, {}, since_s)
         for satellite in satellites:
@@ -162,6 +165,9 @@ class PlannerNode(FlightNode):
             pinned = str(convert.setting_from(message.setting)) if message.setting_pinned else None
             if message.satellite != satellite:
                 raise NonsenseError(f"status of {message.satellite!r} on the topic of {satellite}")
+            if not self._planning.standing.is_of_our_model(satellite, message.model_id):
+                self.counters.add("foreign_status")
+                return
             self._planning.fleet.on_satellite(
                 satellite,
                 message.block_s,
@@ -193,8 +199,9 @@ class PlannerNode(FlightNode):
         settled = message.stored_tiles + message.delivered_tiles + message.dropped_tiles
         first = not self._planning.fleet.has_stream
         try:
+            check_ledger(message)
             self._planning.fleet.on_stream(Stream(message.expected_batches, settled, message.tile_bytes))
-        except NonsenseError as error:
+        except ValueError as error:
             self.ignore("malformed_ledger", f"ignored: {error}")
             return
         if first:
@@ -251,8 +258,8 @@ class PlannerNode(FlightNode):
         now_s, protocol = time.monotonic(), self._planning.protocol
         self._take_signs(now_s)
         if protocol.unheard:
-            # A model takes long to import; it says hello meanwhile.
-            protocol.on_starting(self._hello.starting(STARTING_SILENCE_S))
+            # A model takes long to import; it says hello meanwhile. For another model than ours nobody need wait.
+            protocol.on_starting(self._hello.starting(STARTING_SILENCE_S) - self._planning.standing.foreign)
         self._carry_out(protocol.on_tick(now_s))
         if protocol.active is not None and (reason := self._planning.flight.reason(protocol.active, protocol.alive)):
             self._carry_out(protocol.on_costs(reason, now_s))
@@ -276,8 +283,8 @@ class PlannerNode(FlightNode):
     def _publish(self, plan: Plan, reason: str) -> Plan:
         plan, lines = self._planning.flight.explained(plan)
         plan = self._material.keys.sign(plan)
-        if silent := self._planning.protocol.unheard:
-            self.get_logger().warning(f"plan {plan.epoch} does without {', '.join(silent)}: not heard of yet")
+        if missing := self._planning.standing.missing():
+            self.get_logger().warning(f"plan {plan.epoch} does without some: {missing}")
         self.get_logger().info(f"propose plan {plan.epoch}: {reason}")
         for line in lines:
             self.get_logger().info(line)

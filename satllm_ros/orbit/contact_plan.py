@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from satllm_ros.documents.section import DocumentError, Section, read_yaml
+from satllm_ros.documents.section import DocumentError, Section
+from satllm_ros.documents.yaml_file import read_yaml
 from satllm_ros.orbit.constants import LIGHT_M_PER_S
 
 MAX_TIME_S, MAX_RATE_BPS, MAX_RANGE_M = 1e10, 1e15, 1e15
@@ -84,9 +85,11 @@ def read_plan(path: Path) -> list[Contact]:
                 _contact(f"{path.name}: row {n}", _values(row)) for n, row in enumerate(csv.DictReader(file), 1)
             ]
     else:
-        rows = Section(path.name, read_yaml(path)).value("contacts")
+        top = Section(path.name, read_yaml(path))
+        rows = top.value("contacts")
         if not isinstance(rows, list):
             raise DocumentError(f"{path.name} has no list of contacts; one called contacts is needed")
+        top.refuse_unknown()
         contacts = [_contact(f"{path.name}: contacts[{n}]", row) for n, row in enumerate(rows)]
     contacts.sort(key=lambda contact: (contact.start_s, contact.sender, contact.receiver))
     _refuse_overlaps(path.name, contacts)
@@ -158,7 +161,7 @@ def _contact(where: str, row: object) -> Contact:
         section.text("receiver"),
         section.number("start_s", 0.0, MAX_TIME_S),
         section.number("stop_s", 0.0, MAX_TIME_S),
-        section.number("rate_bps", 0.0, MAX_RATE_BPS),
+        section.above("rate_bps", MAX_RATE_BPS),
         section.number("range_m", 0.0, MAX_RANGE_M),
     )
     section.refuse_unknown()
@@ -168,8 +171,6 @@ def _contact(where: str, row: object) -> Contact:
         raise DocumentError(
             f"{where}: the contact ends at {contact.stop_s:g} s and begins at {contact.start_s:g} s; it must end later"
         )
-    if contact.rate_bps == 0.0:
-        raise DocumentError(f"{where}: rate_bps is 0; a number above 0 is needed")
     return contact
 
 

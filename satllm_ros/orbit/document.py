@@ -49,14 +49,14 @@ def read_orbit(content: Mapping[str, Any], folder: Path, name: str) -> Orbit:
     walker, elements = _satellites(section, propagator, folder)
     orbit = Orbit(
         epoch=_epoch(section),
-        duration_s=_above(section, "duration_s", MAX_DURATION_S),
+        duration_s=section.above("duration_s", MAX_DURATION_S),
         propagator=propagator,
         earth=_choice(section, "earth", Earth),
         greenwich_deg=section.number("greenwich_deg", -360.0, 360.0) if "greenwich_deg" in section.keys else None,
         walker=walker,
         elements=elements,
         grazing_altitude_m=section.number("grazing_altitude_m", 0.0, MAX_ALTITUDE_M),
-        isl_range_m=_above(section, "isl_range_m", _LARGEST),
+        isl_range_m=section.above("isl_range_m", _LARGEST),
         sites=_sites(content, name),
         members=_members(content, walker.total if walker is not None else len(elements), name),
     )
@@ -83,14 +83,6 @@ def read_budget(content: Mapping[str, Any], name: str) -> Budget:
 
 def _choice(section: Section, key: str, kind: type[_Choice]) -> _Choice:
     return kind(section.choice(key, tuple(str(member.value) for member in kind)))
-
-
-def _above(section: Section, key: str, most: float) -> float:
-    """A number above 0."""
-    value = section.number(key, 0.0, most)
-    if value == 0.0:
-        raise DocumentError(f"{section.where}: {key} is 0; a number above 0 is needed")
-    return value
 
 
 def _epoch(section: Section) -> datetime:
@@ -138,7 +130,7 @@ def _walker(section: Section) -> Walker:
         total=total,
         planes=planes,
         phasing=section.integer("phasing", 0, planes - 1),
-        altitude_m=_above(section, "altitude_m", MAX_ALTITUDE_M),
+        altitude_m=section.above("altitude_m", MAX_ALTITUDE_M),
         inclination_deg=section.number("inclination_deg", 0.0, 180.0),
         raan_deg=section.number("raan_deg", -360.0, 360.0, 0.0),
         argument_deg=section.number("argument_deg", -360.0, 360.0, 0.0),
@@ -188,16 +180,16 @@ def _members(content: Mapping[str, Any], total: int, name: str) -> dict[int, str
 
 def _optical(section: Section) -> OpticalLink:
     link = OpticalLink(
-        power_w=_above(section, "power_w", _LARGEST),
-        wavelength_m=_above(section, "wavelength_m", 1.0),
-        divergence_rad=_above(section, "divergence_rad", math.pi),
+        power_w=section.above("power_w", _LARGEST),
+        wavelength_m=section.above("wavelength_m", 1.0),
+        divergence_rad=section.above("divergence_rad", math.pi),
         divergence=_choice(section, "divergence", Divergence),
         beam=_choice(section, "beam", Beam),
-        aperture_m=_above(section, "aperture_m", 1_000.0),
+        aperture_m=section.above("aperture_m", 1_000.0),
         loss_db=section.number("loss_db", 0.0, 1_000.0),
-        temperature_k=_above(section, "temperature_k", _LARGEST),
-        bandwidth_hz=_above(section, "bandwidth_hz", _LARGEST),
-        range_m=_above(section, "range_m", _LARGEST),
+        temperature_k=section.above("temperature_k", _LARGEST),
+        bandwidth_hz=section.above("bandwidth_hz", _LARGEST),
+        range_m=section.above("range_m", _LARGEST),
     )
     section.refuse_unknown()
     return link
@@ -205,14 +197,14 @@ def _optical(section: Section) -> OpticalLink:
 
 def _radio(section: Section) -> RadioLink:
     link = RadioLink(
-        frequency_hz=_above(section, "frequency_hz", _LARGEST),
-        bandwidth_hz=_above(section, "bandwidth_hz", _LARGEST),
+        frequency_hz=section.above("frequency_hz", _LARGEST),
+        bandwidth_hz=section.above("bandwidth_hz", _LARGEST),
         power_dbm=section.number("power_dbm", -1_000.0, 1_000.0),
         gain_tx_dbi=section.number("gain_tx_dbi", -1_000.0, 1_000.0),
         gain_rx_dbi=section.number("gain_rx_dbi", -1_000.0, 1_000.0),
         exponent=section.number("exponent", 0.0, 100.0),
-        reference_m=_above(section, "reference_m", _LARGEST),
-        temperature_k=_above(section, "temperature_k", _LARGEST),
+        reference_m=section.above("reference_m", _LARGEST),
+        temperature_k=section.above("temperature_k", _LARGEST),
         ranges_m=_ranges(section),
     )
     section.refuse_unknown()
@@ -220,8 +212,7 @@ def _radio(section: Section) -> RadioLink:
 
 
 def _ranges(section: Section) -> tuple[float, ...]:
-    given = section.value("ranges_m")
-    if not isinstance(given, list) or not given:
-        raise DocumentError(f"{section.where}: ranges_m is {given!r}; a list of at least one number is needed")
-    # A list has no names: each is read as if it stood alone, with the list's.
-    return tuple(_above(Section(section.where, {"ranges_m": value}), "ranges_m", _LARGEST) for value in given)
+    ranges_m = section.numbers("ranges_m", 0.0, _LARGEST)
+    if 0.0 in ranges_m:
+        raise DocumentError(f"{section.where}: ranges_m[{ranges_m.index(0.0)}] is 0; a number above 0 is needed")
+    return ranges_m

@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 
+from satllm_ros.documents.section import DocumentError, Section, shown
+from satllm_ros.documents.yaml_file import read_yaml
+
 FORMAT = "satllm-profile"
 VERSION = 1
 # Speeds are compared with these times, so none may be nothing.
 SHORTEST_LAYER_S, LONGEST_LAYER_S = 1e-9, 1e6
-
-
-class ProfileError(ValueError):
-    """A file of measurements that is damaged, or of something else."""
+_MOST, _LARGEST = 2**31 - 1, 1e24
 
 
 @dataclass(frozen=True)
@@ -118,69 +118,104 @@ def load_profile(path: Path, *, model_id: str | None = None, device: str | None 
     ------
     OSError
         If the file cannot be read.
-    ProfileError
+    DocumentError
         If it is no profile, or of another model or device.
     """
-    try:
-        document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ProfileError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, VERSION):
-        raise ProfileError(f"{path} holds no profile of version {VERSION}")
-    try:
-        profile = _profile(document)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ProfileError(f"{path} is damaged: {type(error).__name__} {error}") from None
+    profile = _profile(open_measurements(path, FORMAT, VERSION))
     for what, wanted, found in (("model", model_id, profile.model_id), ("device", device, profile.device)):
         if wanted is not None and wanted != found:
-            raise ProfileError(f"{path} is of {what} {found!r}, needed is {wanted!r}")
+            raise DocumentError(f"{path} is of {what} {found!r}, needed is {wanted!r}")
     return profile
 
 
-def _profile(document: dict[str, Any]) -> Profile:
-    if datetime.fromisoformat(document["measured_at"]).tzinfo is None:
-        raise ValueError("measured_at has no time zone")
-    blocks = tuple(
-        BlockTimes(
-            _positive(int(b["batch_tiles"])), _positive(int(b["threads"])), tuple(_layer_time(s) for s in b["layer_s"])
+def open_measurements(path: Path, kind: str, version: int) -> Section:
+    """A file of measurements of this kind and version, its other fields unread.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    DocumentError
+        If it is no YAML, or of another kind or version.
+    """
+    section = Section(str(path), read_yaml(path))
+    if (section.value("format"), section.value("version")) != (kind, version):
+        raise DocumentError(f"{path} is no {kind} of version {version}")
+    return section
+
+
+def measured_at(section: Section) -> datetime:
+    """When a file of measurements says that it was made."""
+    text = section.text("measured_at")
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError:
+        then = None
+    if then is None or then.tzinfo is None:
+        raise DocumentError(
+            f"{section.where}: measured_at is {shown(text)}; a time with its zone is needed, as "
+            "2026-01-01T00:00:00+00:00"
         )
-        for b in document["blocks"]
+    return then
+
+
+def _profile(section: Section) -> Profile:
+    measured_at(section)
+    # What was not measured stands there as nothing.
+    line, codecs = section.value("memory_line"), section.value("codecs")
+    profile = Profile(
+        model_id=section.text("model_id"),
+        device=section.text("device"),
+        measured_at=section.text("measured_at"),
+        blocks=tuple(map(_block_times, section.sections("blocks"))),
+        memory=tuple(map(_memory_point, section.sections("memory") if section.value("memory") else ())),
+        memory_line=None if line is None else _memory_line(section.section("memory_line")),
+        codecs=_codecs(section.section("codecs")) if codecs else {},
     )
-    if not blocks or len({len(b.layer_s) for b in blocks}) != 1 or not blocks[0].layer_s:
-        raise ValueError("blocks must hold measurements of equally many layers")
-    line = document.get("memory_line")
-    return Profile(
-        model_id=str(document["model_id"]),
-        device=str(document["device"]),
-        measured_at=document["measured_at"],
-        blocks=blocks,
-        memory=tuple(MemoryPoint(int(p["blocks"]), int(p["bytes"])) for p in document.get("memory") or ()),
-        memory_line=None if line is None else MemoryLine(**{key: float(value) for key, value in line.items()}),
-        codecs={
-            str(name): CodecCost(**{key: _time(value) for key, value in cost.items()})
-            for name, cost in (document.get("codecs") or {}).items()
-        },
+    section.refuse_unknown()
+    if len({len(block.layer_s) for block in profile.blocks}) != 1:
+        raise DocumentError(f"{section.where}: blocks are of different numbers of layers; all must be of one model")
+    return profile
+
+
+def _block_times(section: Section) -> BlockTimes:
+    made = BlockTimes(
+        section.integer("batch_tiles", 1, _MOST),
+        section.integer("threads", 1, _MOST),
+        section.numbers("layer_s", SHORTEST_LAYER_S, LONGEST_LAYER_S),
     )
+    section.refuse_unknown()
+    return made
 
 
-def _time(value: Any) -> float:
-    seconds = float(value)
-    if not 0.0 <= seconds < math.inf:
-        raise ValueError(f"{value} where a finite figure from 0 on is needed")
-    return seconds
+def _memory_point(section: Section) -> MemoryPoint:
+    # A process that holds little may have needed less than the one it is compared with.
+    made = MemoryPoint(section.integer("blocks", 0, _MOST), section.integer("bytes", -(2**62), 2**62))
+    section.refuse_unknown()
+    return made
 
 
-def _layer_time(value: Any) -> float:
-    seconds = float(value)
-    if not SHORTEST_LAYER_S <= seconds <= LONGEST_LAYER_S:
-        raise ValueError(f"layer_s {value} where {SHORTEST_LAYER_S:g} to {LONGEST_LAYER_S:g} is needed")
-    return seconds
+def _memory_line(section: Section) -> MemoryLine:
+    made = MemoryLine(
+        section.number("overhead_bytes", -_LARGEST, _LARGEST),
+        section.number("per_block_bytes", -_LARGEST, _LARGEST),
+        section.number("worst_error_bytes", 0.0, _LARGEST),
+    )
+    section.refuse_unknown()
+    return made
 
 
-def _positive(count: int) -> int:
-    if count < 1:
-        raise ValueError(f"{count} where at least 1 is needed")
-    return count
+def _codecs(section: Section) -> dict[str, CodecCost]:
+    made = {}
+    for name in section.keys:
+        cost = section.section(name)
+        made[str(name)] = CodecCost(
+            cost.number("encode_s_per_byte", 0.0, _LARGEST),
+            cost.number("decode_s_per_byte", 0.0, _LARGEST),
+            cost.number("ratio", 0.0, _LARGEST),
+        )
+        cost.refuse_unknown()
+    return made
 
 
 def _plain(value: Any) -> Any:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from satllm_ros.documents.section import DocumentError, Section, shown
 from satllm_ros.planning.problem.checks import ProblemError
-from satllm_ros.planning.problem.problem import Setting
-from satllm_ros.profiling.files import ProfileError
+from satllm_ros.planning.problem.problem import MAX_LAYERS, Setting
+from satllm_ros.profiling.files import measured_at, open_measurements
 from satllm_ros.replanning.offered import loss_by_cut, ratio_by_cut
 
 FORMAT = "satllm-calibration"
+VERSION = 1
+# Of a frame to what it holds: a raw one is longer by a few bytes, which are much where it holds little.
+_RATIOS = 1e-9, 1e3
 
 
 def measured_settings(path: Path, *, model_id: str | None = None, blocks: int | None = None) -> list[Setting]:
@@ -34,41 +35,19 @@ def measured_settings(path: Path, *, model_id: str | None = None, blocks: int | 
     ------
     OSError
         If the file cannot be read.
-    ProfileError
+    DocumentError
         If it is no calibration, or of another model.
     """
-    document = _calibration(path)
-    if model_id is not None and document.get("model_id") != model_id:
-        raise ProfileError(f"{path} is of model {document.get('model_id')!r}, needed is {model_id!r}")
-    settings = []
-    cuts = (blocks or 1) - 1
-    try:
-        for name, one in document["settings"].items():
-            by_cut = one.get("by_cut", {}) if blocks else {}
-            ratios = {cut: found["ratio"] for cut, found in by_cut.items()}
-            losses = {cut: document["uncompressed"] - found["accuracy"] for cut, found in by_cut.items()}
-            settings.append(
-                Setting(
-                    name,
-                    ratio=ratio_by_cut(ratios, one["alike"]["ratio"], cuts),
-                    accuracy=one["alike"]["accuracy"],
-                    loss=loss_by_cut(losses, cuts),
-                )
-            )
-    except (KeyError, TypeError, AttributeError, ProblemError) as error:
-        raise ProfileError(f"{path} is damaged: {type(error).__name__} {error}") from None
-    return settings
+    top = _calibration(path)
+    if model_id is not None and top.text("model_id") != model_id:
+        raise DocumentError(f"{path} is of model {top.text('model_id')!r}, needed is {model_id!r}")
+    settings = top.section("settings")
+    return [_setting(top, settings.section(name), name, blocks) for name in settings.keys]
 
 
 def calibration_time(path: Path) -> datetime:
     """When the calibration was made; raises like `measured_settings`."""
-    try:
-        then = datetime.fromisoformat(_calibration(path)["measured_at"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProfileError(f"{path} is damaged: {type(error).__name__} {error}") from None
-    if then.tzinfo is None:
-        raise ProfileError(f"{path} is damaged: measured_at has no time zone")
-    return then
+    return measured_at(_calibration(path))
 
 
 def age_sentence(what: str, age_s: float) -> str:
@@ -84,11 +63,42 @@ def age_sentence(what: str, age_s: float) -> str:
     return f"{what} is {math.floor(span_s)} seconds {how}"
 
 
-def _calibration(path: Path) -> dict[str, Any]:
+def _calibration(path: Path) -> Section:
+    top = open_measurements(path, FORMAT, VERSION)
+    known = ("uncompressed", "artefact_id", "device", "images", "curve", "cascades", "additive_error")
+    top.fields(("model_id", "measured_at", "settings"), known)
+    return top
+
+
+def _setting(top: Section, section: Section, name: str, blocks: int | None) -> Setting:
+    accuracy, ratio = _measured(section.section("alike"))
+    by_cut = _by_cut(section.section("by_cut", {}), blocks or MAX_LAYERS)
+    section.refuse_unknown()
+    ratios, losses = {}, {}
+    if blocks and by_cut:
+        uncompressed = top.number("uncompressed", 0.0, 1.0)
+        ratios = {cut: found for cut, (_, found) in by_cut.items()}
+        losses = {cut: uncompressed - found for cut, (found, _) in by_cut.items()}
+    cuts = (blocks or 1) - 1
     try:
-        document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ProfileError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, 1):
-        raise ProfileError(f"{path} holds no calibration of version 1")
-    return document
+        return Setting(
+            name,
+            ratio=ratio_by_cut(ratios, ratio, cuts),
+            accuracy=accuracy,
+            loss=loss_by_cut(losses, cuts),
+        )
+    except ProblemError as error:
+        raise DocumentError(f"{section.where}: {error}") from None
+
+
+def _by_cut(section: Section, blocks: int) -> dict[int, tuple[float, float]]:
+    if wrong := [cut for cut in section.keys if type(cut) is not int or not 1 <= cut < blocks]:
+        raise DocumentError(f"{section.where} has cut {shown(wrong[0])}; a number from 1 to {blocks - 1} is needed")
+    return {cut: _measured(section.section(cut)) for cut in section.keys}
+
+
+def _measured(section: Section) -> tuple[float, float]:
+    """Accuracy and ratio."""
+    made = section.number("accuracy", 0.0, 1.0), section.number("ratio", *_RATIOS)
+    section.refuse_unknown()
+    return made

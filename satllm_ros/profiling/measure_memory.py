@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from satllm_ros.profiling.files import MemoryLine, MemoryPoint, ProfileError
+from satllm_ros.profiling.files import MemoryLine, MemoryPoint
 
 
 def measure_memory(
@@ -20,7 +20,7 @@ def measure_memory(
 
     Raises
     ------
-    ProfileError
+    ChildProcessError
         If a process fails; the message has its last line.
     """
     points = []
@@ -53,7 +53,7 @@ def _measure(checkpoint: Path, blocks: int, batch_tiles: int) -> int:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise ProfileError(f"measuring the memory of {blocks} blocks failed: {last}")
+        raise ChildProcessError(f"measuring the memory of {blocks} blocks failed: {last}")
     return int(json.loads(done.stdout)["bytes"])
 
 
@@ -61,7 +61,7 @@ def _peak_bytes() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise ProfileError("/proc/self/status states no VmHWM; memory can only be measured on Linux")
+    raise OSError("/proc/self/status states no VmHWM; memory can only be measured on Linux")
 
 
 def main(checkpoint: Path, blocks: int, batch_tiles: int) -> None:

@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from satllm_ros.compression.tables.artefacts import Artefacts
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.model.first_blocks import MEASURED_BYTES, middle_blocks
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.planning.problem.problem import Setting
-from satllm_ros.profiling.files import Profile, ProfileError, load_profile
+from satllm_ros.profiling.files import Profile, load_profile
 from satllm_ros.profiling.inputs import age_sentence, calibration_time, measured_settings
 from satllm_ros.replanning.measured import DeviceTimes
 from satllm_ros.replanning.offered import offered_settings
@@ -88,7 +89,7 @@ def read_inputs(
     for path, names in users.items():
         profile = load_profile(Path(path), model_id=spec.model_id)
         if len(profile.blocks[0].layer_s) != spec.blocks:
-            raise ProfileError(f"{path} is of {len(profile.blocks[0].layer_s)} layers; the model has {spec.blocks}")
+            raise DocumentError(f"{path} is of {len(profile.blocks[0].layer_s)} layers; the model has {spec.blocks}")
         devices |= dict.fromkeys(names, _times(profile, batch_tiles, threads, first_blocks))
         remark = f"; measured on {profile.device}, and whether {_are(names)} cannot be seen from here"
         files.append((f"profile of {', '.join(names)}", remark, datetime.fromisoformat(profile.measured_at)))
@@ -115,7 +116,7 @@ def _calibrated(path: Path, offered: Sequence[Setting], spec: ModelSpec) -> list
     for setting in offered:
         if setting.name not in known:
             measured = ", ".join(known) or "none"
-            raise ProfileError(f"{path} holds no measurement of setting {setting.name!r}; measured: {measured}")
+            raise DocumentError(f"{path} holds no measurement of setting {setting.name!r}; measured: {measured}")
         found = known[setting.name]
         settings.append(replace(setting, accuracy=found.accuracy, ratio=found.ratio, loss=found.loss))
     return settings

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
-from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.compression.wire.setting import Codec, CodecSetting, CodecSettingError
+from satllm_ros.documents.section import DocumentError, Section
+from satllm_ros.documents.yaml_file import parse_yaml
 from satllm_ros.protocol.identity import Epoch
-from satllm_ros.protocol.plan import Plan, PlanError, Stage
+from satllm_ros.protocol.plan import MAX_CYCLE_S, MAX_EPOCH, Plan, Stage
+
+# What the message holds.
+_MAX_BLOCK, _MAX_BITS = 2**32 - 1, 255
+_MAX_MAKESPAN_S = 1e18
 
 
 def plan_from_yaml(text: str) -> Plan:
@@ -16,34 +20,29 @@ def plan_from_yaml(text: str) -> Plan:
 
     Raises
     ------
-    PlanError
-        If it is no YAML mapping, or a field is missing, unknown or of the wrong type.
+    DocumentError
+        If it is no YAML mapping, or a field is missing, unknown or not of what a plan may say there.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PlanError(f"the plan is not YAML: {' '.join(str(error).split())}") from None
-    top = _Fields("plan", document)
-    epoch = _Fields("plan: epoch", top.take("epoch", dict))
-    stages = tuple(_stage(f"plan: stages[{i}]", item) for i, item in enumerate(top.take("stages", list)))
+    top = Section("plan", parse_yaml(text, "the plan"))
+    epoch = top.section("epoch")
     plan = Plan(
-        epoch=Epoch(epoch.take("incarnation", int), epoch.take("counter", int)),
-        planner_id=top.take("planner_id", str, "by hand"),
-        model_id=top.take("model_id", str),
-        source=top.take("source", str, "sensing"),
-        stages=stages,
-        downlink=top.take("downlink", str),
-        accuracy_floor=float(top.take("accuracy_floor", (int, float), 0.0)),
-        predicted_makespan_s=float(top.take("predicted_makespan_s", (int, float), 0.0)),
-        predicted_paper_s=float(top.take("predicted_paper_s", (int, float), 0.0)),
-        predicted_cycle_s=float(top.take("predicted_cycle_s", (int, float), 0.0)),
-        explanation=top.take("explanation", str, ""),
+        epoch=Epoch(epoch.integer("incarnation", 1, MAX_EPOCH), epoch.integer("counter", 1, MAX_EPOCH)),
+        planner_id=top.text("planner_id", "by hand"),
+        model_id=top.text("model_id"),
+        source=top.text("source", "sensing"),
+        stages=tuple(map(_stage, top.sections("stages"))),
+        downlink=top.text("downlink"),
+        accuracy_floor=top.number("accuracy_floor", 0.0, 1.0, 0.0),
+        predicted_makespan_s=top.number("predicted_makespan_s", 0.0, _MAX_MAKESPAN_S, 0.0),
+        predicted_paper_s=top.number("predicted_paper_s", 0.0, _MAX_MAKESPAN_S, 0.0),
+        predicted_cycle_s=top.number("predicted_cycle_s", 0.0, MAX_CYCLE_S, 0.0),
+        explanation=top.text("explanation", ""),
     )
     # Filled in anew: what stands there may be of an earlier version.
     for name in ("header", "plan_hash", "signature"):
-        top.take(name, object, None)
-    top.refuse_unknown()
+        top.value(name)
     epoch.refuse_unknown()
+    top.refuse_unknown()
     return plan
 
 
@@ -79,45 +78,30 @@ def plan_to_yaml(plan: Plan) -> str:
     return yaml.safe_dump(document, default_flow_style=True, sort_keys=False, width=2**31).strip()
 
 
-def _stage(where: str, value: Any) -> Stage:
-    fields = _Fields(where, value)
-    setting = fields.take("setting", (dict, str), "raw")
-    if isinstance(setting, str):
-        chosen = CodecSetting.parse(setting)
-    else:
-        parts = _Fields(f"{where}: setting", setting)
-        chosen = CodecSetting(
-            Codec(parts.take("codec", int)),
-            float(parts.take("keep_ratio", (int, float), 1.0)),
-            parts.take("bits", int, None),
-        )
-        parts.refuse_unknown()
-    made = Stage(fields.take("satellite", str), fields.take("start", int), fields.take("stop", int), chosen)
-    fields.refuse_unknown()
+def _stage(section: Section) -> Stage:
+    made = Stage(
+        section.text("satellite"),
+        section.integer("start", 0, _MAX_BLOCK),
+        section.integer("stop", 0, _MAX_BLOCK),
+        _setting(section),
+    )
+    section.refuse_unknown()
     return made
 
 
-class _Fields:
-    def __init__(self, where: str, value: Any) -> None:
-        if not isinstance(value, dict):
-            raise PlanError(f"{where} is {type(value).__name__}; a mapping is needed")
-        self._where = where
-        self._value = dict(value)
-        self._known: list[str] = []
+def _setting(section: Section) -> CodecSetting:
+    """As `int8`, or in the parts of message `CodecSetting`."""
+    named = not isinstance(section.value("setting"), dict)
+    try:
+        return CodecSetting.parse(section.text("setting", "raw")) if named else _in_parts(section.section("setting"))
+    except CodecSettingError as error:
+        raise DocumentError(f"{section.where}: setting: {error}") from None
 
-    def take(self, name: str, kind: Any, default: Any = ...) -> Any:
-        self._known.append(name)
-        if name not in self._value:
-            if default is ...:
-                raise PlanError(f"{self._where}: {name} is missing")
-            return default
-        value = self._value.pop(name)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not object):
-            raise PlanError(f"{self._where}: {name} is {value!r}; another type is needed")
-        return value
 
-    def refuse_unknown(self) -> None:
-        if self._value:
-            raise PlanError(
-                f"{self._where}: unknown field {next(iter(self._value))!r}; known are {', '.join(self._known)}"
-            )
+def _in_parts(parts: Section) -> CodecSetting:
+    # Without them, the codec's usual ones.
+    bits = {"bits": parts.integer("bits", 0, _MAX_BITS)} if "bits" in parts.keys else {}
+    codec = Codec(parts.integer("codec", 0, max(Codec)))
+    made = CodecSetting(codec, parts.number("keep_ratio", 0.0, 1.0, 1.0), **bits)
+    parts.refuse_unknown()
+    return made

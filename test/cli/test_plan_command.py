@@ -9,8 +9,8 @@ from typing import TypeAlias
 import pytest
 
 from satllm_ros.cli import plan as command
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.planning.explain import explain
-from satllm_ros.planning.problem.checks import ProblemError
 from satllm_ros.planning.problem.problem_json import from_json
 from satllm_ros.planning.solver.solve import solve
 
@@ -109,7 +109,7 @@ def test_memory_reason_when_no_single_satellite_can_save_the_chain() -> None:
 
 
 def test_malformed_names_the_field(plan: Plan) -> None:
-    with pytest.raises(ProblemError, match="batches is 'many'"):
+    with pytest.raises(DocumentError, match=r"problem\.json: batches is 'many'"):
         plan(DOCUMENT | {"batches": "many"})
     with pytest.raises(SystemExit):
         plan(DOCUMENT, "--objective", "luck")

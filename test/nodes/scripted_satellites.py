@@ -15,6 +15,8 @@ from rclpy.node import Node
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
+from satllm_ros.assets.paths import checkpoint_path
+from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base import qos
 from satllm_ros.nodes.base.counters import Counters
 from satllm_ros.nodes.base.flight_node import FlightNode
@@ -27,6 +29,7 @@ from satllm_ros.protocol.vocabulary import NO_PLAN, PlanKey, Readiness
 # Tests that run beside these may share the ROS domain.
 ROOT = f"/planners_{os.getpid()}"
 PERIOD_S = 0.1
+MODEL_ID = read_spec(checkpoint_path("demo")).model_id
 PATIENCE_S = 120.0
 
 
@@ -39,6 +42,7 @@ class Satellite:
     emulated: bool = False
     memory_bytes: int = 10**9
     boot_id: int = 1
+    model_id: str = MODEL_ID
     silent: bool = False
     # It says hello, and nothing else yet.
     starting: bool = False
@@ -91,6 +95,7 @@ class Script(Node):
             proposed_hash=self.about[1],
             readiness=int(Readiness.REFUSED if self.refusal else Readiness.READY),
             reason=self.refusal,
+            model_id=satellite.model_id,
             memory_budget_bytes=satellite.memory_bytes,
             start=start,
             stop=stop,

@@ -149,9 +149,9 @@ def test_the_floor_is_held_against_the_calibrations_accuracy(
     [
         ({"profiles": ["sat1=absent.yaml"]}, "absent.yaml"),
         ({"profiles": ["sat4=p.yaml"]}, "profile 'sat4=p.yaml' is not one file for one satellite"),
-        ({"profiles": ["sat1=c.yaml"]}, "c.yaml holds no profile of version 1"),
+        ({"profiles": ["sat1=c.yaml"]}, "c.yaml is no satllm-profile of version 1"),
         ({"profiles": ["sat1=other.yaml"]}, "other.yaml is of model '0123456789abcdef', needed is"),
-        ({"calibration": "p.yaml"}, "p.yaml holds no calibration of version 1"),
+        ({"calibration": "p.yaml"}, "p.yaml is no satllm-calibration of version 1"),
         ({"calibration": "less.yaml"}, "less.yaml holds no measurement of setting 'int8'; measured: raw"),
     ],
 )

@@ -268,6 +268,45 @@ def test_statuses_that_make_no_sense_are_counted(
     stand.until(lambda: planner.counters["malformed_status"], "it counted")
 
 
+def test_a_satellite_of_another_model_is_not_planned_with_until_it_flies_ours(
+    stand: Stand, make: Callable[..., PlannerNode]
+) -> None:
+    stray = stand.script.satellites["sat2"]
+    ours, stray.model_id = stray.model_id, "fedcba9876543210"
+    planner = make(start_s=1.0)
+    stand.add(planner)
+    assert committed(stand, 1).members == {"sat1", "sat3"}
+    sentence = f"not planned with: sat2 flies model 'fedcba9876543210', ours is {ours!r}"
+    stand.until(lambda: stand.script.told("planner") == sentence, "the sentence")
+    assert stand.script.level("planner") == DiagnosticStatus.WARN and planner.counters["foreign_status"]
+    # Started anew with the right checkpoint.
+    stray.model_id, stray.boot_id = ours, 2
+    assert committed(stand, 2).members == set(NAMES)
+    stand.until(lambda: stand.script.level("planner") == DiagnosticStatus.OK, "all well")
+
+
+def test_a_member_that_comes_back_with_another_model_is_planned_around(
+    stand: Stand, make: Callable[..., PlannerNode]
+) -> None:
+    flying(stand, make())
+    stand.script.satellites["sat2"].model_id, stand.script.satellites["sat2"].boot_id = "x\n" * 500, 2
+    assert "sat2" not in committed(stand, 2).members
+    stand.until(lambda: "sat2 flies model 'x\\n" in stand.script.told("planner"), "the sentence")
+    assert stand.script.told("planner").isprintable() and len(stand.script.told("planner")) < 200
+
+
+def test_a_ledger_that_does_not_add_up_is_counted_and_planned_without(
+    stand: Stand, make: Callable[..., PlannerNode]
+) -> None:
+    planner = make()
+    stand.script.ledger.acquired_tiles, stand.script.ledger.in_flight_tiles = 10, 9
+    stand.add(planner)
+    stand.until(lambda: planner.counters["malformed_ledger"], "it counted")
+    assert not stand.script.proposals
+    stand.script.ledger.waiting_tiles = 1
+    committed(stand, 1)
+
+
 def test_a_public_key_without_its_private_half_is_refused(make: Callable[..., PlannerNode], tmp_path: Path) -> None:
     public = make_key_file(tmp_path / "key.pem")
     make_key_file(tmp_path / "other.pem")

@@ -19,8 +19,9 @@ TILES = 3
 
 
 def ledger(boot_id: int, acquired: int, delivered: int, *, ended: bool = False, **changes: Any) -> m.Ledger:
+    """What is not delivered is stored."""
     told = {"boot_id": boot_id, "acquired_tiles": acquired, "delivered_tiles": delivered, "end_of_stream": ended}
-    return m.Ledger(**told, clock=host_clock(), **changes)
+    return m.Ledger(**{**told, "stored_tiles": acquired - delivered, "clock": host_clock(), **changes})
 
 
 def deliver(others: Others) -> None:
@@ -75,7 +76,8 @@ def test_tiles_that_died_with_sensing_are_counted_and_those_in_custody_are_place
     deliver(others)
     books.publish(ledger(1, 6, 2, causes=["stalled"], cause_counts=[9]))
     others.until_next_diagnostics("/recorder")
-    books.publish(ledger(2, 3, 1, lost_tiles=4, places=["stored at sat1, down"], place_tiles=[2]))
+    last = {"epoch": m.Epoch(incarnation=3, counter=2), "plan_hash": "0123456789abcdef"}
+    books.publish(ledger(2, 3, 1, lost_tiles=4, places=["stored at sat1, down"], place_tiles=[2], **last))
     others.until_next_diagnostics("/recorder")
     process.send_signal(signal.SIGINT)
     process.wait(PATIENCE_S)
@@ -83,6 +85,7 @@ def test_tiles_that_died_with_sensing_are_counted_and_those_in_custody_are_place
     assert not written["complete"]
     assert written["tiles"]["sent"] == 2 + 4 + 3 and written["tiles"]["dropped"] == {"lost_with_sensing": 4}
     assert written["in_custody"] == {"stored at sat1, down": 2}
+    assert any("sensing flew plan 3.2, which was not heard here" in note for note in written["notes"])
 
 
 def test_records_of_strangers_and_senseless_times_are_counted_not_kept(others: Others) -> None:
@@ -96,7 +99,9 @@ def test_records_of_strangers_and_senseless_times_are_counted_not_kept(others: O
     others.say(graph.LINK_TRANSFER, "", m.LinkTransfer(sender="sat1", receiver="ground", stop_s=nan))
     others.say(graph.LINK_STATE, "", m.LinkState(sender="sat1", receiver="ground", rate_bps=nan))
     others.say(graph.STATUS, "sat1", m.SatelliteStatus(satellite="sat1", block_s=nan))
-    for cause in ("malformed_timing", "malformed_transfer", "malformed_link_state", "malformed_status", "unknown_name"):
+    others.say(graph.LEDGER, "", ledger(1, 3, 1, in_flight_tiles=1))
+    refused = ("malformed_timing", "malformed_transfer", "malformed_link_state", "malformed_status", "malformed_ledger")
+    for cause in (*refused, "unknown_name"):
         others.until(lambda: others.counter(cause, "/recorder") != "0", cause)  # noqa: B023
     others.until(lambda: others.counter("malformed_timing", "/recorder") == "2", "both timings")
     process.send_signal(signal.SIGINT)

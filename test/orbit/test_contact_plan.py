@@ -88,6 +88,7 @@ def test_what_is_none_is_refused(text: str, words: str, tmp_path: Path) -> None:
         ("plan.yaml", "a: [", "is not YAML"),
         ("plan.yaml", "[1]", "is list; a mapping is needed"),
         ("plan.yaml", "a: 1", "has no list of contacts"),
+        ("plan.yaml", "contacts: []\nranges: []", "unknown field 'ranges'; known are contacts"),
         ("plan.yaml", "contacts: [1]", r"contacts\[0\] is int"),
         ("plan.ionrc", "s", "line 1 is 's'"),
         ("plan.ionrc", "a contact 2026/01/01-00:00:00 +9 1 2 5", "seconds from the epoch"),

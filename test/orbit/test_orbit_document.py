@@ -119,7 +119,8 @@ def test_a_budget_is_read_whole_or_in_part() -> None:
         ("isl", "divergence", "quarter", "divergence is 'quarter'; allowed are full, half"),
         ("isl", "color", 1, "unknown field 'color'"),
         ("s2g", "ranges_m", [], "ranges_m is"),
-        ("s2g", "ranges_m", [1e5, -1], "ranges_m is -1"),
+        ("s2g", "ranges_m", [1e5, -1], r"ranges_m\[1\] is -1"),
+        ("s2g", "ranges_m", [1e5, 0], r"ranges_m\[1\] is 0; a number above 0"),
         ("s2g", "exponent", "two", "exponent is 'two'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Malformed and hostile problems: each ends in a ProblemError that names the field, or in an outcome."""
+"""Malformed and hostile problems: each ends in a sentence that names the field, or in an outcome."""
 
 import copy
 import json
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.planning.problem.checks import ProblemError
 from satllm_ros.planning.problem.problem import Compression, Link, Model, Problem, Satellite, Setting
 from satllm_ros.planning.problem.problem_json import from_json, load_problem
@@ -81,7 +82,7 @@ def test_hostile_values_end_in_a_sentence_or_an_outcome(document: dict[str, Any]
         document = replaced(document, path, value)
     try:
         outcome = solve(from_json(document))
-    except ProblemError as error:
+    except (DocumentError, ProblemError) as error:
         assert 0 < len(str(error)) < 400 and str(error).isprintable()
     else:
         assert math.isfinite(outcome.delay_s) if outcome.feasible else outcome.reasons
@@ -91,70 +92,70 @@ def test_hostile_values_end_in_a_sentence_or_an_outcome(document: dict[str, Any]
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ((), 3, "the problem is 3; allowed: an object with batches, model"),
-        (("batches",), 0, "batches is 0; allowed: an integer from 1 to"),
-        (("batches",), True, "batches is True; allowed: an integer"),
-        (("batches",), 2.5, "batches is 2.5; allowed: an integer"),
-        (("model", "layer_flops", 1), math.nan, "model.layer_flops[1] is nan; allowed: a number from 0 to"),
-        (("model", "layer_flops"), [1, 1], "model.layer_flops has 2 entries; allowed: 3 (one per layer)"),
+        ((), 3, "the problem is int; a mapping is needed"),
+        (("batches",), 0, "batches is 0; a whole number from 1 to"),
+        (("batches",), True, "batches is True; a whole number"),
+        (("batches",), 2.5, "batches is 2.5; a whole number"),
+        (("model", "layer_flops", 1), math.nan, "model: layer_flops[1] is nan; a number from 0 to"),
+        (("model", "layer_flops"), [1, 1], "model: layer_flops has 2 entries; 3 are needed (one per layer)"),
         (
             ("model", "layer_flops"),
             None,
-            "model.layer_flops is missing, but satellites[0] states its speed in",
+            "model: layer_flops is missing, but satellites[0] states its speed in",
         ),
-        (("model", "cut_bytes"), [1, 1, 1], "model.cut_bytes has 3 entries; allowed: 4 (layers + 1)"),
+        (("model", "cut_bytes"), [1, 1, 1], "model: cut_bytes has 3 entries; 4 are needed (layers + 1)"),
         (
             ("model", "layer_memory_bytes", 0),
             -1,
-            "model.layer_memory_bytes[0] is -1; allowed: a number from 0",
+            "model: layer_memory_bytes[0] is -1; a number from 0",
         ),
-        (("model", "depth"), 3, "model has an unknown field 'depth'; allowed: layer_memory_bytes, cut_bytes"),
-        (("satellites",), [], "satellites has 0 entries; allowed: 1 to 256"),
+        (("model", "depth"), 3, "model: unknown field 'depth'; known are cut_bytes, layer_flops"),
+        (("satellites",), [], "satellites is []; a list of at least one is needed"),
         (
             ("satellites", 1, "layer_s"),
             [1, 1],
-            "satellites[1].layer_s has 2 entries; allowed: 3 (one per layer)",
+            "satellites[1]: layer_s has 2 entries; 3 are needed (one per layer)",
         ),
-        (("satellites", 0, "layer_s"), [1, 1, 1], "satellites[0].flops_per_s or layer_s must be given, one"),
-        (("satellites", 0, "flops_per_s"), 0, "satellites[0].flops_per_s is 0; allowed: a number from 1e-09"),
-        (("satellites", 0, "memory_bytes"), "2", "satellites[0].memory_bytes is '2'; allowed: a number"),
-        (("satellites", 0, "memory_bytes"), 10**5000, "satellites[0].memory_bytes is a huge int; allowed"),
-        (("satellites", 0, "may_relay"), 1, "satellites[0].may_relay is 1; allowed: true or false"),
-        (("satellites", 1, "name"), "sat1", "satellites[1].name is 'sat1'; allowed: a name no other"),
-        (("satellites", 1, "name"), "\ud800", "satellites[1].name is '\\ud800'; allowed: a printable name"),
-        (("links",), [{"rate_bps": 1}], "links has 1 entries; allowed: 3 (satellites + 1)"),
-        (("links", 2, "rate_bps"), -8, "links[2].rate_bps is -8; allowed: a number from 1e-09"),
-        (("links", 2), {}, "links[2].rate_bps is missing"),
-        (("compression", "ratios", 0), 0, "compression.ratios[0] is 0; allowed: a number from 1e-09 to 1"),
+        (("satellites", 0, "layer_s"), [1, 1, 1], "satellites[0]: flops_per_s or layer_s must be given, one"),
+        (("satellites", 0, "flops_per_s"), 0, "satellites[0]: flops_per_s is 0; a number from 1e-09"),
+        (("satellites", 0, "memory_bytes"), "2", "satellites[0]: memory_bytes is '2'; a number"),
+        (("satellites", 0, "memory_bytes"), 10**5000, "satellites[0]: memory_bytes is a huge int; a number"),
+        (("satellites", 0, "may_relay"), 1, "satellites[0]: may_relay is 1; true or false"),
+        (("satellites", 1, "name"), "sat1", "satellites[1]: name is 'sat1'; a name no other"),
+        (("satellites", 1, "name"), "\ud800", "satellites[1]: name is '\\ud800'; a printable name"),
+        (("links",), [{"rate_bps": 1}], "links has 1 entries; 3 are needed (satellites + 1)"),
+        (("links", 2, "rate_bps"), -8, "links[2]: rate_bps is -8; a number from 1e-09"),
+        (("links", 2), {}, "links[2]: rate_bps is missing"),
+        (("compression", "ratios", 0), 0, "compression: ratios[0] is 0; a number from 1e-09 to 1"),
         (
             ("compression", "ratios", 0),
             1.5,
-            "compression.ratios[0] is 1.5; allowed: a number from 1e-09 to 1",
+            "compression: ratios[0] is 1.5; a number from 1e-09 to 1",
         ),
         (
             ("compression", "accuracy", 0),
             [0.5, 0.5],
-            "compression.ratios[0] is 0.25; allowed: a ratio that the",
+            "compression: ratios[0] is 0.25; a ratio that the",
         ),
         (
             ("compression", "accuracy", 1),
             [0, 1],
-            "compression.accuracy[1][0] is 0.0; allowed: a ratio above the",
+            "compression: accuracy[1][0] is 0.0; a ratio above the",
         ),
-        (("compression", "accuracy", 1), [1], "compression.accuracy[1] has 1 entries; allowed: 2"),
+        (("compression", "accuracy", 1), [1], "compression: accuracy[1] has 1 entries; 2 are needed"),
         (
             ("compression", "accuracy_min"),
             97,
-            "compression.accuracy_min is 97; allowed: a number from 0 to 1",
+            "compression: accuracy_min is 97; a number from 0 to 1",
         ),
-        (("compression",), {"settings": [{}], "accuracy_min": 0}, "compression.settings[0].name is missing"),
+        (("compression",), {"settings": [{}], "accuracy_min": 0}, "compression: settings[0]: name is missing"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_malformed_fields_are_named(path: tuple[Any, ...], value: object, sentence: str) -> None:
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(DocumentError) as caught:
         from_json(replaced(RATIOS, path, value))
-    assert str(caught.value).startswith(sentence)
+    assert str(caught.value).removeprefix("the problem: ").startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -170,30 +171,34 @@ def test_malformed_fields_are_named(path: tuple[Any, ...], value: object, senten
 def test_files_that_are_no_problem(tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "problem.json"
     path.write_bytes(content)
-    with pytest.raises(ProblemError, match=sentence):
+    with pytest.raises(DocumentError, match=rf"problem\.json.* {sentence}"):
         load_problem(path)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("ratio", [0.5], "compression.settings[0].ratio has 1 entries; allowed: 2 (layers - 1, one per inner cut)"),
-        ("ratio", [0.5, 0], "compression.settings[0].ratio[1] is 0; allowed: a number from 1e-09 to 1"),
+        ("ratio", [0.5], "compression: settings[0]: ratio has 1 entries; 2 are needed (layers - 1, one per inner cut)"),
+        ("ratio", [0.5, 0], "compression: settings[0]: ratio[1] is 0; a number from 1e-09 to 1"),
         (
             "ratio",
             [0.5] * 2048,
-            "compression.settings[0].ratio has 2048 entries; allowed: 0 to 2047 (one per inner cut",
+            "compression: settings[0]: ratio has 2048 entries; 0 to 2047 are needed (one per inner cut",
         ),
-        ("ratio", {"1": 0.5}, "compression.settings[0].ratio is {'1': 0.5}; allowed: a number from 1e-09 to 1, or a"),
-        ("loss", [0, 0, 0], "compression.settings[0].loss has 3 entries; allowed: 2 (layers - 1, one per inner cut)"),
-        ("loss", [0, -1.1], "compression.settings[0].loss[1] is -1.1; allowed: a number from -1 to 1"),
-        ("accuracy", [0.9, 0.9], "compression.settings[0].accuracy is [0.9, 0.9]; allowed: a number from 0 to 1"),
+        ("ratio", {"1": 0.5}, "compression: settings[0]: ratio is {'1': 0.5}; a number from 1e-09 to 1, or a"),
+        (
+            "loss",
+            [0, 0, 0],
+            "compression: settings[0]: loss has 3 entries; 2 are needed (layers - 1, one per inner cut)",
+        ),
+        ("loss", [0, -1.1], "compression: settings[0]: loss[1] is -1.1; a number from -1 to 1"),
+        ("accuracy", [0.9, 0.9], "compression: settings[0]: accuracy is [0.9, 0.9]; a number from 0 to 1"),
     ],
 )
 def test_figures_of_single_cuts_are_one_for_each(field: str, value: Any, sentence: str) -> None:
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(DocumentError) as caught:
         from_json(replaced(SETTINGS, ("compression", "settings", 0, field), value))
-    assert str(caught.value).startswith(sentence)
+    assert str(caught.value).removeprefix("the problem: ").startswith(sentence)
 
 
 def test_one_ratio_means_the_same_at_each_cut() -> None:
@@ -204,7 +209,7 @@ def test_one_ratio_means_the_same_at_each_cut() -> None:
 
 def test_costly_settings_are_limited() -> None:
     offered = [Setting(f"s{i}", 0.5, 1.0, encode_s_per_byte=1e-9) for i in range(65)]
-    with pytest.raises(ProblemError, match="settings has 65 entries that cost time; allowed: 64"):
+    with pytest.raises(ProblemError, match="settings has 65 entries that cost time; at most 64 may"):
         Compression(offered, 0.5)
 
 

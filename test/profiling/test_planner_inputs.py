@@ -1,5 +1,6 @@
 """The files a planner is given: what it takes from them, and what it refuses."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -11,8 +12,9 @@ import yaml
 
 from satllm_ros.assets.paths import artefacts_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.model.spec import read_spec
-from satllm_ros.profiling.files import BlockTimes, CodecCost, Profile, ProfileError, save_profile
+from satllm_ros.profiling.files import BlockTimes, CodecCost, Profile, save_profile
 from satllm_ros.profiling.inputs import age_sentence
 from satllm_ros.profiling.planner_inputs import PlannerInputs, read_inputs
 
@@ -45,6 +47,11 @@ def write_calibration(path: Path, **changes: object) -> Path:
     document = {"format": "satllm-calibration", "version": 1, "model_id": SPEC.model_id, "settings": ALIKE}
     path.write_text(yaml.safe_dump(document | {"measured_at": THEN.isoformat()} | changes))
     return path
+
+
+def by_cut(cuts: object) -> dict[str, Any]:
+    """Measurements of single cuts, as a change of a calibration."""
+    return {"settings": {"int8": ALIKE["int8"] | {"by_cut": cuts}}}
 
 
 def read(*profiles: str, codecs: Sequence[str] = ("int8", "raw"), **given: Any) -> PlannerInputs:
@@ -125,12 +132,15 @@ def test_two_files_for_one_satellite(profile_file: Path) -> None:
     [
         ({"model_id": "0123456789abcdef"}, "is of model '0123456789abcdef', needed is"),
         ({"blocks": (BlockTimes(1, 1, (1.0, 2.0)),)}, "is of 2 layers; the model has 12"),
-        ({"blocks": (BlockTimes(1, 1, (0.0,) * SPEC.blocks),)}, "is damaged: ValueError layer_s 0.0 where 1e-09 to"),
+        (
+            {"blocks": (BlockTimes(1, 1, (0.0,) * SPEC.blocks),)},
+            r"blocks\[0\]: layer_s\[0\] is 0.0; a number from 1e-09 to",
+        ),
     ],
 )
 def test_profiles_that_do_not_fit(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
     save_profile(tmp_path / "p.yaml", replace(PROFILE, **change))
-    with pytest.raises(ProfileError, match=sentence):
+    with pytest.raises(DocumentError, match=sentence):
         read(f"sat1={tmp_path / 'p.yaml'}")
 
 
@@ -140,16 +150,25 @@ def test_profiles_that_do_not_fit(tmp_path: Path, change: dict[str, Any], senten
         ({"model_id": "x"}, "is of model 'x', needed is"),
         ({"settings": {"raw": ALIKE["raw"]}}, "holds no measurement of setting 'int8'; measured: raw"),
         ({"settings": {}}, "holds no measurement of setting 'int8'; measured: none"),
-        ({"settings": ["int8"]}, "is damaged"),
-        ({"settings": {"int8": ALIKE["int8"] | {"by_cut": {1: {"ratio": 0.2}}}}}, "is damaged"),
-        ({"settings": {"int8": ALIKE["int8"] | {"by_cut": [1]}}}, "is damaged"),
-        ({"measured_at": "2026-01-02T03:04:05"}, "measured_at has no time zone"),
-        ({"measured_at": 7}, "is damaged"),
-        ({"version": 2}, "holds no calibration of version 1"),
+        ({"settings": ["int8"]}, r"c\.yaml: settings is list; a mapping"),
+        ({"settings": {"int8": {}}}, "settings: int8: alike is missing"),
+        ({"settings": {"int8": ALIKE["int8"] | {"alone": {}}}}, "settings: int8: unknown field 'alone'"),
+        ({"settings": {"": ALIKE["int8"]}}, "settings: : name is ''; a printable name"),
+        (by_cut({1: {"ratio": 0.2}}), "settings: int8: by_cut: 1: accuracy is missing"),
+        (by_cut({1: {"ratio": math.nan, "accuracy": 0.5}}), "by_cut: 1: ratio is nan; a number from 1e-09"),
+        (by_cut({1: {"ratio": 0.2, "accuracy": 1.5}}), "by_cut: 1: accuracy is 1.5; a number from 0 to 1"),
+        (by_cut({12: {"ratio": 0.2, "accuracy": 0.5}}), "by_cut has cut 12; a number from 1 to 11"),
+        (by_cut({"1": {"ratio": 0.2, "accuracy": 0.5}}), "by_cut has cut '1'; a number from 1 to 11"),
+        (by_cut({1: {"ratio": 0.2, "accuracy": 0.5}}), r"c\.yaml: uncompressed is missing"),
+        (by_cut([1]), "by_cut is list; a mapping"),
+        ({"setting": {}}, "unknown field 'setting'; did you mean settings?"),
+        ({"measured_at": "2026-01-02T03:04:05"}, "measured_at is '2026-01-02T03:04:05'; a time with its zone"),
+        ({"measured_at": 7}, r"c\.yaml: measured_at is 7; a string"),
+        ({"version": 2}, "is no satllm-calibration of version 1"),
     ],
 )
 def test_calibrations_that_do_not_fit(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ProfileError, match=sentence):
+    with pytest.raises(DocumentError, match=sentence):
         read(calibration=str(write_calibration(tmp_path / "c.yaml", **change)))
 
 

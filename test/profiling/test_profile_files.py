@@ -1,5 +1,7 @@
 """Profiles as files: what is written is read, and damage is named."""
 
+import math
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,13 +11,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from satllm_ros.documents.section import DocumentError
 from satllm_ros.profiling.files import (
     BlockTimes,
     CodecCost,
     MemoryLine,
     MemoryPoint,
     Profile,
-    ProfileError,
     load_profile,
     profile_path,
     save_profile,
@@ -49,39 +51,72 @@ def test_what_is_written_is_read(path: Path) -> None:
 
 
 def test_of_another_model_or_device(path: Path) -> None:
-    with pytest.raises(ProfileError, match="is of model '0123456789abcdef', needed is 'fedcba9876543210'"):
+    with pytest.raises(DocumentError, match="is of model '0123456789abcdef', needed is 'fedcba9876543210'"):
         load_profile(path, model_id="fedcba9876543210")
-    with pytest.raises(ProfileError, match="is of device 'Some CPU @ 2 GHz, 2 cores', needed is 'Orin'"):
+    with pytest.raises(DocumentError, match="is of device 'Some CPU @ 2 GHz, 2 cores', needed is 'Orin'"):
         load_profile(path, device="Orin")
 
 
+ONE = {"batch_tiles": 1, "threads": 1, "layer_s": [1]}
+COST = {"encode_s_per_byte": 1e-9, "decode_s_per_byte": 1e-9, "ratio": 0.2}
+LINE = {"overhead_bytes": 1.0, "per_block_bytes": 1.0, "worst_error_bytes": 0.0}
+
+
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "sentence"),
     [
-        ("blocks", []),
-        ("blocks", [{"batch_tiles": 0, "threads": 1, "layer_s": [1]}]),
-        ("blocks", [{"batch_tiles": 1, "threads": 1, "layer_s": [-1]}]),
-        ("blocks", [{"batch_tiles": 1, "threads": 1, "layer_s": [float("nan")]}]),
-        ("blocks", [{"batch_tiles": 1, "threads": 1}]),
-        ("blocks", 3),
-        ("measured_at", "yesterday"),
-        ("measured_at", "2026-01-02T03:04:05"),
-        ("memory_line", {"slope": 1}),
-        ("codecs", {"int8": {"ratio": "a lot"}}),
-        ("codecs", ["int8"]),
+        ("blocks", [], r"blocks is \[\]; a list of at least one"),
+        ("blocks", 3, "blocks is 3; a list"),
+        ("blocks", [ONE | {"batch_tiles": 0}], r"blocks\[0\]: batch_tiles is 0; a number from 1"),
+        ("blocks", [ONE | {"batch_tiles": 4.7}], r"blocks\[0\]: batch_tiles is 4.7; a whole number"),
+        ("blocks", [ONE | {"batch_tiles": "4"}], r"blocks\[0\]: batch_tiles is '4'; a number"),
+        ("blocks", [ONE | {"threads": True}], r"blocks\[0\]: threads is True; a number"),
+        ("blocks", [ONE | {"layer_s": [1, -1]}], r"blocks\[0\]: layer_s\[1\] is -1; a number from 1e-09 to 1e\+06"),
+        ("blocks", [ONE | {"layer_s": [math.nan]}], r"blocks\[0\]: layer_s\[0\] is nan; a number"),
+        ("blocks", [{"batch_tiles": 1, "threads": 1}], r"blocks\[0\]: layer_s is missing"),
+        ("blocks", [ONE | {"layers": 3}], r"blocks\[0\]: unknown field 'layers'"),
+        ("blocks", [ONE, ONE | {"layer_s": [1, 1]}], "blocks are of different numbers of layers"),
+        ("measured_at", "yesterday", "measured_at is 'yesterday'; a time with its zone"),
+        ("measured_at", "2026-01-02T03:04:05", "measured_at is '2026-01-02T03:04:05'; a time with its zone"),
+        ("measured_at", 2026, "measured_at is 2026; a string"),
+        ("model_id", 123, r"model_id is 123; a string is needed \(in quotes\)"),
+        ("memory", [{"blocks": 1}], r"memory\[0\]: bytes is missing"),
+        ("memory", [{"blocks": -1, "bytes": 1}], r"memory\[0\]: blocks is -1"),
+        ("memory_line", {"slope": 1}, "memory_line: overhead_bytes is missing"),
+        ("memory_line", LINE | {"per_block_bytes": math.nan}, "memory_line: per_block_bytes is nan"),
+        ("codecs", {"int8": COST | {"ratio": "a lot"}}, "codecs: int8: ratio is 'a lot'; a number"),
+        ("codecs", {"int8": COST | {"decode_s_per_byte": math.inf}}, "codecs: int8: decode_s_per_byte is inf"),
+        ("codecs", {"int8": COST | {"speed": 1}}, "codecs: int8: unknown field 'speed'"),
+        ("codecs", ["int8"], "codecs is list; a mapping"),
+        ("codec", {"int8": COST}, "unknown field 'codec'; did you mean codecs?"),
     ],
 )
-def test_damage_is_named(path: Path, field: str, value: object) -> None:
+def test_damage_is_named(path: Path, field: str, value: object, sentence: str) -> None:
     document = yaml.safe_load(path.read_text()) | {field: value}
     path.write_text(yaml.safe_dump(document))
-    with pytest.raises(ProfileError, match="is damaged"):
+    with pytest.raises(DocumentError, match=rf"\.profile\.yaml: {sentence}"):
         load_profile(path)
 
 
-@pytest.mark.parametrize("text", ["a: [", "[]", "format: satllm-profile\nversion: 2", "\x00", "[" * 5000])
-def test_files_that_are_no_profile(path: Path, text: str) -> None:
+def test_what_was_not_measured_stands_there_as_nothing(path: Path) -> None:
+    bare = replace(PROFILE, memory=(), memory_line=None, codecs={})
+    save_profile(path, bare)
+    assert load_profile(path) == bare
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "is not YAML"),
+        ("[]", "is list; a mapping"),
+        ("format: satllm-profile\nversion: 2", "is no satllm-profile of version 1"),
+        ("\x00", "is not YAML"),
+        ("[" * 5000, "nested too deeply"),
+    ],
+)
+def test_files_that_are_no_profile(path: Path, text: str, sentence: str) -> None:
     path.write_text(text)
-    with pytest.raises(ProfileError, match="is not YAML|holds no profile"):
+    with pytest.raises(DocumentError, match=rf"\.profile\.yaml (is )?{sentence}"):
         load_profile(path)
 
 
@@ -109,10 +144,12 @@ def test_settings_of_a_calibration_are_of_its_model_and_take_no_time(tmp_path: P
     assert (int8.name, int8.ratio, int8.accuracy, int8.encode_s_per_byte) == ("int8", 0.2, 0.9, 0.0)
     assert raw.ratio == 1.0
     assert calibration_time(path) == datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-    with pytest.raises(ProfileError, match="is of model 'm', needed is 'n'"):
+    with pytest.raises(DocumentError, match="is of model 'm', needed is 'n'"):
         measured_settings(path, model_id="n")
     path.write_text(yaml.safe_dump(head | {"settings": {"int8": {"alike": {"accuracy": 2, "ratio": 0.2}}}}))
-    with pytest.raises(ProfileError, match="is damaged: ProblemError accuracy is 2"):
+    with pytest.raises(
+        DocumentError, match=r"calibration\.yaml: settings: int8: alike: accuracy is 2; a number from 0 to 1"
+    ):
         measured_settings(path)
 
 

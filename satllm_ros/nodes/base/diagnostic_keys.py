@@ -216,6 +216,7 @@ PLANNER = Keys(
         "plans_proposed": "Plans proposed",
         "refused_proposals": "Proposals a satellite refused",
         "malformed_status": "States of satellites that cannot be true",
+        "foreign_status": "States of satellites that fly another model: not planned with",
         "stuck_status": "States of satellites whose work stands still: not believed",
         "malformed_ledger": "Books of sensing that cannot be true",
         "malformed_link_state": "Words on links that cannot be true",

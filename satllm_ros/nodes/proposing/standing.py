@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from satllm_ros.documents.section import shown
 from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.protocol.planner import PlannerProtocol
 from satllm_ros.protocol.signals import Report
@@ -15,6 +16,8 @@ class Standing:
 
     Parameters
     ----------
+    model_id
+        Of the model that is planned for.
     start_s
         So long after `since_s` [s, steady clock] it is worth a word that there is no plan.
 
@@ -30,13 +33,29 @@ class Standing:
         protocol: PlannerProtocol,
         flight: FlightPlanner,
         fleet: FleetState,
+        model_id: str,
         *,
         since_s: float,
         start_s: float,
     ) -> None:
         self._node, self._protocol, self._flight, self._fleet = node, protocol, flight, fleet
+        self._model_id = model_id
+        self._foreign: dict[str, str] = {}
         self._late_s = since_s + start_s
         self.problem = self.waiting = self._refusal = ""
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Satellites that said last that they fly another model than is planned for."""
+        return frozenset(self._foreign)
+
+    def is_of_our_model(self, satellite: str, model_id: str) -> bool:
+        """Whether a satellite may be planned with; of one that may not, /diagnostics say so until it does."""
+        if model_id == self._model_id:
+            self._foreign.pop(satellite, None)
+            return True
+        self._foreign[satellite] = f"{satellite} flies model {shown(model_id)}, ours is {self._model_id!r}"
+        return False
 
     def note_report(self, report: Report) -> None:
         """A satellite may refuse what is proposed."""
@@ -58,7 +77,9 @@ class Standing:
             self._refusal = ""
         trouble = self.trouble()
         late = now_s > self._late_s and self._protocol.active is None
-        waiting = f"waiting to plan: {missing}" if late and not trouble and (missing := self.missing()) else ""
+        waiting = f"waiting to plan: {missing}" if late and (missing := self.missing()) else self._of_others()
+        if trouble:
+            waiting = ""
         if (trouble, waiting) == (self.problem, self.waiting):
             return
         self.problem, self.waiting = trouble, waiting
@@ -77,7 +98,13 @@ class Standing:
 
     def missing(self) -> str:
         """Who has not reported that it takes to plan; empty if all have."""
-        silent = "".join(f", {name}" for name in self._protocol.unheard)
         if not self._fleet.has_stream:
             return "sensing has not reported yet"
-        return f"no status yet from {silent[2:]}" if silent else ""
+        silent = [name for name in self._protocol.unheard if name not in self._foreign]
+        told = f"no status yet from {', '.join(silent)}" if silent else ""
+        return "; ".join(filter(None, (told, self._of_others())))
+
+    def _of_others(self) -> str:
+        """Who flies another model than is planned for; empty if nobody does."""
+        who = "; ".join(self._foreign.values())
+        return f"not planned with: {who}" if who else ""

@@ -12,7 +12,9 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.recording.clocks import Clocks, OffsetOf
 from satllm_ros.nodes.recording.display import Display
+from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire import records
+from satllm_ros.nodes.wire.ledger import check_ledger
 from satllm_ros.nodes.wire.plan_gate import PlanGate
 from satllm_ros.report.record.record import LinkRecord, RunRecord, SatelliteRecord
 from satllm_ros.report.record.sensing_sessions import SensingSessions
@@ -75,6 +77,16 @@ class Heard:
         return [self._satellites[name] for name in self._names if name in self._satellites]
 
     @property
+    def unheard_plan(self) -> str:
+        """Epoch of the plan that sensing said last it flies, if no such plan was heard; else empty."""
+        last = self.ledger
+        if last is None or not last.plan_hash:
+            return ""
+        epoch = convert.epoch_from(last.epoch)
+        key = ((epoch.incarnation, epoch.counter), last.plan_hash)
+        return "" if key in [(plan.epoch, plan.plan_hash) for plan in self.run.plans] else str(epoch)
+
+    @property
     def links(self) -> list[LinkRecord]:
         return list(self._links.values())
 
@@ -90,6 +102,11 @@ class Heard:
 
     def on_ledger(self, message: m.Ledger) -> None:
         """Sensing has said how things stand."""
+        try:
+            check_ledger(message)
+        except ValueError as error:
+            self._node.ignore("malformed_ledger", f"ignored: {error}")
+            return
         self.sessions.note(records.account(message))
         if self.missed_batches is None:
             self.missed_batches = message.sent_batches

@@ -76,6 +76,11 @@ class Outcome:
         if heard.ledger is not None and not heard.ledger.end_of_stream:
             # Predictions are for a whole bag or folder: a camera, or a run that was interrupted, is not one.
             run.plans = [replace(p, predicted_exact_s=None, predicted_paper_s=None) for p in run.plans]
+        if heard.unheard_plan:
+            self._notes.append(
+                f"sensing flew plan {heard.unheard_plan}, which was not heard here, or refused: what it predicted is"
+                " not in this report"
+            )
         run.gaps = tuple(self._gaps(dropped_records))
         return known
 

@@ -9,6 +9,7 @@ from satllm_ros import msg as m
 from satllm_ros.acquisition.drop_causes import DROP_CAUSES
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.protocol.sensing import SensingProtocol
+from satllm_ros.protocol.vocabulary import Cause
 from satllm_ros.storage.frame_journal import Books
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ def ledger_message(
     if plan is not None:
         message.epoch, message.plan_hash = convert.epoch_to(plan.epoch), plan.plan_hash
     return message
+
+
+def check_ledger(message: m.Ledger) -> None:
+    """Raises `WireError` unless every tile that was acquired is in one place."""
+    parts = message.waiting_tiles + message.in_flight_tiles + message.stored_tiles
+    parts += message.delivered_tiles + message.dropped_tiles
+    if message.acquired_tiles != parts:
+        raise convert.WireError(
+            Cause.MALFORMED, f"ledger of {message.acquired_tiles} tiles acquired, of which the parts add up to {parts}"
+        )
 
 
 def books_of(message: m.Ledger, *, frames_total: int | None, closed: bool, restored_tiles: int) -> Books:

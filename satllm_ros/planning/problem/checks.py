@@ -5,67 +5,41 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from satllm_ros.documents.section import shown
+
 # Largest number taken anywhere: products of a few of them stay far below the largest double.
 LARGEST = 1e24
 SMALLEST_POSITIVE = 1e-9
 
 
 class ProblemError(ValueError):
-    """A planning problem that is malformed.
-
-    Attributes
-    ----------
-    field
-        Where, as a path: ``satellites[2].memory_bytes``.
-    detail
-        What was found there and what is allowed.
-    """
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field} {detail}" if field else detail)
-        self.field = field
-        self.detail = detail
-
-    def under(self, parent: str) -> "ProblemError":
-        """The same error, seen from the object that holds this field."""
-        glue = "" if self.field.startswith("[") or not self.field else "."
-        return ProblemError(f"{parent}{glue}{self.field}", self.detail)
+    """A planning problem that is malformed; the message names the field, what was found and what is allowed."""
 
 
-def shown(value: Any) -> str:
-    """A short printable form of any value, however hostile."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):
-        # Python refuses to print integers of thousands of digits.
-        return f"a huge {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def refuse(field: str, value: Any, allowed: str) -> ProblemError:
+def refuse(field: str, value: Any, needed: str) -> ProblemError:
     """The error for a value that is there but wrong."""
-    return ProblemError(field, f"is {shown(value)}; allowed: {allowed}")
+    return ProblemError(f"{field} is {shown(value)}; {needed} is needed")
 
 
 def number(field: str, value: Any, *, low: float = 0.0, high: float = LARGEST, positive: bool = False) -> float:
     """A finite number in [low, high], or in [1e-9, high] if it must be positive."""
     bottom = SMALLEST_POSITIVE if positive else low
-    allowed = f"a number from {bottom:g} to {high:g}"
+    needed = f"a number from {bottom:g} to {high:g}"
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise refuse(field, value, allowed)
+        raise refuse(field, value, needed)
     try:
         result = float(value)
     except OverflowError:
-        raise refuse(field, value, allowed) from None
+        raise refuse(field, value, needed) from None
     if not (math.isfinite(result) and bottom <= result <= high):
-        raise refuse(field, value, allowed)
+        raise refuse(field, value, needed)
     return result
 
 
 def integer(field: str, value: Any, *, low: int, high: int) -> int:
     """An integer in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
-        raise refuse(field, value, f"an integer from {low} to {high}")
+        raise refuse(field, value, f"a whole number from {low} to {high}")
     return int(value)
 
 
@@ -90,7 +64,7 @@ def items(field: str, value: Any, *, low: int, high: int, what: str) -> Sequence
         raise refuse(field, value, f"a list of {what}")
     if not low <= len(value) <= high:
         count = str(low) if low == high else f"{low} to {high}"
-        raise ProblemError(field, f"has {len(value)} entries; allowed: {count} ({what})")
+        raise ProblemError(f"{field} has {len(value)} entries; {count} are needed ({what})")
     return value
 
 

@@ -82,7 +82,7 @@ class Satellite:
         speed, seconds = self.flops_per_s, self.layer_s
         if (speed is None) == (seconds is None):
             found = "both are" if speed is not None else "neither is"
-            raise ProblemError("flops_per_s", f"or layer_s must be given, one of the two; {found}")
+            raise ProblemError(f"flops_per_s or layer_s must be given, one of the two; {found}")
         if speed is not None:
             speed = checks.number("flops_per_s", speed, positive=True)
         if seconds is not None:
@@ -204,9 +204,9 @@ class Compression:
                 raise refuse(f"settings[{i}]", setting, "a Setting")
         costly = sum(s.costly for s in settings)
         if costly > MAX_COSTLY_SETTINGS:
-            raise ProblemError("settings", f"has {costly} entries that cost time; allowed: {MAX_COSTLY_SETTINGS}")
+            raise ProblemError(f"settings has {costly} entries that cost time; at most {MAX_COSTLY_SETTINGS} may")
         if self.accuracy_min is None and self.loss_budget is None:
-            raise ProblemError("accuracy_min", "or loss_budget must be given; neither is")
+            raise ProblemError("accuracy_min or loss_budget must be given; neither is")
         free = [s.accuracy for s in settings if np.min(s.ratio, initial=1.0) == 1.0 and not s.costly]
         uncompressed = self.uncompressed_accuracy
         if uncompressed is None:
@@ -245,12 +245,12 @@ class Compression:
         value = [checks.number(f"accuracy[{i}][1]", p[1], high=1.0) for i, p in enumerate(curve)]
         for i in range(1, len(at)):
             if at[i] <= at[i - 1]:
-                raise refuse(f"accuracy[{i}][0]", at[i], f"a ratio above the one before it, {at[i - 1]:g}")
+                raise refuse(f"accuracy[{i}][0]", at[i], f"a ratio above the one before it ({at[i - 1]:g})")
         settings = []
         for i, entry in enumerate(ratios):
             ratio = checks.number(f"ratios[{i}]", entry, high=1.0, positive=True)
             if ratio < at[0]:
-                raise refuse(f"ratios[{i}]", entry, f"a ratio that the accuracy curve covers, from {at[0]:g} on")
+                raise refuse(f"ratios[{i}]", entry, f"a ratio that the accuracy curve covers (from {at[0]:g} on)")
             settings.append(Setting(f"ratio {ratio:g}", ratio, min(1.0, float(np.interp(ratio, at, value)))))
         uncompressed = min(1.0, float(np.interp(1.0, at, value)))
         return Compression(settings, accuracy_min, loss_budget, uncompressed)
@@ -280,21 +280,21 @@ class Problem:
         for i, satellite in enumerate(satellites):
             self._check_satellite(f"satellites[{i}]", satellite)
             if satellite.name in names:
-                raise refuse(f"satellites[{i}].name", satellite.name, "a name no other satellite has")
+                raise refuse(f"satellites[{i}]: name", satellite.name, "a name no other satellite has")
             names.add(satellite.name)
 
         for i, setting in enumerate(self.compression.settings):
             for field, value in (("ratio", setting.ratio), ("loss", setting.loss)):
                 if isinstance(value, tuple):
-                    where, count = f"compression.settings[{i}].{field}", self.model.layers - 1
+                    where, count = f"compression: settings[{i}]: {field}", self.model.layers - 1
                     checks.items(where, value, low=count, high=count, what="layers - 1, one per inner cut")
 
     def _check_satellite(self, field: str, satellite: Satellite) -> None:
         layers = self.model.layers
         if satellite.layer_s is not None:
-            checks.items(f"{field}.layer_s", satellite.layer_s, low=layers, high=layers, what="one per layer")
+            checks.items(f"{field}: layer_s", satellite.layer_s, low=layers, high=layers, what="one per layer")
         elif self.model.layer_flops is None:
-            raise ProblemError("model.layer_flops", f"is missing, but {field} states its speed in flops_per_s")
+            raise ProblemError(f"model: layer_flops is missing, but {field} states its speed in flops_per_s")
 
     @property
     def most_cuts(self) -> int:

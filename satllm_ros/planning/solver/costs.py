@@ -163,8 +163,7 @@ def tabulate(problem: Problem, *, paper: bool = False) -> Costs:
     entries = len(problem.satellites) * (layers + 1) * columns
     if entries > MAX_ENTRIES:
         raise ProblemError(
-            "the problem",
-            f"has satellites x (layers + 1) x settings = {entries:,}; allowed: {MAX_ENTRIES:,}",
+            f"the problem has satellites x (layers + 1) x settings = {entries:,}; at most {MAX_ENTRIES:,} are allowed"
         )
     cut_bytes = np.asarray(problem.model.cut_bytes)
     rate_bps = np.array([link.rate_bps for link in problem.links])
