@@ -8,7 +8,7 @@ from satllm_ros.simulation.regret.changing_world import random_world
 from satllm_ros.simulation.regret.replanning import Habit, Paces, clairvoyant, online
 
 HABITS: dict[Habit, str] = {
-    "weigh": "moves if the gain exceeds the cost (as flown)",
+    "evaluate": "moves if the gain exceeds the cost (as flown)",
     "always": "moves to whatever is best at each look",
     "never": "stays with its first plan",
 }
@@ -26,7 +26,7 @@ def main() -> None:
         world = random_world(np.random.default_rng(seed))
         paces = Paces(world)
         best_s = clairvoyant(world, paces)
-        habits: tuple[Habit, ...] = tuple(HABITS) if seed < arguments.others else ("weigh",)
+        habits: tuple[Habit, ...] = tuple(HABITS) if seed < arguments.others else ("evaluate",)
         for habit in habits:
             run = online(world, paces, np.random.default_rng([seed, 1]), habit)
             regrets[habit].append(run.time_s / best_s - 1)

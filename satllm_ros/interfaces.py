@@ -22,9 +22,17 @@ class Quality:
 
 # No more batches than this may be in flight: beyond the history depth, DDS would lose the oldest silently.
 MAX_CREDITS = 64
-# What a parameter, a constellation file and a message may ask for.
+# What parameters, constellation files and messages may say.
 MAX_BATCH_TILES = 4096
 MAX_THREADS = 256
+# Seconds a tile takes in a block, and the speed of a bag against its recorded times.
+MAX_BLOCK_S = 1e6
+MAX_BAG_SPEED = 1e6
+# Whole numbers up to here are exact as floats, too.
+MAX_WHOLE = 2**53
+SOURCE_KINDS = ("topic", "bag", "folder")
+UPLOAD_ENCODINGS = ("jpeg", "rgb8")
+LINK_KINDS = ("upload", "isl", "s2g")
 
 
 class Qos(Enum):
@@ -81,7 +89,7 @@ PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner
 PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, planner, recorder")
 SWITCH_STATE = Topic("switch_state", "satllm_ros/msg/SwitchState", Qos.PLAN, "sensing", "stage")
 CUSTODY_QUERY = Topic("custody_query", "satllm_ros/msg/CustodyQuery", Qos.EVENT, "sensing", "downlink")
-LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, recorder")
+LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, ground, recorder, sensing")
 STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
 HELLO = Topic("hello", "satllm_ros/msg/Hello", Qos.HELLO, "every process but link", "every process but link")
 TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "sensing, recorder")

@@ -12,7 +12,17 @@ from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.documents.section import DocumentError, Section
 from satllm_ros.documents.yaml_file import read_yaml
-from satllm_ros.interfaces import MAX_BATCH_TILES, MAX_CREDITS, MAX_THREADS
+from satllm_ros.interfaces import (
+    LINK_KINDS,
+    MAX_BAG_SPEED,
+    MAX_BATCH_TILES,
+    MAX_BLOCK_S,
+    MAX_CREDITS,
+    MAX_THREADS,
+    MAX_WHOLE,
+    SOURCE_KINDS,
+    UPLOAD_ENCODINGS,
+)
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.orbit.document import read_budget, read_orbit
@@ -23,7 +33,6 @@ __all__ = ["Constellation", "SatelliteConfig", "SourceConfig", "link_rates", "lo
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
 _RESERVED = ("sensing", "planner", "link", "ground", "recorder")
-LINK_KINDS = ("upload", "isl", "s2g")
 
 
 @dataclass(frozen=True)
@@ -119,10 +128,10 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
     model, emulate, links = top.section("model"), top.section("emulate"), top.section("links")
     read_source, signing = top.section("source"), top.section("signing", {})
     own_source = SourceConfig(
-        read_source.choice("kind", ("bag", "folder", "topic")),
+        read_source.choice("kind", SOURCE_KINDS),
         read_source.text("path", ""),
         read_source.text("image_topic", ""),
-        read_source.number("rate", 0.0, 1e6, 0.0),
+        read_source.number("rate", 0.0, MAX_BAG_SPEED, 0.0),
         _pixels(read_source),
         read_source.flag("recursive", False),
         read_source.integer("expected_images", 0, 2**31 - 1, 0),
@@ -141,7 +150,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         source=source,
         batch_tiles=top.integer("batch_tiles", 1, MAX_BATCH_TILES),
         window_batches=top.integer("window_batches", 1, MAX_CREDITS),
-        upload_encoding=top.choice("upload_encoding", ("jpeg", "rgb8")),
+        upload_encoding=top.choice("upload_encoding", UPLOAD_ENCODINGS),
         codecs=tuple(_codec(top, setting) for setting in top.texts("codecs")),
         accuracy_floor=top.number("accuracy_floor", 0.0, 1.0),
         threads=top.integer("threads", 1, MAX_THREADS),
@@ -195,8 +204,8 @@ def _satellite(section: Section) -> SatelliteConfig:
         )
     made = SatelliteConfig(
         name,
-        section.integer("memory_bytes", 1, 2**62),
-        section.number("block_s", 0.0, 1e6),
+        section.integer("memory_bytes", 1, MAX_WHOLE),
+        section.number("block_s", 0.0, MAX_BLOCK_S),
         section.flag("external", False),
         section.text("profile", ""),
     )

@@ -69,6 +69,12 @@ class CompressionParameters(BatchParameters, SendingParameters, FleetParameters,
         read_only=False,
     )
 
+    def complaint(self) -> str | None:
+        """A codec that is none."""
+        if self.codec != AS_PLANNED:
+            CodecSetting.parse(self.codec)
+        return None
+
 
 class CompressionNode(FlightNode):
     """Receives, decodes, hands to the stage, encodes, sends; one batch can be in each of these at a time."""
@@ -141,18 +147,19 @@ class CompressionNode(FlightNode):
             work.pipeline.stop()
             work.hop.close()
 
+    def cleanup(self) -> None:
+        self._configured = None
+
     @property
     def _artefacts(self) -> Artefacts | None:
         return self._configured.artefacts if self._configured is not None else None
 
     # Operator's pin
 
-    def parameter_complaint(self, candidate: CompressionParameters) -> str | None:
-        if candidate.codec == AS_PLANNED:
+    def parameter_complaint(self, candidate: CompressionParameters, names: set[str]) -> str | None:
+        if "codec" not in names or candidate.codec == AS_PLANNED or self._artefacts is None:
             return None
         setting = CodecSetting.parse(candidate.codec)
-        if self._artefacts is None:
-            return None
         self._artefacts.check_can_code(setting)
         return below_floor(setting, self._satellite_state.accuracy_floor, self._artefacts) or None
 

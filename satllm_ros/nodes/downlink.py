@@ -91,7 +91,7 @@ class DownlinkNode(FlightNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("downlink", depth_below_root=1, **kwargs)
         self.hello = HelloThread(self, self.satellite, self.parameters.satellites)
-        # Around the protocol, its store and its hop: the encode worker comes in beside the executor.
+        # Around the protocol, its store and its publisher: the encode worker comes in beside the executor.
         self._lock = threading.Lock()
         self._configured: _Store | None = None
         self._active: _Ways | None = None

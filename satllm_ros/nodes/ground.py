@@ -23,6 +23,7 @@ from satllm_ros.nodes.base.shared_parameters import FleetParameters, ModelParame
 from satllm_ros.nodes.hop.receipts import Receipts
 from satllm_ros.nodes.wire import conversions as convert
 from satllm_ros.nodes.wire.arrivals import accepted, stored_tiles
+from satllm_ros.nodes.wire.ledger import check_ledger
 from satllm_ros.protocol.delivery import Acknowledge, AdoptRun, GroundAction, GroundProtocol, Origin, Write
 from satllm_ros.protocol.identity import BatchId, Envelope
 from satllm_ros.protocol.signals import Ack
@@ -101,6 +102,7 @@ class GroundNode(FlightNode):
 
     def deactivate(self) -> None:
         self.hello.set_ready(False)
+        self._acks = None
 
     def cleanup(self) -> None:
         archive, self._configured = self._configured, None
@@ -118,6 +120,11 @@ class GroundNode(FlightNode):
         return self._configured
 
     def _on_ledger(self, message: m.Ledger) -> None:
+        try:
+            check_ledger(message)
+        except convert.WireError as error:
+            self.ignore("malformed_ledger", f"ignored: {error}")
+            return
         machine = self._archive.machine
         self._carry_out(machine.on_run(message.run_id))
         if message.run_id not in (0, machine.run_id):

@@ -24,8 +24,8 @@ from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.qos import message_class
-from satllm_ros.nodes.base.shared_parameters import LINK_KINDS, LINK_PAIRS_MEANING, FleetParameters
-from satllm_ros.nodes.hop.courier import Carried, Courier, Setting
+from satllm_ros.nodes.base.shared_parameters import KINDS_OF_LINKS, LINK_PAIRS_MEANING, FleetParameters
+from satllm_ros.nodes.hop.courier import Carried, Courier, LinkSetting
 
 STATE_PERIOD_S = 1.0
 
@@ -40,15 +40,15 @@ class _Network:
 
 
 def _rate(kind: str) -> float:
-    return parameter(5e8, f"Rate of {LINK_KINDS[kind]}", "bit/s", 1.0, MAX_RATE_BPS, read_only=False)
+    return parameter(5e8, f"Rate of {KINDS_OF_LINKS[kind]}", "bit/s", 1.0, MAX_RATE_BPS, read_only=False)
 
 
 def _propagation(kind: str) -> float:
-    return parameter(0.0, f"Propagation delay of {LINK_KINDS[kind]}", "s", 0.0, MAX_PROPAGATION_S, read_only=False)
+    return parameter(0.0, f"Propagation delay of {KINDS_OF_LINKS[kind]}", "s", 0.0, MAX_PROPAGATION_S, read_only=False)
 
 
 def _up(kind: str) -> bool:
-    return parameter(True, f"Whether {LINK_KINDS[kind]} exists at the moment", read_only=False)
+    return parameter(True, f"Whether {KINDS_OF_LINKS[kind]} exists at the moment", read_only=False)
 
 
 def _share(what: str) -> float:
@@ -82,6 +82,16 @@ class LinkParameters(FleetParameters):
     queue_batches: int = parameter(
         graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1
     )
+
+    def complaint(self) -> str | None:
+        """Links that are none."""
+        parsed(self.link_pairs, self.satellites)
+        ends = {graph.SENSING, graph.GROUND, *self.satellites}
+        for name in self.down:
+            pair = name.split("-")
+            if name and (len(pair) != 2 or not ends.issuperset(pair) or pair[0] == pair[1]):
+                return f"parameter down has {name!r}; allowed are two of {', '.join(sorted(ends))}, joined by -"
+        return None
 
     @property
     def kinds(self) -> dict[str, tuple[LinkRates, bool]]:
@@ -131,15 +141,6 @@ class LinkNode(FlightNode):
             self._active.courier.stop()
         self._active = None
 
-    def parameter_complaint(self, candidate: LinkParameters) -> str | None:
-        parsed(candidate.link_pairs, candidate.satellites)
-        ends = {graph.SENSING, graph.GROUND, *candidate.satellites}
-        for name in candidate.down:
-            pair = name.split("-")
-            if name and (len(pair) != 2 or not ends.issuperset(pair) or pair[0] == pair[1]):
-                return f"parameter down has {name!r}; allowed are two of {', '.join(sorted(ends))}, joined by -"
-        return None
-
     def parameters_changed(self, names: set[str]) -> None:
         network = self._active
         if network is not None:
@@ -154,9 +155,9 @@ class LinkNode(FlightNode):
         shares = FaultShares(self.parameters.loss, self.parameters.duplicate, self.parameters.reorder)
         rates, kinds = self._rates_of_links(), self.parameters.kinds
 
-        def setting_of(pair: Pair) -> Setting:
+        def setting_of(pair: Pair) -> LinkSetting:
             _, is_up = kinds[kind_of(*pair)]
-            return Setting(rates(pair), is_up and frozenset(pair) not in down, shares)
+            return LinkSetting(rates(pair), is_up and frozenset(pair) not in down, shares)
 
         return courier.set(setting_of)
 

@@ -145,6 +145,10 @@ class PlannerNode(FlightNode):
 
     def deactivate(self) -> None:
         self._hello.set_ready(False)
+        self._active = None
+
+    def cleanup(self) -> None:
+        self._configured = None
 
     @property
     def _material(self) -> _Material:

@@ -47,7 +47,7 @@ class RecorderNode(FlightNode):
 
     It reports once every tile is accounted for, and when it ends, whatever has come by then. Started again with the
     ground's process, it knows the tiles in the ground's store and what it hears from then on; its report says what it
-    missed. In memory it keeps `MAX_RECORDS` records of a kind, and reports `MAX_TILES` tiles.
+    missed. Records of a kind that it keeps, and tiles that it reports, have a bound each.
     """
 
     KEYS = diagnostic_keys.RECORDER
@@ -94,6 +94,9 @@ class RecorderNode(FlightNode):
             audit = self._run.heard.run.audit
             if audit is not None and not audit.adds_up:
                 self._stop.request(1)
+
+    def cleanup(self) -> None:
+        self._configured = None
 
     @property
     def _run(self) -> _Run:

@@ -15,7 +15,7 @@ from satllm_ros.assets.paths import artefacts_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.tables.floor import below_floor
 from satllm_ros.compression.wire.errors import ArtefactError
-from satllm_ros.interfaces import MAX_THREADS
+from satllm_ros.interfaces import MAX_BLOCK_S, MAX_THREADS
 from satllm_ros.model.spec import read_spec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
@@ -66,7 +66,7 @@ class StageParameters(
         "Seconds one tile takes in one block, under emulation; of an external stage, until it is measured",
         "s",
         0.0,
-        1e6,
+        MAX_BLOCK_S,
         read_only=False,
     )
 
@@ -156,6 +156,7 @@ class StageNode(FlightNode):
 
     def cleanup(self) -> None:
         self._satellite_state.close()
+        self._configured = None
 
     def parameters_changed(self, names: set[str]) -> None:
         submodels = self._satellite_state.submodels

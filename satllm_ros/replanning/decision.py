@@ -109,7 +109,7 @@ def evaluate(
 
 
 def is_noise(
-    move: ReplanDecision,
+    decision: ReplanDecision,
     facts: FlightFacts,
     flying: Sequence[Assignment],
     draft: Sequence[Assignment],
@@ -120,12 +120,12 @@ def is_noise(
 
     Parameters
     ----------
-    move
+    decision
         What `evaluate` says of the other arguments.
     block_range_s
         Least and greatest seconds a tile took of late in a block of the satellite of this name.
     """
-    if move.unfit or move.gain_s > LARGE_GAIN * predicted_s(facts, flying):
+    if decision.unfit or decision.gain_s > LARGE_GAIN * predicted_s(facts, flying):
         return False
     before, after = ({share.satellite: share.stop - share.start for share in shares} for shares in (flying, draft))
     speeds = []

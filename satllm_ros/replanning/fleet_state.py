@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from satllm_ros.interfaces import MAX_BLOCK_S
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS
 from satllm_ros.links.real_links import goodput_bps
 from satllm_ros.planning.problem.problem import MAX_BATCHES, Link
@@ -14,7 +15,6 @@ from satllm_ros.replanning.flight import FlightFacts, SatelliteFacts
 from satllm_ros.replanning.measured import DeviceTimes, Pace, with_costs
 from satllm_ros.replanning.median_filter import MedianFilter
 
-MAX_BLOCK_S = 1e6
 MAX_TILE_BYTES = 1e12
 # A link that was measured slow is used no more, and so never measured again: after so long its word counts again.
 MEASURED_FOR_S = 600.0

@@ -24,7 +24,7 @@ READY, REFUSED, NEEDS_DRAIN = Readiness.READY, Readiness.REFUSED, Readiness.NEED
 
 
 class Satellite:
-    """sat1's board, with the reports it would have sent and what was loaded and dropped, in order."""
+    """sat1's state, with the reports it would have sent and what was loaded and dropped, in order."""
 
     def __init__(self, checkpoint: Path, *, budget_bytes: int = PLENTY, external: bool = False) -> None:
         self.spec = read_spec(checkpoint)

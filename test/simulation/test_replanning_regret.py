@@ -20,16 +20,16 @@ def runs(seed: int) -> dict[str, float]:
     best_s = clairvoyant(world, paces)
     return {
         habit: online(world, paces, np.random.default_rng([seed, 1]), habit).time_s / best_s - 1
-        for habit in ("weigh", "never")
+        for habit in ("evaluate", "never")
     }
 
 
 def test_mean_regret_is_small() -> None:
     found = [runs(seed) for seed in range(TRACES)]
-    assert np.mean([one["weigh"] for one in found]) < 0.05
-    assert np.mean([one["never"] for one in found]) > 2 * np.mean([one["weigh"] for one in found])
+    assert np.mean([one["evaluate"] for one in found]) < 0.05
+    assert np.mean([one["never"] for one in found]) > 2 * np.mean([one["evaluate"] for one in found])
     # The clairvoyant's own rule is a bound, so nobody is much below it.
-    assert min(one["weigh"] for one in found) > -0.01
+    assert min(one["evaluate"] for one in found) > -0.01
 
 
 def steady(world: ChangingWorld, spells: int = 1) -> ChangingWorld:

@@ -240,6 +240,7 @@ GROUND = Keys(
         "malformed": "Messages that say nothing sensible",
         "run_unknown": "Predictions that came before sensing said which run it flies",
         "foreign_run_heard": "Words of sensing on another run",
+        "malformed_ledger": "Books of sensing that cannot be true",
         "store_failed": "Batches that could not be written",
         **_refused("Predictions refused here", Cause.BAD_CRC, Cause.MALFORMED, Cause.FOREIGN),
         **_HELLO,

@@ -46,7 +46,7 @@ class FlightNode(LifecycleNode):
     Attributes
     ----------
     parameters
-        Values in force; another struct takes its place when one is set.
+        Values in force; another struct takes its place, on the executor, when one is set.
     """
 
     PARAMETERS: ClassVar[type[NodeParameters]] = NodeParameters
@@ -67,8 +67,11 @@ class FlightNode(LifecycleNode):
         for sentence in unknown_names(self, self._table, _names_of_all_nodes):
             self.get_logger().warning(sentence)
         self.parameters = self._read()
-        self.add_on_set_parameters_callback(self._on_set)
+        if complaint := self._complaint_of(self.parameters, set()):
+            raise ValueError(f"{self.get_fully_qualified_name()}: {complaint}")
+        # In this order: what is added last is asked first, and where it refuses, nothing follows.
         after_parameters_set(self, self._after_set)
+        self.add_on_set_parameters_callback(self._on_set)
         self._active_publishers: list[Publisher[Any]] = []
         self._active_subscriptions: list[Subscription[Any]] = []
         self._waiting_for = ""
@@ -97,8 +100,8 @@ class FlightNode(LifecycleNode):
     def cleanup(self) -> None:
         """Free what `configure` took."""
 
-    def parameter_complaint(self, candidate: Any) -> str | None:
-        """Why a struct of this node's parameters is not acceptable, beyond each one's range; None if it is."""
+    def parameter_complaint(self, candidate: Any, names: set[str]) -> str | None:
+        """Why a node in this state cannot take the parameters of these names, as a struct has them; None if it can."""
 
     def parameters_changed(self, names: set[str]) -> None:
         """These parameters are now in force."""
@@ -277,12 +280,22 @@ class FlightNode(LifecycleNode):
     # Parameters
 
     def _on_set(self, parameters: list[RosParameter[Any]]) -> SetParametersResult:
+        own = [p for p in parameters if p.name in self._table]
+        if deleted := [p.name for p in own if p.type_ is RosParameter.Type.NOT_SET]:
+            reason = f"parameter {deleted[0]} cannot be deleted; allowed is {self._table[deleted[0]].allowed}"
+            return SetParametersResult(successful=False, reason=reason)
         try:
-            own = {p.name: self._table[p.name].taken(p.value) for p in parameters if p.name in self._table}
-            complaint = self.parameter_complaint(replace(self.parameters, **own))
+            values = {p.name: self._table[p.name].taken(p.value) for p in own}
         except ValueError as error:
-            complaint = str(error)
-        return SetParametersResult(successful=complaint is None, reason=complaint or "")
+            return SetParametersResult(successful=False, reason=str(error))
+        complaint = self._complaint_of(replace(self._read(), **values), set(values))
+        return SetParametersResult(successful=not complaint, reason=complaint)
+
+    def _complaint_of(self, candidate: NodeParameters, names: set[str]) -> str:
+        try:
+            return candidate.complaint() or self.parameter_complaint(candidate, names) or ""
+        except ValueError as error:
+            return str(error)
 
     def _after_set(self, parameters: list[RosParameter[Any]]) -> None:
         self.parameters = self._read()

@@ -43,9 +43,11 @@ class HelloThread:
     Parameters
     ----------
     owner
-        Its parameter `satellites` says who may be there; it counts and logs what is noted.
+        It counts and logs what is noted.
     name
         What this process is called among the others.
+    satellites
+        Who may be there, beside sensing, ground and planner.
     alone
         Whether a second process by this name is a mistake.
     """

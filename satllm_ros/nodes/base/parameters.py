@@ -1,8 +1,9 @@
 """Node parameters as data: a frozen, typed struct a node, each of whose fields states one parameter.
 
-That statement is the only place that knows a parameter's default, unit, bounds and meaning. From it come the struct's
-type, the declaration in ROS, the descriptors, the validation and docs/parameters.md. A node reads its values from
-`FlightNode.parameters`, a struct that has been checked as a whole.
+That statement is the only place that knows a parameter's default, unit and meaning, and its bounds, where no other
+document has them too: those are in `satllm_ros.interfaces`. From it come the declaration in ROS, the descriptors, the
+validation and docs/parameters.md. A node reads its values from `FlightNode.parameters`, a struct that has been checked
+as a whole, when the node starts and whenever one is set.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
+from satllm_ros.interfaces import MAX_WHOLE
 from satllm_ros.nodes.base.compat import given_parameters
 
 # Those that rclpy declares for every node by itself.
 _OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 _STATEMENT = "parameter"
+# What is stated without an upper bound goes so far: further, a whole number is none as a float, nor in a descriptor.
+_MOST = {int: MAX_WHOLE, float: 1e300}
 _T = TypeVar("_T", bool, int, float, str, tuple[str, ...])
 
 
@@ -52,6 +56,10 @@ class Parameter:
         ]
 
     @property
+    def _most(self) -> float:
+        return self.high if self.high is not None else _MOST.get(type(self.default), math.inf)
+
+    @property
     def _wanted(self) -> str:
         kind = {int: "a whole number, ", float: "a number, "}.get(type(self.default), "")
         return self.allowed if self.low is None else kind + self.allowed
@@ -70,10 +78,13 @@ class Parameter:
         if taken is None:
             hint = f"; in quotes it is one: \"'{value}'\"" if wanted is str and value is not None else ""
             raise ValueError(f"parameter {self.name} is {_shown(value)}; allowed is {self._wanted}{hint}")
-        wrong = (bool(self.choices) and taken not in self.choices) or (
-            self.low is not None and not self.low <= taken <= (math.inf if self.high is None else self.high)
-        )
-        if wrong or (wanted is float and not math.isfinite(taken)):
+        if wanted in _MOST and not -_MOST[wanted] <= taken <= _MOST[wanted]:
+            raise ValueError(
+                f"parameter {self.name} is {_shown(value)}; allowed is {self._wanted}, up to {_MOST[wanted]:g}"
+            )
+        if (self.choices and taken not in self.choices) or (
+            self.low is not None and not self.low <= taken <= self._most
+        ):
             raise ValueError(f"parameter {self.name} is {_shown(value)}; allowed is {self._wanted}")
         return taken
 
@@ -86,11 +97,10 @@ class Parameter:
             descriptor.additional_constraints = f"one of {self.allowed}"
         if self.low is not None:
             if isinstance(self.default, int):
-                most = 2**53 if self.high is None else int(self.high)
-                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=most)]
+                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self._most))]
             else:
-                high = 1e300 if self.high is None else self.high
-                descriptor.floating_point_range = [FloatingPointRange(from_value=float(self.low), to_value=float(high))]
+                bounds = FloatingPointRange(from_value=float(self.low), to_value=float(self._most))
+                descriptor.floating_point_range = [bounds]
         return descriptor
 
 
@@ -150,6 +160,12 @@ class NodeParameters:
     """Values of a node's parameters, each of the type and in the bounds that its field states."""
 
     autostart: bool = parameter(True, "Configure and activate without waiting for a lifecycle manager")
+
+    def complaint(self) -> str | None:
+        """Why these values do not go together, each within its own bounds; None if they do.
+
+        It may as well be raised, as a `ValueError`.
+        """
 
 
 def statements(struct: type[NodeParameters]) -> dict[str, Parameter]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satllm_ros.interfaces import MAX_BATCH_TILES
+from satllm_ros.interfaces import MAX_BATCH_TILES, SOURCE_KINDS
 from satllm_ros.nodes.base.parameters import NodeParameters, parameter
 
 # What links there are, in words.
-LINK_KINDS = {
+KINDS_OF_LINKS = {
     "upload": "the link from sensing to the first satellite",
     "isl": "each inter-satellite link",
     "s2g": "the link to the ground",
@@ -86,8 +86,12 @@ class SendingParameters(NodeParameters):
 class SourceParameters(NodeParameters):
     """Where images come from, and what is stated of their pixels."""
 
-    source: str = parameter("topic", "Where sensing gets images", choices=("topic", "bag", "folder"))
-    path: str = parameter("", "Bag or folder that sensing reads; 'demo' is the bag shipped here")
+    source: str = parameter("topic", "Where sensing gets images", choices=SOURCE_KINDS)
+    path: str = parameter(
+        "",
+        "Bag or folder that sensing reads, and the recorder for true classes and the unsplit reference; 'demo' is the "
+        "bag shipped here",
+    )
     recursive: bool = parameter(False, "Descend into the folders of a folder of images too")
     image_topic: str = parameter(
         "",

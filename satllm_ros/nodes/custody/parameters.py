@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satllm_ros.interfaces import MAX_CREDITS
+from satllm_ros.interfaces import MAX_CREDITS, UPLOAD_ENCODINGS
 from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.shared_parameters import FleetParameters, ModelParameters, PlanParameters, SendingParameters
 from satllm_ros.nodes.images.parameters import IntakeParameters
@@ -14,7 +14,7 @@ from satllm_ros.nodes.images.parameters import IntakeParameters
 class SensingParameters(IntakeParameters, PlanParameters, SendingParameters, FleetParameters, ModelParameters):
     """What sensing is told."""
 
-    upload_encoding: str = parameter("jpeg", "How tiles travel to the first satellite", choices=("jpeg", "rgb8"))
+    upload_encoding: str = parameter("jpeg", "How tiles travel to the first satellite", choices=UPLOAD_ENCODINGS)
     window_batches: int = parameter(6, "Batches W in flight, sent and not yet stored", "batch", 1, MAX_CREDITS)
     copies_batches: int = parameter(
         512, "Batches kept until the ground has them; when full, a bag waits, a camera drops", "batch", 1

@@ -21,7 +21,7 @@ Carried: TypeAlias = "tuple[bytes, m.BatchId, Publisher[Any]]"
 
 
 @dataclass(frozen=True)
-class Setting:
+class LinkSetting:
     """How one link is set at the moment."""
 
     rates: LinkRates
@@ -63,7 +63,7 @@ class Courier:
         if self._thread.is_alive():
             self._thread.join()
 
-    def set(self, setting_of: Callable[[Pair], Setting]) -> list[Pair]:
+    def set(self, setting_of: Callable[[Pair], LinkSetting]) -> list[Pair]:
         """Put settings in force on all links; gives the links whose state others should be told."""
         changed = []
         with self._changed:

@@ -36,7 +36,7 @@ class HopPublisher:
 
     They exist from activation on, since discovering a new peer takes from half a second to three: a satellite
     that drops out is bypassed without waiting for one. To destinations whose link has a flow controller, batches are
-    handed over as `Pacing` says, by the caller or a thread of the hop; to others at once.
+    handed over as `Pacing` says, by the caller or a thread of its own; to others at once.
 
     The middleware repeats what a real link loses, packet by packet. An emulated one loses whole messages: what no
     receipt came for is sent again as `HopSender` says, from the link's first word of its rate on.

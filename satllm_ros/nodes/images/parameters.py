@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from satllm_ros.acquisition.flight_pixels import pixels_in_flight
 from satllm_ros.data.images.pixels import PixelRules, parse_bands
+from satllm_ros.interfaces import MAX_BAG_SPEED
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.shared_parameters import BatchParameters, SourceParameters, StateParameters
@@ -16,7 +17,7 @@ class IntakeParameters(SourceParameters, StateParameters, BatchParameters):
     """How images become batches of tiles."""
 
     rate: float = parameter(
-        0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, 1e6
+        0.0, "Speed of a bag against its recorded times; 0: as fast as the chain takes it", "-", 0.0, MAX_BAG_SPEED
     )
     expected_images: int = parameter(
         0,

@@ -21,7 +21,7 @@ from satllm_ros.assets.paths import bag_path
 from satllm_ros.constellation.file import SourceConfig
 from satllm_ros.data.rosbag.bag import bag_topics, image_topic
 from satllm_ros.data.sources import take_manifest
-from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED, SENSING
+from satllm_ros.interfaces import IMAGE, IMAGE_COMPRESSED, MAX_BAG_SPEED, SENSING
 from satllm_ros.nodes.launching.description import Arguments, is_on, refuse_failure, resolved_bag, root_namespace
 from satllm_ros.supervisor.parent import PARENT_VARIABLE
 
@@ -44,8 +44,10 @@ def replay_rate(arguments: Arguments) -> float:
         rate = float(text)
     except ValueError:
         rate = math.nan
-    if not 0.0 <= rate <= 1e6 or (is_played and rate == 0.0):
-        raise ValueError(f"rate is {text!r}; a number {'above 0 and' if is_played else 'from 0'} up to 1e6 is needed")
+    if not 0.0 <= rate <= MAX_BAG_SPEED or (is_played and rate == 0.0):
+        raise ValueError(
+            f"rate is {text!r}; a number {'above 0 and' if is_played else 'from 0'} up to {MAX_BAG_SPEED:g} is needed"
+        )
     return rate
 
 

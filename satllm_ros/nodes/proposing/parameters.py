@@ -10,7 +10,7 @@ from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, parsed,
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.shared_parameters import (
-    LINK_KINDS,
+    KINDS_OF_LINKS,
     LINK_PAIRS_MEANING,
     BatchParameters,
     CodecParameters,
@@ -24,11 +24,11 @@ from satllm_ros.replanning.flight import FlightFacts, LinkFacts
 
 
 def _rate(kind: str) -> float:
-    return parameter(5e8, f"Rate of {LINK_KINDS[kind]} before any measurement", "bit/s", 1.0, MAX_RATE_BPS)
+    return parameter(5e8, f"Rate of {KINDS_OF_LINKS[kind]} before any measurement", "bit/s", 1.0, MAX_RATE_BPS)
 
 
 def _propagation(kind: str) -> float:
-    return parameter(0.0, f"Propagation delay of {LINK_KINDS[kind]}", "s", 0.0, MAX_PROPAGATION_S)
+    return parameter(0.0, f"Propagation delay of {KINDS_OF_LINKS[kind]}", "s", 0.0, MAX_PROPAGATION_S)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class PlannerParameters(
     s2g_rate_bps: float = _rate("s2g")
     s2g_propagation_s: float = _propagation("s2g")
     link_pairs: tuple[str, ...] = parameter((), LINK_PAIRS_MEANING)
+
+    def complaint(self) -> str | None:
+        """Links that are none."""
+        parsed(self.link_pairs, self.satellites)
+        return None
 
 
 def facts_beforehand(given: PlannerParameters, spec: ModelSpec, settings: Sequence[Setting]) -> FlightFacts:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from satllm_ros import msg as m
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.interfaces import MAX_BATCH_TILES
 from satllm_ros.protocol.checksum import seal
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan, PlanError, Stage
@@ -19,7 +20,6 @@ from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
 from satllm_ros.protocol.vocabulary import Cause, Readiness, Verdict
 
 # A batch larger than this is an attack or a mistake, not a workload.
-MAX_TILES = 4096
 MAX_TILE_SIDE = 4096
 
 
@@ -80,10 +80,10 @@ def envelope_from(message: m.BatchEnvelope) -> Envelope:
         If the lists of tiles disagree or are empty or too long.
     """
     frames, indices = len(message.frames), len(message.tile_indices)
-    if frames != indices or not 1 <= frames <= MAX_TILES:
+    if frames != indices or not 1 <= frames <= MAX_BATCH_TILES:
         raise WireError(
             Cause.MALFORMED,
-            f"envelope lists {frames} frames and {indices} tile indices; allowed is 1 to {MAX_TILES} of each",
+            f"envelope lists {frames} frames and {indices} tile indices; allowed is 1 to {MAX_BATCH_TILES} of each",
         )
     return Envelope(
         batch=batch_from(message.batch),

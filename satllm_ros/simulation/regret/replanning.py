@@ -24,7 +24,7 @@ from satllm_ros.replanning.flight import FlightFacts, LinkFacts, SatelliteFacts,
 from satllm_ros.replanning.median_filter import MedianFilter
 from satllm_ros.simulation.regret.changing_world import ChangingWorld
 
-Habit = Literal["weigh", "always", "never"]
+Habit = Literal["evaluate", "always", "never"]
 
 REPORT_S = 1.0
 # Reported figures jitter by this much.
@@ -110,14 +110,14 @@ def _move_costs(world: ChangingWorld, splits: NDArray[np.intp]) -> NDArray[np.fl
     return cost_s
 
 
-def online(world: ChangingWorld, paces: Paces, rng: np.random.Generator, habit: Habit = "weigh") -> Run:
+def online(world: ChangingWorld, paces: Paces, rng: np.random.Generator, habit: Habit = "evaluate") -> Run:
     """A planner as in flight: medians of jittering reports, a look when they drift, a move if it is worth it.
 
     Parameters
     ----------
     habit
-        `weigh`: moves if the gain exceeds the cost and is no noise, as in flight; `always`: to whatever is best at each
-        look; `never`.
+        `evaluate`: moves if the gain exceeds the cost and is no noise, as in flight; `always`: to whatever is best at
+        each look; `never`.
     """
     left, now_s, moves, spell = float(world.facts[0].batches), 0.0, 0, 0
     look_again_s = np.inf
@@ -145,14 +145,14 @@ def online(world: ChangingWorld, paces: Paces, rng: np.random.Generator, habit: 
         draft = _shares(solve(flight_problem(facts)))
         if _cuts(draft) == _cuts(flying):
             continue
-        move = evaluate(facts, flying, draft, world.load_speed)
-        if habit == "weigh" and not move.is_worth_it:
+        decision = evaluate(facts, flying, draft, world.load_speed)
+        if habit == "evaluate" and not decision.is_worth_it:
             continue
-        if habit == "weigh" and is_noise(move, facts, flying, draft, world.load_speed, seen.block_range_s):
+        if habit == "evaluate" and is_noise(decision, facts, flying, draft, world.load_speed, seen.block_range_s):
             look_again_s = now_s + DOUBT_S
         else:
             flying, moves = draft, moves + 1
-            now_s += move.cost_s
+            now_s += decision.cost_s
             while spell + 1 < len(world.since_s) and world.since_s[spell + 1] <= now_s:
                 spell += 1
 

@@ -34,6 +34,9 @@ class ProbeParameters(NodeParameters):
     share: float = parameter(0.5, "A number in a range", "-", 0.0, 1.0, read_only=False)
     count: int = parameter(3, "A whole number", "-", 1, read_only=False)
 
+    def complaint(self) -> str | None:
+        return "fast needs a share" if self.mode == "fast" and self.share == 0.0 else None
+
 
 class Probe(FlightNode):
     """Notes what is called, and raises what it is given to raise."""
@@ -43,6 +46,7 @@ class Probe(FlightNode):
 
     def __init__(self, **kwargs: Any) -> None:
         self.calls: list[str] = []
+        self.most = 5
         self.raising: dict[str, list[Exception]] = {}
         self.changed: list[set[str]] = []
         super().__init__("probe", **kwargs)
@@ -66,8 +70,8 @@ class Probe(FlightNode):
     def cleanup(self) -> None:
         self._note("cleanup")
 
-    def parameter_complaint(self, candidate: ProbeParameters) -> str | None:
-        return "fast needs a share" if candidate.mode == "fast" and candidate.share == 0.0 else None
+    def parameter_complaint(self, candidate: ProbeParameters, names: set[str]) -> str | None:
+        return "not so many now" if "count" in names and candidate.count > self.most else None
 
     def parameters_changed(self, names: set[str]) -> None:
         self.changed.append(names)
@@ -237,7 +241,12 @@ def test_values_come_from_overrides_and_defaults(make: Callable[..., Probe]) -> 
 
 @pytest.mark.parametrize(
     ("parameters", "said"),
-    [({"mode": "furious"}, "'slow', 'fast'"), ({"share": 1.5}, "share"), ({"count": 0}, "count")],
+    [
+        ({"mode": "furious"}, "'slow', 'fast'"),
+        ({"share": 1.5}, "share"),
+        ({"count": 0}, "count"),
+        ({"mode": "fast", "share": 0.0}, "^/probe: fast needs a share"),
+    ],
 )
 def test_it_does_not_start_with_an_unacceptable_parameter(
     make: Callable[..., Probe], parameters: dict[str, Any], said: str
@@ -256,6 +265,7 @@ def test_it_does_not_start_with_an_unacceptable_parameter(
         ({"count": "three"}, "parameter count is 'three'; allowed is a whole number, 1 or more"),
         ({"fixed": "changed"}, "read-only"),
         ({"mode": "fast", "share": 0.0}, "fast needs a share"),
+        ({"count": 6}, "not so many now"),
     ],
 )
 def test_unacceptable_values_are_refused_and_nothing_changes(
@@ -267,6 +277,23 @@ def test_unacceptable_values_are_refused_and_nothing_changes(
     assert not result.successful and said in result.reason
     assert node.parameters == before
     assert not node.changed
+
+
+def test_what_a_node_cannot_take_now_keeps_no_other_parameter_from_it(make: Callable[..., Probe]) -> None:
+    node = make(count=6)
+    assert put(node, share=1.0).successful and not put(node, count=7).successful
+
+
+def test_without_a_callback_after_setting_it_is_the_same(
+    make: Callable[..., Probe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on Humble.
+    monkeypatch.delattr(Node, "add_post_set_parameters_callback")
+    node = make()
+    assert not put(node, share=1.5).successful and put(node, mode="fast").successful
+    assert not put(node, share=0.0).successful, "before the first is told, too"
+    spin(node, lambda: node.changed)
+    assert node.changed == [{"mode"}] and node.parameters.mode == "fast"
 
 
 def test_accepted_values_are_in_force_when_told(make: Callable[..., Probe]) -> None:

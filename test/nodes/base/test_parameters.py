@@ -129,7 +129,7 @@ def test_numbers_can_be_set_as_they_are_written(make: Any) -> None:
 @pytest.mark.parametrize(
     "values",
     [{"rate": "fast"}, {"rate": -1}, {"rate": 10**7}, {"tiles": 7.5}, {"tiles": 0.0}, {"names": "a"}, {"flag": "no"},
-     {"rate": None}, {"flag": None}],
+     {"rate": None}, {"flag": None}, {"names": None}, {"tiles": 2**53 + 1}],
 )  # fmt: skip
 def test_what_is_refused_at_the_start_is_refused_later(make: Any, values: dict[str, Any]) -> None:
     node = make(rate=1)
@@ -180,3 +180,16 @@ def test_a_whole_number_in_a_file_for_all_nodes_is_good(tmp_path: Path, domain: 
     )
     # The last one is what ends it: the others are taken.
     assert "parameter source is " in refused("sensing", "--params-file", str(file))
+
+
+def test_a_deleted_list_is_refused_and_what_comes_after_is_taken(make: Any) -> None:
+    node = make(names=["a"])
+    result = put(node, names=None)
+    assert not result.successful and result.reason == "parameter names cannot be deleted; allowed is strings"
+    assert put(node, rate=2.0).successful and node.parameters == ProbeParameters(False, 2.0, 3, ("a",))
+
+
+@pytest.mark.parametrize("given", [{"tiles": 10**17}, {"rate": 1e7}])
+def test_a_number_too_large_does_not_start(make: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"^/probe: parameter {next(iter(given))} is .*; allowed is a"):
+        make(**given)

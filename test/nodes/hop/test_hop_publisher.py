@@ -1,4 +1,4 @@
-"""The hop of a node on real links: batches are handed over as the link takes them, and a wrong rate is told."""
+"""A hop publisher on real links: batches are handed over as the link takes them, and a wrong rate is told."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ SLOW_BPS = 1e3
 
 
 class Ends:
-    """A sender with a hop to sat1, and who listens there, or in place of an emulated link."""
+    """A sender with a publisher to sat1, and who listens there, or in place of an emulated link."""
 
     def __init__(self, context: rclpy.Context, rate_bps: float, *, emulated: bool = False) -> None:
         given = [RosParameter("autostart", value=False)]
@@ -56,13 +56,13 @@ class Ends:
         return self.hop.send(m.ImageBatch(height=number), "sat1", BatchId(1, number))
 
     def tell(self, rate_bps: float, *, up: bool = True) -> None:
-        """The link says what it carries, and the hop has heard it."""
+        """The link says what it carries, and the publisher has heard it."""
         told: list[m.LinkState] = []
         listener = self.node.create_subscription(m.LinkState, "/link_state", told.append, 10)
         self.spin_until(lambda: self.link_state.get_subscription_count() > 1)
         self.link_state.publish(m.LinkState(sender=graph.SENSING, receiver="sat1", up=up, rate_bps=rate_bps))
         assert self.spin_until(lambda: told)
-        # Both subscriptions had it when one has: the hop's was there first.
+        # Both subscriptions had it when one has: the publisher's was there first.
         self.executor.spin_once(timeout_sec=0.05)
         self.node.destroy_subscription(listener)
 
