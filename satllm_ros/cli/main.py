@@ -19,6 +19,7 @@ import satllm_ros.cli.profile
 import satllm_ros.cli.report
 import satllm_ros.cli.simulate
 import satllm_ros.cli.training.evaluate
+import satllm_ros.cli.training.export
 import satllm_ros.cli.training.rotate
 import satllm_ros.cli.training.train
 from satllm_ros.cli import up
@@ -37,6 +38,7 @@ _SUBCOMMANDS = (
     satllm_ros.cli.compression.calibrate_codec,
     satllm_ros.cli.compression.frames,
     satllm_ros.cli.compression.bench,
+    satllm_ros.cli.training.export,
     satllm_ros.cli.profile,
     satllm_ros.cli.contacts,
     satllm_ros.cli.link_budget,

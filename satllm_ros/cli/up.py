@@ -176,12 +176,13 @@ def _check_computer(constellation: Constellation, here: Collection[str]) -> list
     """Warnings about this computer, for the processes that it runs; raises what cannot fly."""
     from satllm_ros.checks.check import Surroundings
     from satllm_ros.checks.gate import check_computer
+    from satllm_ros.constellation.libraries import needs_torch
     from satllm_ros.supervisor.child import child_environment
 
     return check_computer(
         Surroundings(
             child_environment(),
             processes=len(here),
-            runs_model=any(not satellite.external for satellite in constellation.satellites if satellite.name in here),
+            runs_model=needs_torch(constellation, here),
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from satllm_ros.interfaces import (
 )
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates
+from satllm_ros.model.engines.choice import EngineRequest
+from satllm_ros.model.errors import ModelError
 from satllm_ros.orbit.document import read_budget, read_orbit
 from satllm_ros.orbit.scenario import Orbit
 
@@ -41,6 +43,7 @@ class SatelliteConfig:
 
     `block_s` is imposed under emulation; with `external`, where another node runs the blocks, it is believed.
     `profile` is the file of what was measured of its device, on the planner's computer; empty if nothing was.
+    `engine` is what shall compute, unless another node does.
     """
 
     name: str
@@ -48,6 +51,7 @@ class SatelliteConfig:
     block_s: float
     external: bool = False
     profile: str = ""
+    engine: EngineRequest = field(default_factory=EngineRequest)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Constellation:
     `public_key` is an Ed25519 key, 64 hexadecimal digits, and `private_key` the file of its other half, which the
     planner signs with; both are empty where plans are not signed. With `durable_custody`, batches outlive sensing.
     `calibration` is the file of what codec settings cost in accuracy, on the planner's computer, or empty.
+    `bundle` is the folder of the model's ONNX graphs on every satellite's computer; empty: beside the checkpoint.
     `links` are rates by kind, `link_pairs` those of single directed links, by (sender, receiver): see `link_rates`.
     """
 
@@ -102,6 +107,7 @@ class Constellation:
     calibration: str = ""
     link_pairs: Mapping[Pair, LinkRates] = field(default_factory=dict)
     orbit: Orbit | None = None
+    bundle: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -143,7 +149,8 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         )
     if source.kind != "topic" and not source.path:
         raise DocumentError(f"{read_source.where}: path is empty; a {source.kind} needs one")
-    satellites = tuple(_satellite(s) for s in top.sections("satellites"))
+    engine = _engine(top, EngineRequest())
+    satellites = tuple(_satellite(s, engine) for s in top.sections("satellites"))
     constellation = Constellation(
         checkpoint=model.text("checkpoint"),
         artefacts=model.text("artefacts"),
@@ -164,6 +171,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         calibration=model.text("calibration", ""),
         link_pairs=_link_pairs(links.section("pairs", {}), [satellite.name for satellite in satellites]),
         orbit=_orbit(top, document, path),
+        bundle=model.text("bundle", ""),
     )
     for section in (top, model, emulate, links, read_source, signing):
         section.refuse_unknown()
@@ -196,7 +204,19 @@ def _orbit(top: Section, document: dict[str, Any], path: Path) -> Orbit | None:
     return read_orbit(document, path.parent, path.name)
 
 
-def _satellite(section: Section) -> SatelliteConfig:
+def _engine(owner: Section, default: EngineRequest) -> EngineRequest:
+    """What a section says of its engine; what it leaves out is as elsewhere."""
+    section = owner.section("engine", {})
+    words = (section.text(each.name, getattr(default, each.name)) for each in fields(EngineRequest))
+    try:
+        request = EngineRequest(*words)
+    except ModelError as error:
+        raise DocumentError(f"{section.where}: {error}") from None
+    section.refuse_unknown()
+    return request
+
+
+def _satellite(section: Section, engine: EngineRequest) -> SatelliteConfig:
     name = section.text("name")
     if not _NAME.match(name) or name in _RESERVED:
         raise DocumentError(
@@ -208,11 +228,14 @@ def _satellite(section: Section) -> SatelliteConfig:
         section.number("block_s", 0.0, MAX_BLOCK_S),
         section.flag("external", False),
         section.text("profile", ""),
+        _engine(section, engine),
     )
     # Read by `orbit.document`, against the size of the constellation.
     section.value("slot")
     if made.external and made.profile:
         raise DocumentError(f"{section.where}: profile is {made.profile!r}, but with external block_s is believed")
+    if made.external and section.value("engine") is not None:
+        raise DocumentError(f"{section.where}: engine is there, but with external another node computes")
     section.refuse_unknown()
     return made
 

@@ -42,6 +42,15 @@ def is_needed(name: str, start: int, stop: int, blocks_total: int) -> bool:
     return layers.start <= stop and layers.stop > start + 1
 
 
+def check_blocks(start: int, stop: int, blocks_total: int) -> None:
+    """Refuse (start, stop] that is no part of a model of so many blocks."""
+    if not 0 <= start < stop <= blocks_total:
+        raise ModelError(
+            f"stage ({start}, {stop}] is no part of a model of {blocks_total} blocks; "
+            f"allowed is 0 <= start < stop <= {blocks_total}"
+        )
+
+
 def count_blocks(names: Iterable[str]) -> int:
     """Number of blocks that the tensors belong to, given that none is left out."""
     indices = {int(match[1]) for name in names if (match := _BLOCK.match(name))}

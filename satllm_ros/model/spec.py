@@ -13,6 +13,7 @@ from satllm_ros.model.families import check_family
 from satllm_ros.model.geometry import Geometry
 from satllm_ros.model.parts import count_blocks, layers_of
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
 _FLOAT32_BYTES = 4
 _BFLOAT16_BYTES = 2
 _INTEGER_BYTES = {"I64": 8}
@@ -44,6 +45,8 @@ class ModelSpec:
         Shape of every tensor in the checkpoint, by name.
     pixels
         What was stated about the images that the model was trained on.
+    precision
+        In what the model is held and computes, float32 or bfloat16.
     """
 
     architecture: str
@@ -61,6 +64,7 @@ class ModelSpec:
     layer_bytes: tuple[int, ...]
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     pixels: PixelRules = AS_DECLARED
+    precision: str = FLOAT32
 
 
 def read_spec(checkpoint: Path) -> ModelSpec:
@@ -100,6 +104,7 @@ def read_spec(checkpoint: Path) -> ModelSpec:
         layer_bytes=layer_bytes,
         shapes=header.shapes,
         pixels=header.pixels,
+        precision=BFLOAT16 if header.is_bfloat16 else FLOAT32,
     )
 
 

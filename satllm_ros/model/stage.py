@@ -1,5 +1,6 @@
 """One satellite's share of a model: contiguous blocks, with the embed part or the head at the ends."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from satllm_ros.model.checkpoints.header import read_header
 from satllm_ros.model.checkpoints.tensors import float_dtype, read_tensors
 from satllm_ros.model.errors import ModelError, about
 from satllm_ros.model.geometry import Geometry
-from satllm_ros.model.parts import EMBED, HEAD, SHARED, is_needed
+from satllm_ros.model.normalization import normalize as normalized
+from satllm_ros.model.parts import EMBED, HEAD, SHARED, check_blocks, is_needed
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.model.structure import (
     build_meta,
@@ -123,11 +125,32 @@ class SubModel(nn.Module):
         return x
 
 
-def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") -> SubModel:
-    """Load the blocks (start, stop] of a checkpoint.
+@dataclass(frozen=True)
+class OpenPart:
+    """The timm model of a checkpoint with the tensors of blocks (start, stop], and what all its blocks share.
 
-    The whole model is laid out on torch's meta device and compared with the file's header; then the stage's
+    `grid` is the patches in a column and in a row; `channel_major` is as `is_channel_major` says.
+    """
+
+    model: Any
+    geometry: Geometry
+    grid: tuple[int, int]
+    channel_major: bool
+    dtype: torch.dtype
+
+
+def open_part(
+    checkpoint: Path, start: int, stop: int, *, device: str = "cpu", dtype: torch.dtype | None = None
+) -> OpenPart:
+    """Read the blocks (start, stop] of a checkpoint, with the embed part if start == 0 and the head if stop == L.
+
+    The whole model is laid out on torch's meta device and compared with the file's header; then the part's
     own tensors are read, and no others.
+
+    Parameters
+    ----------
+    dtype
+        Type of floating-point tensors; None: the checkpoint's own.
 
     Raises
     ------
@@ -143,12 +166,9 @@ def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") 
         verify(header, model)
         geometry = measure_geometry(model)
         verify_geometry(header, geometry)
-    if not 0 <= start < stop <= geometry.blocks:
-        raise ModelError(
-            f"stage ({start}, {stop}] is no part of a model of {geometry.blocks} blocks; "
-            f"allowed is 0 <= start < stop <= {geometry.blocks}"
-        )
+    check_blocks(start, stop, geometry.blocks)
     target = torch.device(device)
+    dtype = dtype or float_dtype(header)
     grid = model.patch_embed.grid_size
     channel_major = is_channel_major(model)
     own = [name for name in header.shapes if is_needed(name, start, stop, geometry.blocks)]
@@ -160,41 +180,24 @@ def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") 
         _drop(model, HEAD)
     if start > 0:
         _drop(model, EMBED)
-    compute_tables(model, target, float_dtype(header))
-    context = structure_of(model).context(model, grid)
+    if dtype != float_dtype(header):
+        model.to(dtype)
+    compute_tables(model, target, dtype)
+    return OpenPart(model, geometry, grid, channel_major, dtype)
+
+
+def load_stage(checkpoint: Path, start: int, stop: int, *, device: str = "cpu") -> SubModel:
+    """Load the blocks (start, stop] of a checkpoint; raises what `open_part` does."""
+    part = open_part(checkpoint, start, stop, device=device)
+    context = structure_of(part.model).context(part.model, part.grid)
     if start > 0:
-        _drop(model, SHARED)
-    return SubModel(model, geometry, start, stop, context, channel_major, float_dtype(header))
+        _drop(part.model, SHARED)
+    return SubModel(part.model, part.geometry, start, stop, context, part.channel_major, part.dtype)
 
 
 def normalize(images: NDArray[np.uint8], spec: ModelSpec) -> Tensor:
-    """Model input from images: (v / 255 - mean) / std per channel.
-
-    Parameters
-    ----------
-    images
-        uint8 (N, H, W, 3), RGB, of the model's input size.
-
-    Returns
-    -------
-    Tensor
-        float32 (N, 3, H, W).
-
-    Raises
-    ------
-    ModelError
-        If the images are of another type or size.
-    """
-    expected = (spec.image_height, spec.image_width, 3)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
-        raise ModelError(
-            f"images are {images.dtype} of shape {images.shape}, expected uint8 of shape "
-            f"(N, {spec.image_height}, {spec.image_width}, 3)"
-        )
-    mean = torch.tensor(spec.mean, dtype=torch.float32).view(3, 1, 1)
-    std = torch.tensor(spec.std, dtype=torch.float32).view(3, 1, 1)
-    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return torch.from_numpy(planes).to(torch.float32).div_(255).sub_(mean).div_(std)
+    """As `model.normalization.normalize`, as a tensor."""
+    return torch.from_numpy(normalized(images, spec))
 
 
 def _drop(model: nn.Module, names: frozenset[str]) -> None:

@@ -16,7 +16,9 @@ from satllm_ros.compression.tables.artefacts import Artefacts, load_artefacts
 from satllm_ros.compression.tables.floor import below_floor
 from satllm_ros.compression.wire.errors import ArtefactError
 from satllm_ros.interfaces import MAX_BLOCK_S, MAX_THREADS
-from satllm_ros.model.spec import read_spec
+from satllm_ros.model.engines.choice import AUTO, DEVICES, KINDS, PRECISIONS, EngineRequest, choose_engine
+from satllm_ros.model.engines.engine import Engine
+from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.nodes.base import diagnostic_keys
 from satllm_ros.nodes.base.flight_node import FlightNode, NotReadyError
 from satllm_ros.nodes.base.hello import HelloThread
@@ -59,6 +61,14 @@ class StageParameters(
 
     memory_budget_bytes: int = parameter(8_000_000_000, "Bound on the parameters in memory", "byte", 1, read_only=False)
     threads: int = parameter(1, "Threads of one inference", "-", 1, MAX_THREADS)
+    engine: str = parameter(
+        AUTO, "What computes: onnx where a bundle of the model is, else torch; or one of them", choices=KINDS
+    )
+    engine_device: str = parameter(AUTO, "On what", choices=DEVICES)
+    engine_precision: str = parameter(AUTO, "In what; auto: as the checkpoint has it", choices=PRECISIONS)
+    bundle: str = parameter(
+        "", "Folder of the model's ONNX graphs, made by `satllm export`; empty: beside the checkpoint"
+    )
     external: bool = parameter(False, "A stage written by someone else runs the blocks: docs/external-stage.md")
     emulate: bool = parameter(False, "Impose block_s, to stand for slower hardware; off on real hardware")
     block_s: float = parameter(
@@ -112,11 +122,10 @@ class StageNode(FlightNode):
             submodels = ExternalBlocks(spec, self.parameters.block_s, boot_id, self._send_order)
         else:
             submodels = SubModels(
-                checkpoint,
+                self._engine(checkpoint, spec),
                 spec,
                 memory_budget_bytes=self.parameters.memory_budget_bytes,
                 block_s=self._imposed_block_s(),
-                threads=self.parameters.threads,
                 batch_tiles=self.parameters.batch_tiles,
                 share=-(-spec.blocks // len(satellites)),
             )
@@ -133,8 +142,10 @@ class StageNode(FlightNode):
 
     def activate(self) -> None:
         submodels = self._satellite_state.submodels
-        if submodels is None or not submodels.ready:
-            raise NotReadyError("torch is still being imported")
+        if submodels is None:
+            raise NotReadyError("it is not configured")
+        if isinstance(submodels, SubModels) and not submodels.ready:
+            raise NotReadyError(f"{submodels.engine_name.kind} is still being imported")
         if isinstance(submodels, ExternalBlocks):
             self._await_external()
             self._orders = self.publish_on(graph.STAGE_ORDER, self.satellite)
@@ -166,6 +177,14 @@ class StageNode(FlightNode):
             submodels.block_s = self._imposed_block_s()
         elif "block_s" in names and isinstance(submodels, ExternalBlocks):
             submodels.real_block_s = self.parameters.block_s
+
+    def _engine(self, checkpoint: Path, spec: ModelSpec) -> Engine:
+        told = self.parameters
+        request = EngineRequest(told.engine, told.engine_device, told.engine_precision)
+        bundle = Path(told.bundle) if told.bundle else None
+        engine, why = choose_engine(request, checkpoint, spec, bundle=bundle, threads=told.threads)
+        self.get_logger().info(f"engine: {engine.name}: {why}")
+        return engine
 
     # A stage written by someone else
 
@@ -284,7 +303,7 @@ class StageNode(FlightNode):
         level, message, values = super().diagnose()
         submodels = self._satellite_state.submodels
         if isinstance(submodels, SubModels):
-            values = {**values, "memory_bytes": submodels.memory_bytes}
+            values = {**values, "memory_bytes": submodels.memory_bytes, "engine": str(submodels.engine_name)}
         if submodels is not None and submodels.real_block_s:
             values = {**values, "block_real_s": f"{submodels.real_block_s:.6f}"}
         return level, message, values

@@ -8,21 +8,18 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from satllm_ros.model.engines.engine import Engine, EngineName, LoadedBlocks
 from satllm_ros.model.first_blocks import MEASURED_BYTES, middle_blocks
+from satllm_ros.model.normalization import normalize
 from satllm_ros.model.spec import ModelSpec
 from satllm_ros.satellite.blas_threads import limit_blas
 from satllm_ros.satellite.engine_time import engine_s
 from satllm_ros.satellite.memory import give_back_pages
 from satllm_ros.satellite.pipeline import pace
-
-if TYPE_CHECKING:
-    from satllm_ros.model.stage import SubModel
 
 # Enough runs that one hiccup does not count; as many of them as fit into the time.
 MEASURED_RUNS, MEASURED_S = 5, 10.0
@@ -40,21 +37,21 @@ class NotLoadedError(LookupError):
 
 
 class FrameworkError(ValueError):
-    """torch or timm cannot be imported here."""
+    """What the engine computes with cannot be imported here."""
 
 
 class SubModels:
-    """Loads blocks (start, stop] of one checkpoint within a memory budget, and runs them.
+    """Has an engine load blocks (start, stop] of one model within a memory budget, and run them.
 
     Parameters
     ----------
+    engine
+        Computes; it is opened on the worker.
     memory_budget_bytes
         Bound on the bytes of parameters in memory at any time, sub-models being replaced included; they are counted
-        as the checkpoint states them, `layer_bytes` of every block.
+        as the engine states them, `layer_bytes` of every block.
     block_s
         Emulated seconds one tile takes in one block; None runs at the computer's own speed.
-    threads
-        Threads of one inference.
     batch_tiles, share
         Tiles of a batch, and blocks that a plan may well give this satellite: at its own speed, such a batch through
         such blocks is measured at the start, in the middle of the model.
@@ -62,35 +59,35 @@ class SubModels:
 
     def __init__(
         self,
-        checkpoint: Path,
+        engine: Engine,
         spec: ModelSpec,
         *,
         memory_budget_bytes: int,
         block_s: float | None,
-        threads: int,
         batch_tiles: int,
         share: int,
     ) -> None:
-        self._checkpoint = checkpoint
+        self._engine = engine
         self.spec = spec
-        self.layer_bytes = spec.layer_bytes
+        self.layer_bytes = engine.layer_bytes
         self.budget_bytes = memory_budget_bytes
         self.block_s = block_s
-        self._threads = threads
         self._batch_tiles, self._share = batch_tiles, share
-        self._loaded: dict[Blocks, SubModel] = {}
+        self._loaded: dict[Blocks, LoadedBlocks] = {}
+        # Let go of by whoever asked for them, and perhaps running still.
+        self._dropped: list[LoadedBlocks] = []
         # Runs under way, by blocks: what is dropped meanwhile stays in memory until they end.
         self._running: Counter[Blocks] = Counter()
         self._lock = threading.Lock()
         self._run_ended = threading.Condition(self._lock)
         self._real_block_s: float | None = None
-        self._imported = False
-        self._import_failure: Exception | None = None
+        self._is_open = False
+        self._open_failure: Exception | None = None
         self._closing = False
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._worker = threading.Thread(target=self._run_worker, name="loader", daemon=True)
         self._worker.start()
-        self._work.put(self._import_framework)
+        self._work.put(self._open_engine)
 
     def load(self, start: int, stop: int, on_done: OnDone) -> None:
         """Load blocks (start, stop] in the background; `on_done(None or the error)` is called from the worker."""
@@ -107,6 +104,11 @@ class SubModels:
         self._work.put(task)
 
     @property
+    def engine_name(self) -> EngineName:
+        """What computes."""
+        return self._engine.name
+
+    @property
     def ready(self) -> bool:
         """Whether sub-models can be loaded and run.
 
@@ -115,14 +117,14 @@ class SubModels:
         FrameworkError
             If they never will be.
         """
-        if self._import_failure is not None:
-            raise FrameworkError(f"torch, timm or the model cannot be used: {self._import_failure}")
-        return self._imported
+        if self._open_failure is not None:
+            raise FrameworkError(f"{self.engine_name.kind} or the model cannot be used: {self._open_failure}")
+        return self._is_open
 
     def drop(self, start: int, stop: int) -> None:
         """Forget blocks (start, stop]; a run of them that is under way ends first, and a load that follows waits."""
         with self._lock:
-            self._loaded.pop((start, stop), None)
+            self._drop((start, stop))
         # After the run that may still need it, and on the worker: it takes longer than a callback may.
         self._work.put(self._free_dropped)
 
@@ -137,13 +139,13 @@ class SubModels:
         """Smoothed seconds one tile really took in one block here; 0 under emulation before the first batch."""
         return self._real_block_s or 0.0
 
-    def prepare_images(self, images: NDArray[np.uint8]) -> Any:
-        """First stage's input tensor, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
-        from satllm_ros.model.stage import normalize
-
+    def prepare_images(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """First stage's input, float32 (N, 3, H, W), from uint8 RGB (N, H, W, 3)."""
         return normalize(images, self.spec)
 
-    def run(self, start: int, stop: int, inputs: Any, abandon: threading.Event) -> tuple[NDArray[np.float32], float]:
+    def run(
+        self, start: int, stop: int, inputs: NDArray[np.float32], abandon: threading.Event
+    ) -> tuple[NDArray[np.float32], float]:
         """Run blocks (start, stop]; returns the float32 output and the seconds inference itself took (`engine_s`).
 
         With emulation on, returns blocks x block_s x tiles after it was called, sooner only once `abandon` is set.
@@ -153,14 +155,11 @@ class SubModels:
         NotLoadedError
             If these blocks are not in memory.
         """
-        import torch
-
         start_s = time.monotonic()
-        tensor = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
         begun_s = engine_s()
-        output = self._forward((start, stop), tensor)
+        output = self._forward((start, stop), inputs)
         real_s = engine_s() - begun_s
-        tiles = len(tensor)
+        tiles = len(inputs)
         self._note_real(real_s / ((stop - start) * tiles))
         if self.block_s is not None:
             pace(start_s, self.block_s * (stop - start) * tiles, abandon)
@@ -170,22 +169,27 @@ class SubModels:
         """Stop the loader and free all sub-models; what it has not begun to load is left."""
         self._closing = True
         self._work.put(None)
-        if self._imported or self._import_failure is not None:
+        if self._is_open or self._open_failure is not None:
             # An import under way cannot be interrupted; it is left to the end of the process.
             self._worker.join()
         with self._lock:
-            self._loaded.clear()
+            for blocks in list(self._loaded):
+                self._drop(blocks)
         self._free_dropped()
 
-    def _forward(self, blocks: Blocks, tensor: Any) -> NDArray[np.float32]:
+    def _drop(self, blocks: Blocks) -> None:
+        """Under the lock."""
+        if (dropped := self._loaded.pop(blocks, None)) is not None:
+            self._dropped.append(dropped)
+
+    def _forward(self, blocks: Blocks, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._lock:
             stage = self._loaded.get(blocks)
             if stage is None:
                 raise NotLoadedError(f"blocks ({blocks[0]}, {blocks[1]}] are not in memory")
             self._running[blocks] += 1
         try:
-            output: NDArray[np.float32] = stage(tensor).numpy()
-            return output
+            return stage(inputs)
         finally:
             # Let go of before anybody is told: whoever waits wants its memory.
             del stage
@@ -201,6 +205,9 @@ class SubModels:
 
         with self._lock:
             self._run_ended.wait_for(all_ended)
+            dropped, self._dropped = self._dropped, []
+        for stage in dropped:
+            stage.close()
         give_back_pages()
 
     def _note_real(self, block_s: float) -> None:
@@ -209,8 +216,6 @@ class SubModels:
         self._real_block_s = previous + 0.2 * (block_s - previous)
 
     def _load(self, start: int, stop: int) -> None:
-        from satllm_ros.model.stage import load_stage
-
         with self._lock:
             if (start, stop) in self._loaded:
                 return
@@ -222,40 +227,35 @@ class SubModels:
                 f"blocks ({start}, {stop}] need {needed_bytes:,} bytes,"
                 f" {taken_bytes:,} of {self.budget_bytes:,} are taken"
             )
-        stage = load_stage(self._checkpoint, start, stop)
+        stage = self._engine.load(start, stop)
         with self._lock:
             self._loaded[(start, stop)] = stage
+        # What loading took besides.
+        give_back_pages()
 
     def _size(self, start: int, stop: int) -> int:
         return sum(self.layer_bytes[start:stop])
 
-    def _import_framework(self) -> None:
-        # Importing torch takes seconds: done here once, while the rest of the graph comes up.
+    def _open_engine(self) -> None:
+        # Its imports take seconds: done here once, while the rest of the graph comes up.
         try:
-            import torch
-
-            import satllm_ros.model.stage  # noqa: F401
-
-            torch.set_num_threads(self._threads)
-            # Again: a build of torch may have brought a BLAS of its own.
-            limit_blas(self._threads)
+            self._engine.open()
+            # Again: it may have brought a BLAS of its own.
+            limit_blas(self._engine.threads)
             if self.block_s is None:
                 self._real_block_s = self._measure()
         # A build for another machine fails with more than ImportError.
         except Exception as error:
-            self._import_failure = error
+            self._open_failure = error
         else:
-            self._imported = True
+            self._is_open = True
 
     def _measure(self) -> float:
         """Seconds one tile takes in a block, for the planner's first plan."""
-        from satllm_ros.model.measure import block_seconds
-        from satllm_ros.model.stage import load_stage
-
         start, stop = middle_blocks(self.layer_bytes, self._share, min(MEASURED_BYTES, self.budget_bytes))
-        stage = load_stage(self._checkpoint, start, stop)
-        block_s = block_seconds(stage, self._batch_tiles, MEASURED_RUNS, within_s=MEASURED_S)
-        del stage
+        stage = self._engine.load(start, stop)
+        block_s = stage.block_seconds(self._batch_tiles, MEASURED_RUNS, MEASURED_S)
+        stage.close()
         give_back_pages()
         return block_s
 

@@ -11,6 +11,7 @@ from satllm_ros.data.images.pixels import PixelRules
 from satllm_ros.documents.section import DocumentError
 from satllm_ros.interfaces import MAX_CREDITS
 from satllm_ros.links.link_queue import LinkRates
+from satllm_ros.model.engines.choice import EngineRequest
 
 Load = Callable[..., Constellation]
 
@@ -129,6 +130,26 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("signing: public_key", ("signing",), {"public_key": 12}),
     ("signing: unknown field 'key'", ("signing",), {"key": "x"}),
     ("model: calibration", ("model", "calibration"), ["x"]),
+    ("model: bundle", ("model", "bundle"), 1),
+    ("engine is str", ("engine",), "onnx"),
+    ("engine: kind is 3", ("engine",), {"kind": 3}),
+    ("engine: unknown field 'threads'", ("engine",), {"threads": 3}),
+    (
+        "engine: there is no engine tensorrt on auto in auto; those that there are: torch on cpu",
+        ("engine",),
+        {"kind": "tensorrt"},
+    ),
+    (
+        "engine: there is no engine onnx on cpu in bfloat16",
+        ("engine",),
+        {"kind": "onnx", "device": "cpu", "precision": "bfloat16"},
+    ),
+    ("satellites[1]: engine: there is no engine auto on cuda", ("satellites", 1, "engine"), {"device": "cuda"}),
+    (
+        "satellites[0]: engine is there, but with external",
+        ("satellites", 0),
+        {"name": "sat1", "memory_bytes": 1, "block_s": 0.1, "external": True, "engine": {"kind": "onnx"}},
+    ),
     ("satellites[1]: profile", ("satellites", 1, "profile"), 3),
     (
         "satellites[0]: profile is 'p.yaml', but with external",
@@ -223,6 +244,19 @@ def test_optional_fields_are_read(shipped: dict[str, Any], load: Load) -> None:
     assert constellation.profiles == ["sat3=p.yaml"] and constellation.calibration == "c"
     assert (constellation.public_key, constellation.private_key) == ("ab" * 32, "keys/plan.pem")
     assert constellation.durable_custody is True and constellation.source.rate == 1.0
+
+
+def test_a_satellites_engine_is_its_own_or_that_of_all(shipped: dict[str, Any], load: Load) -> None:
+    assert {satellite.engine for satellite in load(shipped).satellites} == {EngineRequest()}
+    document = changed(shipped, "engine", value={"kind": "onnx", "precision": "float32"})
+    document = changed(
+        changed(document, "satellites", 1, "engine", value={"kind": "torch"}), "model", "bundle", value="b"
+    )
+    constellation = load(document)
+    assert constellation.bundle == "b"
+    kinds = [satellite.engine.kind for satellite in constellation.satellites]
+    assert kinds == ["onnx", "torch", "onnx", "onnx"]
+    assert {satellite.engine.precision for satellite in constellation.satellites} == {"float32"}
 
 
 @pytest.mark.parametrize(

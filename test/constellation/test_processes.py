@@ -171,3 +171,18 @@ def test_a_link_with_a_rate_of_its_own_has_a_controller_of_its_own(shipped: dict
     rates = {name: {r.receiver: r.link.rate_bps for r in specs[name].routes or ()} for name in ("sat1", "sat2")}
     assert (rates["sat1"]["sat2"], rates["sat2"]["sat1"], rates["sat2"]["ground"]) == (1e6, isl, 3e5)
     assert "sat2=1000000.0,0.0" in by_node([specs["sat1"]])["sat1/compression"]["link_controllers"]
+
+
+def test_each_stage_is_told_its_engine(shipped: dict[str, Any], tmp_path: Path) -> None:
+    document = changed(shipped, "engine", value={"kind": "onnx", "precision": "float32"})
+    document = changed(
+        changed(document, "satellites", 1, "engine", value={"kind": "torch"}), "model", "bundle", value="b"
+    )
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(document))
+    nodes = by_node(processes(load_constellation(path), RUN, exit_when_done=True))
+    told = [
+        [nodes[f"{name}/stage"][key] for key in ("engine", "engine_device", "engine_precision", "bundle")]
+        for name in ("sat1", "sat2")
+    ]
+    assert told == [["onnx", "auto", "float32", "b"], ["torch", "auto", "float32", "b"]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from satllm_ros.compression.wire.setting import Codec, CodecSetting
+from satllm_ros.model.engines.torch_engine import TorchEngine
 from satllm_ros.model.spec import read_spec
 from satllm_ros.protocol.identity import BatchId, Envelope, Epoch
 from satllm_ros.protocol.plan import Plan, Stage
@@ -23,6 +24,12 @@ INT8, RAW = CodecSetting(Codec.INT8), CodecSetting(Codec.RAW)
 READY, REFUSED, NEEDS_DRAIN = Readiness.READY, Readiness.REFUSED, Readiness.NEEDS_DRAIN
 
 
+def sub_models(checkpoint: Path, budget_bytes: int) -> SubModels:
+    spec = read_spec(checkpoint)
+    engine = TorchEngine(checkpoint, spec, threads=1)
+    return SubModels(engine, spec, memory_budget_bytes=budget_bytes, block_s=None, batch_tiles=2, share=1)
+
+
 class Satellite:
     """sat1's state, with the reports it would have sent and what was loaded and dropped, in order."""
 
@@ -32,9 +39,7 @@ class Satellite:
         if external:
             self.submodels = ExternalBlocks(self.spec, 0.01, 7, self._hold)
         else:
-            self.submodels = SubModels(
-                checkpoint, self.spec, memory_budget_bytes=budget_bytes, block_s=None, threads=1, batch_tiles=2, share=1
-            )
+            self.submodels = sub_models(checkpoint, budget_bytes)
         self.done: list[tuple[str, tuple[int, int]]] = []
         self._note_calls()
         self.satellite_state = SatelliteState()
@@ -372,9 +377,7 @@ def test_a_load_of_a_former_life_is_no_news_to_this_one(sat: Satellite, checkpoi
     closer.start()
     while sat.satellite_state.protocol is not None:
         assert closer.is_alive()
-    sat.submodels = SubModels(
-        checkpoint, sat.spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1
-    )
+    sat.submodels = sub_models(checkpoint, PLENTY)
     life = sat.open(boot_id=8)
     release.set()
     closer.join(PATIENCE_S)

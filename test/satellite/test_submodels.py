@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from satllm_ros.model.engines.torch_engine import TorchEngine
 from satllm_ros.model.spec import ModelSpec, read_spec
 from satllm_ros.satellite.external_blocks import ExternalBlocks
 from satllm_ros.satellite.submodels import FrameworkError, MemoryBudgetError, NotLoadedError, SubModels
@@ -33,11 +34,10 @@ class Opened:
 
     def __call__(self, *, budget_bytes: int = PLENTY, block_s: float | None = None) -> SubModels:
         made = SubModels(
-            self.checkpoint,
+            TorchEngine(self.checkpoint, self.spec, threads=1),
             self.spec,
             memory_budget_bytes=budget_bytes,
             block_s=block_s,
-            threads=1,
             batch_tiles=2,
             share=1,
         )
@@ -51,6 +51,12 @@ def opened(checkpoint: Path, spec: ModelSpec) -> Iterator[Opened]:
     yield made
     for submodels in made.all:
         submodels.close()
+
+
+def alone(checkpoint: Path, spec: ModelSpec) -> SubModels:
+    """Sub-models that the test closes by itself."""
+    engine = TorchEngine(checkpoint, spec, threads=1)
+    return SubModels(engine, spec, memory_budget_bytes=PLENTY, block_s=None, batch_tiles=2, share=1)
 
 
 def load(submodels: SubModels, start: int, stop: int) -> Exception | None:
@@ -73,7 +79,7 @@ def test_chained_sub_models_compute_what_the_whole_model_does(opened: Opened, ch
     activation, real_s = submodels.run(0, 2, inputs, GO_ON)
     logits, _ = submodels.run(2, 3, activation, GO_ON)
     with torch.inference_mode():
-        assert np.array_equal(logits, load_model(checkpoint)(inputs).numpy())
+        assert np.array_equal(logits, load_model(checkpoint)(torch.from_numpy(inputs)).numpy())
     assert activation.shape == (3, submodels.spec.tokens, submodels.spec.width)
     assert real_s > 0 and submodels.real_block_s > 0
 
@@ -155,10 +161,13 @@ class LettingGo:
     def __init__(self) -> None:
         self.inside, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, tensor: Any) -> Any:
+    def __call__(self, x: Any) -> Any:
         self.inside.set()
         self.go_on.wait()
-        return tensor
+        return x
+
+    def close(self) -> None:
+        pass
 
 
 def test_who_holds_pythons_lock_does_not_make_inference_look_slow(opened: Opened) -> None:
@@ -201,11 +210,10 @@ def test_its_own_speed_is_measured_as_it_will_run(
 
     monkeypatch.setattr("satllm_ros.model.measure.block_seconds", block_seconds)
     submodels = SubModels(
-        checkpoint,
+        TorchEngine(checkpoint, spec, threads=1),
         spec,
         memory_budget_bytes=1 + budget_blocks * max(spec.layer_bytes),
         block_s=None,
-        threads=1,
         batch_tiles=7,
         share=share,
     )
@@ -216,7 +224,7 @@ def test_its_own_speed_is_measured_as_it_will_run(
 
 
 def test_close_leaves_what_is_queued_and_ends_the_loader(checkpoint: Path, spec: ModelSpec) -> None:
-    submodels = SubModels(checkpoint, spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1)
+    submodels = alone(checkpoint, spec)
     entered, release = threading.Event(), threading.Event()
     told: list[Exception | None] = []
 
@@ -239,7 +247,7 @@ def test_close_leaves_what_is_queued_and_ends_the_loader(checkpoint: Path, spec:
 
 def test_without_torch_readiness_says_so(checkpoint: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    submodels = SubModels(checkpoint, spec, memory_budget_bytes=PLENTY, block_s=None, threads=1, batch_tiles=2, share=1)
+    submodels = alone(checkpoint, spec)
     error = load(submodels, 0, 1)
     assert isinstance(error, ImportError)
     with pytest.raises(FrameworkError, match="torch"):
@@ -248,7 +256,7 @@ def test_without_torch_readiness_says_so(checkpoint: Path, spec: ModelSpec, monk
 
 
 def test_an_external_stage_is_given_the_same_input(opened: Opened, spec: ModelSpec) -> None:
-    ours = opened().prepare_images(IMAGES).numpy()
+    ours = opened().prepare_images(IMAGES)
     theirs = ExternalBlocks(spec, 0.01, 1, lambda order: None).prepare_images(IMAGES)
     assert theirs.dtype == np.float32 and theirs.flags.c_contiguous
     assert np.allclose(ours, theirs, rtol=1e-6, atol=1e-6)

@@ -177,6 +177,7 @@ STAGE = Keys(
     },
     values={
         "memory_bytes": "Bytes of parameters in memory",
+        "engine": "What computes, on what, and in what",
         "block_real_s": "Seconds a tile takes in a block here, smoothed",
     },
 )

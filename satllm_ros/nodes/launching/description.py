@@ -30,6 +30,7 @@ from satllm_ros.checks.check import Surroundings
 from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.constellation import preflight
 from satllm_ros.constellation.file import Constellation, SourceConfig, load_constellation
+from satllm_ros.constellation.libraries import needs_torch
 from satllm_ros.constellation.processes import ProcessSpec, processes
 from satllm_ros.middleware.transports import has_room, transports
 from satllm_ros.report.figures.sample import DEFAULT, parse_reference
@@ -232,11 +233,10 @@ def _checked(constellation: Constellation, specs: Sequence[ProcessSpec]) -> tupl
     share = share_directory()
     # `ros2 launch` runs in the distribution's Python, the nodes perhaps in that of a virtual environment.
     own = python_of(share.parents[1] / "lib" / PACKAGE / specs[0].executable)
-    externals = {satellite.name: satellite.external for satellite in constellation.satellites}
     around = Surroundings(
         os.environ,
         processes=len(specs),
-        runs_model=any(not externals.get(spec.name, True) for spec in specs),
+        runs_model=needs_torch(constellation, {spec.name for spec in specs}),
         python=own or sys.executable,
     )
     warnings = check_computer(around, same_python=own == sys.executable)
