@@ -14,6 +14,7 @@ from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.ground import GroundNode
 from satllm_ros.nodes.links import LinkNode
+from satllm_ros.nodes.orbit_clock import OrbitClockNode
 from satllm_ros.nodes.planner import PlannerNode
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.sensing import SensingNode
@@ -28,6 +29,7 @@ NODES: dict[str, type[FlightNode]] = {
     "ground": GroundNode,
     "recorder": RecorderNode,
     "link": LinkNode,
+    "orbit_clock": OrbitClockNode,
 }
 MADE = "<!-- made by `python -m satllm_ros.nodes.reference docs`; do not edit -->"
 
