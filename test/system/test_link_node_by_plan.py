@@ -143,4 +143,4 @@ def test_the_clock_stands_until_a_plan_is_active_and_its_next_life_goes_on_from_
     with started(clock, tmp_path) as flight:
         again = hear_clock(flight, lambda seen: len(seen) > 10, with_plan=False)
         # It does not go back, and stands until its plan is there again.
-        assert set(again) == {again[0]} and seen[-1] < again[0] < seen[-1] + 300.0
+        assert set(again) == {again[0]} and again[0] > seen[-1]
