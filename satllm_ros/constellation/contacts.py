@@ -41,7 +41,9 @@ def contacts_of(
     """
     slots = {name: slot for slot, name in orbit.members.items()}
     if homeless := [name for name in satellites if name not in slots]:
-        raise DocumentError(f"satellite {homeless[0]} has no slot; where links follow an orbit, each satellite needs one")
+        raise DocumentError(
+            f"satellite {homeless[0]} has no slot; where links follow an orbit, each satellite needs one"
+        )
     if sensing_slot >= orbit.satellites:
         raise DocumentError(
             f"source: slot is {sensing_slot}; a whole number from 0 to {orbit.satellites - 1} is needed, one of the"

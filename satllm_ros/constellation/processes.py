@@ -99,7 +99,7 @@ def processes(
     """
     if constellation.flies_by_orbit and use_sim_time:
         raise ValueError(
-            "the file has an orbit, which gives the graph its clock: it takes no other, so fly it without simulated time"
+            "the file has an orbit, which gives the graph its clock: it takes no other, so leave simulated time away"
         )
     specs = [_satellite(constellation, satellite, run_directory) for satellite in constellation.satellites]
     if constellation.emulate_links:

@@ -53,7 +53,7 @@ def rates_of(contact: Contact, speed: float) -> LinkRates:
 
 
 def first_rates(contacts: Sequence[Contact], pairs: Sequence[Pair], speed: float) -> dict[Pair, LinkRates]:
-    """Of each link its rates in its first contact; a link that never opens has the least that is, so as to be avoided."""
+    """Of each link its rates in its first contact; of one that never opens the least there are: no plan takes it."""
     rates: dict[Pair, LinkRates] = dict.fromkeys(pairs, LinkRates(1.0))
     for contact in sorted(contacts, key=lambda contact: -contact.start_s):
         rates[contact.sender, contact.receiver] = rates_of(contact, speed)

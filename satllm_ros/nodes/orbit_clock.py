@@ -79,7 +79,9 @@ class OrbitClockNode(FlightNode):
 
     def _on_plan_active(self, _: m.Plan) -> None:
         if self._since_s is None:
-            self.get_logger().info(f"the clock goes, {self.parameters.speed:g} times real, from {self._elapsed_s:g} s on")
+            self.get_logger().info(
+                f"the clock goes, {self.parameters.speed:g} times real, from {self._elapsed_s:g} s on"
+            )
             self._since_s = time.monotonic()
 
     def _time_s(self) -> float:

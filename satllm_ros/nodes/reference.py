@@ -48,7 +48,9 @@ satellite sends no predictions while the link
 from it to the ground is said to be down; that word holds for 5 s, so that a driver that dies shuts no link. Of other
 links `up` changes no plan: who is cut off by them is noticed by its hellos. A rate
 that changes by more than a tenth makes the planner look again. [examples/modem.py](../examples/modem.py) is such a
-driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall.
+driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall. By a [contact
+plan](orbits.md#in-flight) it says so of every link, at each edge; rates and delays are those of a real second, at
+`speed` times real that many times the plan's.
 
 **Senders publish what they measured**, `source` 1, when it has changed by a twentieth and every 10 s: goodput, from
 hand-over to `<sender>/link_receipt`, the word of every receiver that a batch has arrived, on the sender's clock alone.

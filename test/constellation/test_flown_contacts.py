@@ -36,9 +36,7 @@ def specs_of(constellation: Constellation) -> dict[str, ProcessSpec]:
 
 def test_links_follow_the_orbit_at_the_rates_of_the_file(over_equator: dict[str, Any], load: Any) -> None:
     constellation = load(over_equator)
-    first = {}
-    for contact in constellation.contacts:
-        first.setdefault((contact.sender, contact.receiver), contact)
+    first = {(c.sender, c.receiver): c for c in reversed(constellation.contacts)}
     # Neighbors, sensing aboard the first one or beside it, and who comes over the station within ten minutes.
     neighbors = {(f"sat{a}", f"sat{b}") for a, b in [(1, 2), (2, 1), (2, 3), (3, 2), (3, 4), (4, 3)]}
     assert set(first) == neighbors | {("sensing", "sat1"), ("sensing", "sat2"), ("sat1", "ground")}

@@ -1,6 +1,7 @@
 """Contact plans of those that fly, over an equator where every angle can be written down."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from orbit_material import BUDGET, STATION, TARGET, orbit
@@ -9,7 +10,7 @@ from satllm_ros.orbit.budget import radio_budget
 from satllm_ros.orbit.contact_plan import Contact
 from satllm_ros.orbit.contacts import Geometry
 from satllm_ros.orbit.document import read_budget
-from satllm_ros.orbit.fleet_contacts import earliest_arrival_s, fleet_contacts
+from satllm_ros.orbit.fleet_contacts import RateOf, earliest_arrival_s, fleet_contacts
 
 EARTH_M, A_M = 6_378_137.0, 6_878_137.0
 # How fast a satellite in the equator moves over the turning Earth [rad/s].
@@ -20,7 +21,13 @@ BELOW = STATION | {"latitude_deg": 0, "longitude_deg": 0, "elevation_deg": 10}
 HALF = math.acos(EARTH_M * math.cos(math.radians(10)) / A_M) - math.radians(10)
 
 
-def plan(pairs: list[tuple[str, str]], rate_of=lambda *_: 2e6, sites=(BELOW,), **slots: int) -> list[Contact]:
+def always(*_: object) -> float:
+    return 2e6
+
+
+def plan(
+    pairs: list[tuple[str, str]], rate_of: RateOf = always, sites: Sequence[dict] = (BELOW,), **slots: int
+) -> list[Contact]:
     geometry = Geometry(orbit(inclination_deg=0, sites=list(sites)))
     return fleet_contacts(geometry, slots, pairs, rate_of, HOUR_S)
 
@@ -63,7 +70,9 @@ def test_a_pass_is_cut_into_the_steps_of_its_rate_from_the_epoch_on() -> None:
     start_s, stop_s = ((math.radians(30) + side * HALF) / RATE for side in (-1, 1))
     (window,) = windows(rows)
     assert window == pytest.approx((start_s, stop_s), abs=1e-3)
-    assert [row.start_s for row in rows[1:]] == [15.0 * k for k in range(math.ceil(start_s / 15), math.ceil(stop_s / 15))]
+    assert [row.start_s for row in rows[1:]] == [
+        15.0 * k for k in range(math.ceil(start_s / 15), math.ceil(stop_s / 15))
+    ]
     for row in rows:
         far_m = range_m(RATE * 15.0 * math.floor(row.start_s / 15) - math.radians(30))
         assert row.range_m == pytest.approx(far_m, rel=1e-9)

@@ -1,4 +1,4 @@
-"""An hour of a ring above the equator, at sixty times real: what is computed comes down in passes, and waits in between."""
+"""Three satellites of a ring, at sixty times real: predictions come down in passes, and wait in between."""
 
 import json
 from collections.abc import Sequence
@@ -19,19 +19,20 @@ from satllm_ros.protocol.vocabulary import Verdict
 
 SPEED = 60.0
 EPOCH_S = 1_767_225_600
-# The last of the three, the only one that is not in sight of sensing, is over the first station after 15 minutes and
-# over the second one after 50; the last batch leaves the chain 40 seconds after the first plan.
+# The last of the three, the only one that is not in sight of sensing, is over the first station after 12 minutes and
+# over the second one after 40; the last batch leaves the chain half a minute after the first plan. For a computer
+# that is slower there are two more passes, in the second hour.
 STATIONS = [
     STATION | {"name": name, "latitude_deg": 0, "longitude_deg": degrees, "elevation_deg": 10}
-    for name, degrees in (("east", 113.3), ("west", -122.3))
+    for name, degrees in (("east", 102.6), ("west", -157.8))
 ]
 # Words are late by a turn of the clock and one of whoever says them, on a busy machine by half a second.
 LATE_S = 30.0
 
 
 def over_stations(material: Material) -> dict[str, Any]:
-    content = constellation(material, (0.375, 0.375, 0.375))
-    content |= document(inclination_deg=0, duration_s=3600, sites=STATIONS)
+    content = constellation(material, (0.25, 0.25, 0.25))
+    content |= document(inclination_deg=0, duration_s=7200, sites=STATIONS)
     content["orbit"]["speed"] = SPEED
     content["budget"] = {"s2g": BUDGET["s2g"]}
     for slot, satellite in enumerate(content["satellites"]):
@@ -70,9 +71,9 @@ def test_predictions_come_down_in_passes_and_wait_on_disk_in_between(material: M
         tiles = json.loads((flight.latest / "summary.json").read_text())["tiles"]
         rows = [row for row in read_plan(flight.latest / CONTACT_PLAN) if row.receiver == graph.GROUND]
     assert tiles["received"] == material.bag_tiles and tiles["lost"] == 0
-    # The first pass of three, and after that the second one of the last: the others' own are none of its concern.
+    # Passes of the others are none of its concern.
     windows = passes([row for row in rows if row.sender == "sat3"])
-    assert len(windows) == 2 and windows[0][0] > 600 and windows[1][1] < 3300
+    assert len(windows) == 4 and windows[0][0] > 450 and windows[1][1] < 2700
 
     # The link is there as the plan says, at the rate of each step, and everybody is told at once.
     ours = [s for s in states if (s.sender, s.receiver) == ("sat3", graph.GROUND) and time_s(s) >= 0]
@@ -86,7 +87,7 @@ def test_predictions_come_down_in_passes_and_wait_on_disk_in_between(material: M
     # What comes down does so in both passes and at no other time; meanwhile it is stored.
     delivered = [time_s(a) for a in acks if a.verdict == int(Verdict.DELIVERED) and a.sender == graph.GROUND]
     of_pass = [[t for t in delivered if start <= t < stop + LATE_S] for start, stop in windows]
-    assert all(of_pass) and sum(map(len, of_pass)) == len(delivered) >= material.bag_tiles // 4
+    assert all(of_pass[:2]) and sum(map(len, of_pass)) == len(delivered) >= material.bag_tiles // 4
     stored = [time_s(a) for a in acks if a.verdict == int(Verdict.STORED)]
     assert any(t < windows[0][0] for t in stored) and any(windows[0][1] < t < windows[1][0] for t in stored)
 

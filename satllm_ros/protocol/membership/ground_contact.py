@@ -14,7 +14,7 @@ GRACE_S = 10.0
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why predictions wait; an error where the link is said to be up, and nothing to mend where it is said to be down."""
+    """Why predictions wait: an error where the link is said to be up; where it is said to be down, that is known."""
 
     sentence: str
     is_error: bool
