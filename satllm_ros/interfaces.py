@@ -83,7 +83,9 @@ SWITCH_STATE = Topic("switch_state", "satllm_ros/msg/SwitchState", Qos.PLAN, "se
 CUSTODY_QUERY = Topic("custody_query", "satllm_ros/msg/CustodyQuery", Qos.EVENT, "sensing", "downlink")
 LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, recorder")
 STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
-HELLO = Topic("hello", "satllm_ros/msg/Hello", Qos.HELLO, "every process but link", "every process but link")
+HELLO = Topic(
+    "hello", "satllm_ros/msg/Hello", Qos.HELLO, "all but link and orbit_clock", "all but link and orbit_clock"
+)
 TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "sensing, recorder")
 LINK_STATE = Topic(
     "link_state",
