@@ -34,13 +34,14 @@ class Qos(Enum):
     PLAN = Quality(True, True, 1, "latched, so that a late joiner has it")
     STATE = Quality(True, True, 1, "latched last state")
     EVENT = Quality(True, False, 1000, "acknowledgements and timings, many small ones")
+    CLOCK = Quality(True, False, 1, "simulated time; matches what nodes of every distribution listen with")
     HELLO = Quality(False, False, 64, "presence: a hint, not a promise")
     CAMERA = Quality(False, False, 5, "sensor data; matches every camera driver and rosbag")
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: `name` below the root, message type as `package/msg/Type`.
+    """A topic: `name` below the root unless it begins with /, message type as `package/msg/Type`.
 
     Of one that is `watched`, each end counts what the middleware tells of losses and of other ends that do not fit. It
     costs time at every turn of an executor, so hints that come many times a second are not.
@@ -56,6 +57,11 @@ class Topic:
     def of(self, node: str = "") -> str:
         """Name below the root with the node filled in."""
         return self.name.format(node=node)
+
+    def under(self, root: str, node: str = "") -> str:
+        """Full name."""
+        name = self.of(node)
+        return name if name.startswith("/") else f"{root}/{name}"
 
 
 IMAGES_INBOX = Topic("{node}/inbox/images", "satllm_ros/msg/ImageBatch", Qos.DATA, "sensing or link", "compression")
@@ -104,6 +110,7 @@ LINK_RECEIPT = Topic(
     watched=False,
 )
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
+CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "orbit_clock", "every node under simulated time")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
 IMAGE_COMPRESSED = Topic(
     "image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing"
@@ -132,6 +139,7 @@ TOPICS = (
     LINK_STATE,
     LINK_RECEIPT,
     LINK_TRANSFER,
+    CLOCK,
     IMAGE,
     IMAGE_COMPRESSED,
 )

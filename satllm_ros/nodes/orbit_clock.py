@@ -22,7 +22,6 @@ from satllm_ros.nodes.base.shared_parameters import ClockParameters, StateParame
 from satllm_ros.storage.kept import keep, kept
 from satllm_ros.storage.run_identity import read_run
 
-CLOCK_TOPIC = "/clock"
 CLOCK_PERIOD_S = 0.05
 KEEP_PERIOD_S = 1.0
 FILE = "orbit_clock"
@@ -67,15 +66,11 @@ class OrbitClockNode(FlightNode):
             raise ValueError(f"{self._path} holds no time: move it away, and the clock begins at the epoch") from None
 
     def activate(self) -> None:
-        # Absolute, as every node of a graph under simulated time hears it.
-        self._clock_publisher = self.create_publisher(Clock, CLOCK_TOPIC, 1)
+        self._clock_publisher = self.publish_on(graph.CLOCK)
         self.listen_to(graph.PLAN_ACTIVE, self._on_plan_active)
 
     def deactivate(self) -> None:
-        self._elapsed_s, self._since_s = self._time_s(), None
-        if self._clock_publisher is not None:
-            self.destroy_publisher(self._clock_publisher)
-        self._clock_publisher = None
+        self._elapsed_s, self._since_s, self._clock_publisher = self._time_s(), None, None
 
     def _on_plan_active(self, _: m.Plan) -> None:
         if self._since_s is None:

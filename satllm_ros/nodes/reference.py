@@ -82,7 +82,7 @@ def topics_page() -> str:
             MADE,
             "# Topics and services",
             "",
-            "Names are relative to the namespace the graph is started in;"
+            "Names are relative to the namespace the graph is started in, but for `/clock`;"
             " `<node>` is a satellite, `sensing` or `ground`.",
             "",
             *_table(("topic", "type", "quality", "written by", "read by"), rows),
