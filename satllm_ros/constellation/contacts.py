@@ -14,6 +14,9 @@ from satllm_ros.orbit.document import Budget
 from satllm_ros.orbit.fleet_contacts import earliest_arrival_s, fleet_contacts
 from satllm_ros.orbit.scenario import Orbit
 
+# Messages count seconds in 31 bits.
+MAX_CLOCK_S = 2.0**31
+
 
 def contacts_of(
     orbit: Orbit,
@@ -35,10 +38,13 @@ def contacts_of(
     Raises
     ------
     DocumentError
-        If a satellite has no slot, or sensing has one that there is not.
+        If a satellite has no slot, sensing has one that there is not, or no clock can show the time.
     PropagationError
         If an element set cannot be followed for so long.
     """
+    begin_s = orbit.epoch.timestamp()
+    if not 0.0 <= begin_s < MAX_CLOCK_S - orbit.duration_s:
+        raise DocumentError(f"orbit: epoch is {orbit.epoch:%Y-%m-%d}; the clock of a flight goes from 1970 to 2038")
     slots = {name: slot for slot, name in orbit.members.items()}
     if homeless := [name for name in satellites if name not in slots]:
         raise DocumentError(

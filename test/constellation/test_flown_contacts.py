@@ -98,6 +98,8 @@ def test_all_else_flies_as_it_did(what: str, over_equator: dict[str, Any], shipp
         ({"slot": None}, "satellite sat2 has no slot"),
         ({"source": 12}, "source: slot is 12; a whole number from 0 to 11"),
         ({"speed": 0}, "speed is 0; a number from 0.01 to 10000"),
+        ({"epoch": "2038-01-20"}, "epoch is 2038-01-20; the clock of a flight goes from 1970 to 2038"),
+        ({"epoch": "1969-12-31"}, "epoch is 1969-12-31"),
     ],
 )
 def test_what_no_link_could_follow_is_refused(
@@ -107,8 +109,7 @@ def test_what_no_link_could_follow_is_refused(
         del over_equator["satellites"][1]["slot"]
     if "source" in changes:
         over_equator["source"]["slot"] = changes["source"]
-    if "speed" in changes:
-        over_equator["orbit"]["speed"] = changes["speed"]
+    over_equator["orbit"] |= {key: changes[key] for key in ("speed", "epoch") if key in changes}
     with pytest.raises(DocumentError, match=words):
         load(over_equator)
 
