@@ -42,13 +42,14 @@ class Qos(Enum):
     PLAN = Quality(True, True, 1, "latched, so that a late joiner has it")
     STATE = Quality(True, True, 1, "latched last state")
     EVENT = Quality(True, False, 1000, "acknowledgements and timings, many small ones")
+    CLOCK = Quality(True, False, 1, "simulated time; matches what nodes of every distribution listen with")
     HELLO = Quality(False, False, 64, "presence: a hint, not a promise")
     CAMERA = Quality(False, False, 5, "sensor data; matches every camera driver and rosbag")
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: `name` below the root, message type as `package/msg/Type`.
+    """A topic: `name` below the root unless it begins with /, message type as `package/msg/Type`.
 
     Of one that is `watched`, each end counts what the middleware tells of losses and of other ends that do not fit. It
     costs time at every turn of an executor, so hints that come many times a second are not.
@@ -64,6 +65,11 @@ class Topic:
     def of(self, node: str = "") -> str:
         """Name below the root with the node filled in."""
         return self.name.format(node=node)
+
+    def under(self, root: str, node: str = "") -> str:
+        """Full name."""
+        name = self.of(node)
+        return name if name.startswith("/") else f"{root}/{name}"
 
 
 IMAGES_INBOX = Topic("{node}/inbox/images", "satllm_ros/msg/ImageBatch", Qos.DATA, "sensing or link", "compression")
@@ -86,12 +92,14 @@ BATCH_ACK = Topic(
     "batch_ack", "satllm_ros/msg/BatchAck", Qos.EVENT, "compression, downlink, ground", "sensing, downlink"
 )
 PLAN_PROPOSED = Topic("plan_proposed", "satllm_ros/msg/Plan", Qos.PLAN, "planner", "stage, sensing, planner")
-PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, planner, recorder")
+PLAN_ACTIVE = Topic("plan_active", "satllm_ros/msg/Plan", Qos.PLAN, "sensing", "stage, planner, recorder, orbit_clock")
 SWITCH_STATE = Topic("switch_state", "satllm_ros/msg/SwitchState", Qos.PLAN, "sensing", "stage")
 CUSTODY_QUERY = Topic("custody_query", "satllm_ros/msg/CustodyQuery", Qos.EVENT, "sensing", "downlink")
 LEDGER = Topic("ledger", "satllm_ros/msg/Ledger", Qos.STATE, "sensing", "planner, ground, recorder, sensing")
 STATUS = Topic("{node}/status", "satllm_ros/msg/SatelliteStatus", Qos.STATE, "stage", "planner, sensing, recorder")
-HELLO = Topic("hello", "satllm_ros/msg/Hello", Qos.HELLO, "every process but link", "every process but link")
+HELLO = Topic(
+    "hello", "satllm_ros/msg/Hello", Qos.HELLO, "all but link and orbit_clock", "all but link and orbit_clock"
+)
 TIMING = Topic("{node}/timing", "satllm_ros/msg/BatchTiming", Qos.EVENT, "compression", "sensing, recorder")
 LINK_STATE = Topic(
     "link_state",
@@ -110,6 +118,7 @@ LINK_RECEIPT = Topic(
     watched=False,
 )
 LINK_TRANSFER = Topic("link_transfer", "satllm_ros/msg/LinkTransfer", Qos.EVENT, "link", "recorder")
+CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", Qos.CLOCK, "orbit_clock", "every node under simulated time")
 IMAGE = Topic("image", "sensor_msgs/msg/Image", Qos.CAMERA, "camera or rosbag", "sensing")
 IMAGE_COMPRESSED = Topic(
     "image/compressed", "sensor_msgs/msg/CompressedImage", Qos.CAMERA, "camera or rosbag", "sensing"
@@ -138,6 +147,7 @@ TOPICS = (
     LINK_STATE,
     LINK_RECEIPT,
     LINK_TRANSFER,
+    CLOCK,
     IMAGE,
     IMAGE_COMPRESSED,
 )

@@ -13,6 +13,11 @@ NODES = Path(__file__).resolve().parents[1] / "satllm_ros" / "nodes"
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_names_are_relative_and_valid_with_the_node_filled_in(topic: Topic) -> None:
     name = topic.of("sat1")
+    if topic is interfaces.CLOCK:
+        # Where every node under simulated time listens, whatever its namespace.
+        assert topic.under("/fleet") == "/clock"
+        return
+    assert topic.under("/fleet", "sat1") == f"/fleet/{name}"
     assert re.fullmatch(r"[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*", name)
     assert ("sat1" in name) == ("{node}" in topic.name)
     assert re.fullmatch(r"(satllm_ros|sensor_msgs)/msg/[A-Z]\w+", topic.type)

@@ -84,6 +84,7 @@ def _run(args: argparse.Namespace) -> int:
     from satllm_ros.checks.gate import check_run_folder
     from satllm_ros.constellation import preflight
     from satllm_ros.constellation.file import SourceConfig, load_constellation
+    from satllm_ros.constellation.processes import write_contacts
     from satllm_ros.supervisor.run_directory import finished_run, open_run_directory
     from satllm_ros.supervisor.supervisor import run_graph
 
@@ -106,7 +107,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.camera:
         source = SourceConfig("topic", image_topic=args.image_topic)
     constellation = load_constellation(args.config or share_directory() / "config" / DEFAULT_CONFIG, source=source)
-    here = {spec.name for spec in _chosen(constellation, Path(), args.only)}
+    here = {spec.name for spec in _chosen(constellation, Path(), args.only, use_sim_time=args.use_sim_time)}
     try:
         preflight.check(constellation, source_is_here="sensing" in here, planner_is_here="planner" in here)
     except preflight.NoPlanError as error:
@@ -120,6 +121,7 @@ def _run(args: argparse.Namespace) -> int:
         sentence, was_complete = found
         print(f"satllm: {sentence}", file=sys.stderr)
         return 0 if was_complete else 1
+    write_contacts(constellation, run_directory)
     specs = _chosen(constellation, run_directory, args.only, use_sim_time=args.use_sim_time, reference=reference)
     print(
         f"satllm: {_count(specs, constellation, args.only)}; logs in {run_directory / 'logs'}",

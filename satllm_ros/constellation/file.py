@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from satllm_ros.compression.wire.setting import CodecSetting, CodecSettingError
+from satllm_ros.constellation.contacts import contacts_of
 from satllm_ros.data.images.pixels import AS_DECLARED, PixelRules, PixelRulesError
 from satllm_ros.documents.section import DocumentError, Section
 from satllm_ros.documents.yaml_file import read_yaml
@@ -23,18 +24,20 @@ from satllm_ros.interfaces import (
     SOURCE_KINDS,
     UPLOAD_ENCODINGS,
 )
-from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, kind_of, pair_from
+from satllm_ros.links.contact_schedule import first_rates
+from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, all_pairs, kind_of, pair_from
 from satllm_ros.links.link_queue import LinkRates
 from satllm_ros.model.engines.choice import EngineRequest
 from satllm_ros.model.errors import ModelError
-from satllm_ros.orbit.document import read_budget, read_orbit
+from satllm_ros.orbit.contact_plan import Contact
+from satllm_ros.orbit.document import MAX_SATELLITES, Budget, read_budget, read_orbit
 from satllm_ros.orbit.scenario import Orbit
 
 __all__ = ["Constellation", "SatelliteConfig", "SourceConfig", "link_rates", "load_constellation"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*\Z", re.ASCII)
-_RESERVED = ("sensing", "planner", "link", "ground", "recorder")
+_RESERVED = ("sensing", "planner", "link", "ground", "recorder", "orbit_clock")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class SourceConfig:
 
     `rate` is the speed of a bag against its recorded times; 0: as fast as the chain takes it. `pixels` is what is
     stated about the images. With `recursive`, the folders in a folder are read too. `expected_images`
-    is how many will be published on a topic, as by a bag that is played; 0: nobody knows.
+    is how many will be published on a topic, as by a bag that is played; 0: nobody knows. `slot` is the satellite of
+    the constellation that senses, where the file has an orbit.
     """
 
     kind: str
@@ -70,6 +74,7 @@ class SourceConfig:
     pixels: PixelRules = AS_DECLARED
     recursive: bool = False
     expected_images: int = 0
+    slot: int = 0
 
     @property
     def is_endless(self) -> bool:
@@ -86,6 +91,7 @@ class Constellation:
     `calibration` is the file of what codec settings cost in accuracy, on the planner's computer, or empty.
     `bundle` is the folder of the model's ONNX graphs on every satellite's computer; empty: beside the checkpoint.
     `links` are rates by kind, `link_pairs` those of single directed links, by (sender, receiver): see `link_rates`.
+    With `contacts`, links are emulated and open as the orbit says: `link_pairs` are then those of first contacts.
     """
 
     checkpoint: str
@@ -108,6 +114,12 @@ class Constellation:
     link_pairs: Mapping[Pair, LinkRates] = field(default_factory=dict)
     orbit: Orbit | None = None
     bundle: str = ""
+    contacts: tuple[Contact, ...] = ()
+
+    @property
+    def flies_by_orbit(self) -> bool:
+        """Whether links open and close with the orbit: real ones do so by themselves."""
+        return self.orbit is not None and self.emulate_links
 
     @property
     def names(self) -> list[str]:
@@ -141,8 +153,11 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         _pixels(read_source),
         read_source.flag("recursive", False),
         read_source.integer("expected_images", 0, 2**31 - 1, 0),
+        read_source.integer("slot", 0, MAX_SATELLITES - 1, 0),
     )
-    source = replace(source, pixels=own_source.pixels) if source is not None else own_source
+    if source is not None:
+        own_source = replace(source, pixels=own_source.pixels, slot=own_source.slot)
+    source = own_source
     if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
         raise DocumentError(
             f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
@@ -151,6 +166,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         raise DocumentError(f"{read_source.where}: path is empty; a {source.kind} needs one")
     engine = _engine(top, EngineRequest())
     satellites = tuple(_satellite(s, engine) for s in top.sections("satellites"))
+    orbit, budget = _orbit(top, document, path)
     constellation = Constellation(
         checkpoint=model.text("checkpoint"),
         artefacts=model.text("artefacts"),
@@ -170,14 +186,14 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         durable_custody=top.flag("durable_custody", False),
         calibration=model.text("calibration", ""),
         link_pairs=_link_pairs(links.section("pairs", {}), [satellite.name for satellite in satellites]),
-        orbit=_orbit(top, document, path),
+        orbit=orbit,
         bundle=model.text("bundle", ""),
     )
     for section in (top, model, emulate, links, read_source, signing):
         section.refuse_unknown()
     if len(set(constellation.names)) != len(constellation.names):
         raise DocumentError(f"{path.name}: satellites have the same name twice: {', '.join(constellation.names)}")
-    return constellation
+    return _with_contacts(constellation, budget)
 
 
 def link_rates(constellation: Constellation, sender: str, receiver: str) -> LinkRates:
@@ -192,16 +208,32 @@ def link_rates(constellation: Constellation, sender: str, receiver: str) -> Link
     return constellation.links[kind_of(sender, receiver)] if own is None else own
 
 
-def _orbit(top: Section, document: dict[str, Any], path: Path) -> Orbit | None:
-    """What the file says of an orbit, all of it checked; None if it has none."""
-    if top.value("budget") is not None:
-        read_budget(document, path.name)
+def _with_contacts(constellation: Constellation, budget: Budget | None) -> Constellation:
+    """The same with the contacts that its orbit makes, if links follow one."""
+    orbit = constellation.orbit
+    if orbit is None or not constellation.flies_by_orbit:
+        return constellation
+    contacts = contacts_of(
+        orbit,
+        budget,
+        constellation.names,
+        constellation.source.slot,
+        lambda *pair: link_rates(constellation, *pair).rate_bps,
+        constellation.link_pairs.keys(),
+    )
+    first = first_rates(contacts, all_pairs(constellation.names), orbit.speed)
+    return replace(constellation, contacts=contacts, link_pairs=first)
+
+
+def _orbit(top: Section, document: dict[str, Any], path: Path) -> tuple[Orbit | None, Budget | None]:
+    """What the file says of an orbit and of budgets, all of it checked; None of what it says nothing of."""
+    budget = read_budget(document, path.name) if top.value("budget") is not None else None
     has_sites = top.value("sites") is not None
     if top.value("orbit") is None:
         if has_sites:
             raise DocumentError(f"{path.name}: sites are there without an orbit; an orbit section is needed")
-        return None
-    return read_orbit(document, path.parent, path.name)
+        return None, budget
+    return read_orbit(document, path.parent, path.name), budget
 
 
 def _engine(owner: Section, default: EngineRequest) -> EngineRequest:

@@ -7,6 +7,7 @@ from pathlib import Path
 from satllm_ros.acquisition.flight_pixels import pixels_in_flight
 from satllm_ros.assets.paths import artefacts_path, bag_path, checkpoint_path
 from satllm_ros.compression.tables.artefacts import load_artefacts
+from satllm_ros.constellation.contacts import check_way_down
 from satllm_ros.constellation.file import Constellation
 from satllm_ros.data.folder import list_folder
 from satllm_ros.data.rosbag.bag import count_messages, image_topic
@@ -38,6 +39,8 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
         If no plan exists; memory and the number of blocks are the usual causes.
     """
     parse_public_key(constellation.public_key)
+    if constellation.orbit is not None and constellation.flies_by_orbit:
+        check_way_down(constellation.contacts, constellation.orbit.duration_s)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
     pixels_in_flight(constellation.source.pixels, spec)

@@ -13,8 +13,10 @@ from satllm_ros.constellation.file import Constellation, SatelliteConfig, link_r
 from satllm_ros.links.link_controllers import written_controllers
 from satllm_ros.links.link_pairs import written
 from satllm_ros.middleware.profile import Route, routes_of
+from satllm_ros.orbit.contact_plan import write_plan
 from satllm_ros.report.figures.sample import DEFAULT
 
+CONTACT_PLAN = "contact_plan.csv"
 _SENDING_NODES = {"sensing": "inbox/images", "compression": "inbox/activation", "downlink": "inbox/predictions"}
 
 
@@ -86,14 +88,23 @@ def processes(
 ) -> list[ProcessSpec]:
     """The processes of a graph, in starting order: satellites first, since importing torch takes longest.
 
-    With `use_sim_time`, ROS time is what somebody publishes on /clock. `reference` is on how many tiles the unsplit
-    model is run for comparison, as `report.figures.sample.parse_reference` gives it.
+    With `use_sim_time`, ROS time is what somebody publishes on /clock; where links follow an orbit, a process of the
+    graph does. `reference` is on how many tiles the unsplit model is run for comparison, as
+    `report.figures.sample.parse_reference` gives it.
+
+    Raises
+    ------
+    ValueError
+        If there would be two clocks.
     """
+    if constellation.flies_by_orbit and use_sim_time:
+        raise ValueError(
+            "the file has an orbit, which gives the graph its clock: it takes no other, so leave simulated time away"
+        )
     specs = [_satellite(constellation, satellite, run_directory) for satellite in constellation.satellites]
     if constellation.emulate_links:
-        specs.append(
-            ProcessSpec("link", "links", "", {"link": {"satellites": constellation.names, **_links(constellation)}})
-        )
+        link = {"satellites": constellation.names, **_links(constellation), **_contacts(constellation, run_directory)}
+        specs.append(ProcessSpec("link", "links", "", {"link": link}))
     specs += [
         _planner(constellation, run_directory),
         _ground(constellation, run_directory, exit_when_done=exit_when_done, reference=reference),
@@ -101,7 +112,21 @@ def processes(
     ]
     if not constellation.emulate_links:
         specs = [_over_real_links(spec, constellation) for spec in specs]
-    return [_under_simulated_time(spec) for spec in specs] if use_sim_time else specs
+    if not (use_sim_time or constellation.flies_by_orbit):
+        return specs
+    return [*map(_under_simulated_time, specs), *_clock(constellation, run_directory)]
+
+
+def write_contacts(constellation: Constellation, run_directory: Path) -> None:
+    """Write the contact plan into the run's folder, where the link node reads it; without an orbit there is none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    if constellation.flies_by_orbit:
+        write_plan(run_directory / CONTACT_PLAN, constellation.contacts)
 
 
 # One process each
@@ -239,6 +264,27 @@ def _links(constellation: Constellation) -> dict[str, Any]:
         # An empty list has no type in a ROS parameter file.
         links["link_pairs"] = written(constellation.link_pairs)
     return links
+
+
+def _contacts(constellation: Constellation, run_directory: Path) -> dict[str, Any]:
+    """What links follow, if they follow an orbit."""
+    orbit = constellation.orbit
+    if orbit is None or not constellation.flies_by_orbit:
+        return {}
+    return {
+        "contact_plan": str(run_directory / CONTACT_PLAN),
+        "contact_epoch": orbit.epoch.timestamp(),
+        "speed": orbit.speed,
+    }
+
+
+def _clock(constellation: Constellation, run_directory: Path) -> list[ProcessSpec]:
+    """The graph's own clock, if it has one."""
+    orbit = constellation.orbit
+    if orbit is None or not constellation.flies_by_orbit:
+        return []
+    clock = {"epoch": orbit.epoch.timestamp(), "speed": orbit.speed, "state_directory": str(run_directory)}
+    return [ProcessSpec("orbit_clock", "orbit_clock", "", {"orbit_clock": clock})]
 
 
 # What holds for all of them

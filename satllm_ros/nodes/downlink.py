@@ -342,4 +342,6 @@ class DownlinkNode(FlightNode):
         trouble = self._contact.trouble(known["undelivered"], ground, now_s) if self.state == "active" else None
         if trouble is None:
             return level, message, values
-        return DiagnosticStatus.ERROR if trouble.is_error else DiagnosticStatus.WARN, trouble.sentence, values
+        if not trouble.is_known:
+            level = DiagnosticStatus.ERROR if trouble.is_error else DiagnosticStatus.WARN
+        return level, trouble.sentence, values

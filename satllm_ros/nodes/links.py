@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
 
 from satllm_ros import interfaces as graph
 from satllm_ros import msg as m
 from satllm_ros.interfaces import Topic
+from satllm_ros.links.contact_schedule import ContactSchedule
 from satllm_ros.links.link_faults import Arrival, FaultShares, FaultyLink
 from satllm_ros.links.link_pairs import MAX_PROPAGATION_S, MAX_RATE_BPS, Pair, all_pairs, kind_of, parsed
 from satllm_ros.links.link_queue import LinkRates
@@ -24,10 +27,13 @@ from satllm_ros.nodes.base.host_clock import host_clock
 from satllm_ros.nodes.base.parameters import parameter
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.base.qos import message_class
-from satllm_ros.nodes.base.shared_parameters import KINDS_OF_LINKS, LINK_PAIRS_MEANING, FleetParameters
+from satllm_ros.nodes.base.shared_parameters import KINDS_OF_LINKS, LINK_PAIRS_MEANING, ClockParameters, FleetParameters
 from satllm_ros.nodes.hop.courier import Carried, Courier, LinkSetting
+from satllm_ros.orbit.contact_plan import read_plan
 
 STATE_PERIOD_S = 1.0
+# A clock that runs at many times real moves on by seconds in one of these.
+CONTACT_PERIOD_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class _Network:
     """What there is from activating to deactivating."""
 
     courier: Courier
+    schedule: ContactSchedule | None
     transfers: Publisher[Any]
     states: Publisher[Any]
 
@@ -56,7 +63,7 @@ def _share(what: str) -> float:
 
 
 @dataclass(frozen=True)
-class LinkParameters(FleetParameters):
+class LinkParameters(ClockParameters, FleetParameters):
     """What the emulated links are like."""
 
     upload_rate_bps: float = _rate("upload")
@@ -82,6 +89,12 @@ class LinkParameters(FleetParameters):
     queue_batches: int = parameter(
         graph.MAX_CREDITS, "Messages a link may hold; more are dropped and counted", "batch", 1
     )
+    contact_plan: str = parameter(
+        "",
+        "Contact plan (.csv, .yaml, .ionrc) that opens and closes every link, and gives its rate and delay in place of"
+        " the parameters here; empty: links are always there",
+    )
+    contact_epoch: float = parameter(0.0, "ROS time that is time 0 of the contact plan", "s", 0.0)
 
     def complaint(self) -> str | None:
         """Links that are none."""
@@ -108,6 +121,9 @@ class LinkNode(FlightNode):
 
     A message occupies its link for its serialized length; it is passed on as the bytes it came in. A link that is down
     loses what is on the wire; what waits for the wire waits until it is up again, up to `queue_batches`.
+
+    By a contact plan a link is up while it is in contact, unless a parameter takes it down. Its times are those of the
+    ROS clock; messages cross in real time, at `speed` times the plan's rates, so that a contact carries what it would.
     """
 
     KEYS = diagnostic_keys.LINK
@@ -118,6 +134,8 @@ class LinkNode(FlightNode):
         super().__init__("link")
         self._active: _Network | None = None
         self.every(STATE_PERIOD_S, self._publish_states)
+        if self.parameters.contact_plan:
+            self.every(CONTACT_PERIOD_S, self._follow_plan)
 
     def activate(self) -> None:
         satellites = self.parameters.satellites
@@ -126,10 +144,13 @@ class LinkNode(FlightNode):
         images = {name: self.publish_on(graph.IMAGES_INBOX, name) for name in satellites}
         activations = {name: self.publish_on(graph.ACTIVATION_INBOX, name) for name in satellites}
         predictions = ground | {name: self.publish_on(graph.PREDICTIONS_INBOX, name) for name in satellites}
-        rates = self._rates_of_links()
-        courier = Courier({pair: self._link(pair, rates(pair)) for pair in all_pairs(satellites)}, self._on_carried)
-        self._active = _Network(courier, transfers, states)
-        self._apply_parameters(courier)
+        rates, schedule = self._rates_of_links(), self._read_schedule()
+        links = {pair: self._link(pair, rates(pair)) for pair in all_pairs(satellites)}
+        courier = Courier(links, self._on_carried, tells_all=schedule is not None)
+        self._active = _Network(courier, schedule, transfers, states)
+        if schedule is not None:
+            schedule.look(self._plan_s())
+        self._apply_parameters(self._active)
         self._carry(graph.IMAGES_OUTBOX, graph.SENSING, images)
         for name in satellites:
             self._carry(graph.ACTIVATION_OUTBOX, name, activations)
@@ -144,22 +165,47 @@ class LinkNode(FlightNode):
     def parameters_changed(self, names: set[str]) -> None:
         network = self._active
         if network is not None:
-            self._publish_states(self._apply_parameters(network.courier))
+            self._publish_states(self._apply_parameters(network))
 
     def _link(self, pair: Pair, rates: LinkRates) -> FaultyLink[Carried]:
         return FaultyLink(rates, self.parameters.queue_batches, f"{self.parameters.seed}:{'-'.join(pair)}")
 
-    def _apply_parameters(self, courier: Courier) -> list[Pair]:
-        """Put all parameters in force on all links; gives the links whose state others should be told."""
+    def _read_schedule(self) -> ContactSchedule | None:
+        given, satellites = self.parameters.contact_plan, self.parameters.satellites
+        if not given:
+            return None
+        contacts = read_plan(Path(given))
+        ends = {graph.SENSING, graph.GROUND, *satellites}
+        if strange := sorted({name for c in contacts for name in (c.sender, c.receiver)} - ends):
+            raise ValueError(
+                f"contact plan {given} has contacts of {strange[0]!r}; who flies here is {', '.join(sorted(ends))}"
+            )
+        # What goes up to satellites crosses no emulated link.
+        carried = set(all_pairs(satellites))
+        return ContactSchedule([c for c in contacts if (c.sender, c.receiver) in carried], self.parameters.speed)
+
+    def _plan_s(self) -> float:
+        """Time of the contact plan."""
+        return self.now_s() - self.parameters.contact_epoch
+
+    def _follow_plan(self) -> None:
+        network = self._active
+        if network is not None and network.schedule is not None and network.schedule.look(self._plan_s()):
+            self._publish_states(self._apply_parameters(network))
+
+    def _apply_parameters(self, network: _Network) -> list[Pair]:
+        """Put plan and parameters in force on all links; gives the links whose state others should be told."""
         down = {frozenset(name.split("-")) for name in self.parameters.down}
         shares = FaultShares(self.parameters.loss, self.parameters.duplicate, self.parameters.reorder)
-        rates, kinds = self._rates_of_links(), self.parameters.kinds
+        rates, kinds, schedule = self._rates_of_links(), self.parameters.kinds, network.schedule
 
         def setting_of(pair: Pair) -> LinkSetting:
             _, is_up = kinds[kind_of(*pair)]
-            return LinkSetting(rates(pair), is_up and frozenset(pair) not in down, shares)
+            planned = None if schedule is None else schedule.rates(pair)
+            is_there = schedule is None or planned is not None
+            return LinkSetting(planned or rates(pair), is_there and is_up and frozenset(pair) not in down, shares)
 
-        return courier.set(setting_of)
+        return network.courier.set(setting_of)
 
     def _rates_of_links(self) -> Callable[[Pair], LinkRates]:
         """Rates by link: its own, or else those of its kind."""
@@ -222,7 +268,13 @@ class LinkNode(FlightNode):
     def diagnose(self) -> tuple[bytes, str, dict[str, Any]]:
         level, message, values = super().diagnose()
         causes, down = self._active.courier.outcomes() if self._active is not None else (Counter[str](), [])
-        return level, message, {**values, **causes, "down": ", ".join(down)}
+        values = {**values, **causes, "down": ", ".join(down)}
+        schedule = self._active.schedule if self._active is not None else None
+        if schedule is None:
+            return level, message, values
+        if schedule.next_edge_s is None:
+            level, message = DiagnosticStatus.WARN, "the contact plan is over: every link stays closed"
+        return level, message, {**values, "contact_s": f"{self._plan_s():.1f}"}
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from satllm_ros.nodes.compression import CompressionNode
 from satllm_ros.nodes.downlink import DownlinkNode
 from satllm_ros.nodes.ground import GroundNode
 from satllm_ros.nodes.links import LinkNode
+from satllm_ros.nodes.orbit_clock import OrbitClockNode
 from satllm_ros.nodes.planner import PlannerNode
 from satllm_ros.nodes.recorder import RecorderNode
 from satllm_ros.nodes.sensing import SensingNode
@@ -28,6 +29,7 @@ NODES: dict[str, type[FlightNode]] = {
     "ground": GroundNode,
     "recorder": RecorderNode,
     "link": LinkNode,
+    "orbit_clock": OrbitClockNode,
 }
 MADE = "<!-- made by `python -m satllm_ros.nodes.reference docs`; do not edit -->"
 
@@ -46,7 +48,9 @@ satellite sends no predictions while the link
 from it to the ground is said to be down; that word holds for 5 s, so that a driver that dies shuts no link. Of other
 links `up` changes no plan: who is cut off by them is noticed by its hellos. A rate
 that changes by more than a tenth makes the planner look again. [examples/modem.py](../examples/modem.py) is such a
-driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall.
+driver in a few lines. Where links are emulated, the `link` node says it: then no driver shall. By a [contact
+plan](orbits.md#in-flight) it says so of every link, at each edge; rates and delays are those of a real second, at
+`speed` times real that many times the plan's.
 
 **Senders publish what they measured**, `source` 1, when it has changed by a twentieth and every 10 s: goodput, from
 hand-over to `<sender>/link_receipt`, the word of every receiver that a batch has arrived, on the sender's clock alone.
@@ -78,7 +82,7 @@ def topics_page() -> str:
             MADE,
             "# Topics and services",
             "",
-            "Names are relative to the namespace the graph is started in;"
+            "Names are relative to the namespace the graph is started in, but for `/clock`;"
             " `<node>` is a satellite, `sensing` or `ground`.",
             "",
             *_table(("topic", "type", "quality", "written by", "read by"), rows),

@@ -24,6 +24,7 @@ from satllm_ros.nodes.base.flight_node import FlightNode
 from satllm_ros.nodes.base.hello import HelloThread
 from satllm_ros.nodes.base.process import run
 from satllm_ros.nodes.custody.life import SensingLife, begin_life
+from satllm_ros.nodes.custody.link_words import hear_of_outages
 from satllm_ros.nodes.custody.parameters import SensingParameters
 from satllm_ros.nodes.hop.hop_publisher import HopPublisher
 from satllm_ros.nodes.images.camera import Camera
@@ -129,6 +130,7 @@ class SensingNode(FlightNode):
             )
         self.listen_to(graph.BATCH_ACK, self._on_ack)
         self.listen_to(graph.PLAN_PROPOSED, self._on_plan)
+        hear_of_outages(self, life.protocol.outages, life.satellites)
         for satellite in life.satellites:
             self.listen_to(graph.STATUS, partial(self._on_status, satellite), satellite)
             self.listen_to(graph.TIMING, partial(self._on_timing, satellite), satellite)
@@ -297,8 +299,7 @@ class SensingNode(FlightNode):
         """Hand complete batches to custody, as long as nothing older waits to be sent."""
         if self.state != "active":
             return
-        now_s = time.monotonic()
-        protocol, copies = self._life.protocol, self._life.copies
+        protocol, copies, now_s = self._life.protocol, self._life.copies, time.monotonic()
         custody = protocol.custody
         while custody.has_room and not custody.waiting_batches and (tiles := self._taken(now_s)):
             copies.keep(custody.accept(tiles, len(tiles)), tiles)

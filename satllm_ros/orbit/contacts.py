@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from satllm_ros.orbit.constants import EARTH_RADIUS_M
-from satllm_ros.orbit.ground import elevations_deg, turned
+from satllm_ros.orbit.ground import elevations_deg, place, turned
 from satllm_ros.orbit.propagation import Motion, greenwich, motion_of
 from satllm_ros.orbit.scenario import Orbit, Site
 from satllm_ros.orbit.windows import MOST_VALUES, Figure, Window, extremum, windows
@@ -20,7 +20,7 @@ Indices = npt.NDArray[np.intp]
 
 # In the lowest orbit a satellite turns by one degree and a half in 20 s. Seen from another one it moves as fast at most
 # twice over, but is in reach for minutes.
-_PASS_STEP_S, _SIGHT_STEP_S = 20.0, 60.0
+PASS_STEP_S, SIGHT_STEP_S = 20.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,12 @@ class Geometry:
         """(n,) elevation [deg] of satellite k at time k."""
         return elevations_deg(self.on_earth(satellites, times_s), site, self.orbit.earth)
 
+    def site_range_m(self, site: Site, satellites: Indices, times_s: Floats) -> Floats:
+        """(n,) distance of satellite k from a site at time k [m]."""
+        here, _ = place(site, self.orbit.earth)
+        lengths: Floats = np.linalg.norm(self.on_earth(satellites, times_s) - here, axis=-1)
+        return lengths
+
     def range_m(self, ones: Indices, others: Indices, times_s: Floats) -> Floats:
         """(n,) distance of two satellites each [m]."""
         apart = self.motion.positions(others, times_s) - self.motion.positions(ones, times_s)
@@ -101,8 +107,8 @@ def _over(geometry: Geometry, site: Site, duration_s: float) -> Iterable[Pass]:
     def above(satellites: Indices, times_s: Floats) -> Floats:
         return geometry.elevation_deg(site, satellites, times_s) - site.elevation_deg
 
-    seen = windows(above, geometry.orbit.satellites, duration_s, _PASS_STEP_S)
-    _, tops = _extremes(above, seen, _PASS_STEP_S)
+    seen = windows(above, geometry.orbit.satellites, duration_s, PASS_STEP_S)
+    _, tops = _extremes(above, seen, PASS_STEP_S)
     for window, top in zip(seen, tops, strict=True):
         yield Pass(window.lane, site.name, window.start_s, window.stop_s, float(top) + site.elevation_deg)
 
@@ -134,8 +140,8 @@ def sights(geometry: Geometry, duration_s: float, *, within_planes: bool = False
     def length(lanes: Indices, times_s: Floats) -> Floats:
         return geometry.range_m(ones[lanes], others[lanes], times_s)
 
-    seen = windows(margin, len(pairs), duration_s, _SIGHT_STEP_S)
-    shortest, longest = _extremes(length, seen, _SIGHT_STEP_S)
+    seen = windows(margin, len(pairs), duration_s, SIGHT_STEP_S)
+    shortest, longest = _extremes(length, seen, SIGHT_STEP_S)
     return [
         Sight(*pairs[window.lane], window.start_s, window.stop_s, float(low), float(high))
         for window, low, high in zip(seen, shortest, longest, strict=True)

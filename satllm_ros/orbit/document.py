@@ -17,6 +17,7 @@ from satllm_ros.orbit.scenario import Earth, ElementSet, Orbit, Propagator, Site
 MAX_SATELLITES = 10_000
 MAX_DURATION_S = 366 * 86_400.0
 MAX_ALTITUDE_M = 1e9
+MIN_SPEED, MAX_SPEED = 0.01, 1e4
 _LARGEST = 1e18
 _Choice = TypeVar("_Choice", Earth, Propagator, SiteKind, Beam, Divergence)
 
@@ -59,6 +60,7 @@ def read_orbit(content: Mapping[str, Any], folder: Path, name: str) -> Orbit:
         isl_range_m=section.above("isl_range_m", _LARGEST),
         sites=_sites(content, name),
         members=_members(content, walker.total if walker is not None else len(elements), name),
+        speed=section.number("speed", MIN_SPEED, MAX_SPEED, 1.0),
     )
     section.refuse_unknown()
     return orbit

@@ -90,6 +90,8 @@ class Orbit:
         An inter-satellite link needs a line of sight at least so high above the Earth, and at most so long.
     members
         Name of the satellite on each slot that the file gives one.
+    speed
+        Seconds of a flight's clock in a real one.
     """
 
     epoch: datetime
@@ -103,6 +105,7 @@ class Orbit:
     isl_range_m: float
     sites: tuple[Site, ...] = ()
     members: dict[int, str] = field(default_factory=dict)
+    speed: float = 1.0
 
     @property
     def satellites(self) -> int:

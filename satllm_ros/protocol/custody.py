@@ -252,6 +252,10 @@ class Custody(Generic[Payload]):
             if now_s - max(held.stored_s, self._last_delivery_s) > self._limits.delivery_s:
                 self._lose("undelivered", sequence, held, now_s, blamed=False)
 
+    def on_outage(self, now_s: float) -> None:
+        """It is known that the chain is cut: that nothing comes through says nothing of a batch."""
+        self._last_progress_s = now_s
+
     def low_water(self, current: Epoch) -> Epoch:
         """Oldest epoch that some batch in flight still obeys."""
         epochs = [h.epoch for h in self._held.values() if h.state is State.IN_FLIGHT and h.epoch is not None]

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from satllm_ros.protocol.custody import Custody, CustodyLimits, Place, State, Tally
 from satllm_ros.protocol.identity import NO_EPOCH, BatchId, Epoch
 from satllm_ros.protocol.membership.liveness import Change, Life, Liveness, LivenessLimits
+from satllm_ros.protocol.membership.outages import Outages
 from satllm_ros.protocol.plan import Plan, PlanError
 from satllm_ros.protocol.plan_switch import PlanCommitter
 from satllm_ros.protocol.signals import Ack, CustodyQuery, Report, SwitchState
@@ -103,13 +104,13 @@ class SensingProtocol(Generic[Payload]):
         self._drain_since_s: float | None = None
         self.switch = SwitchState()
         self._ended_drains = 0
+        self.outages = Outages()
         self.custody: Custody[Payload] = Custody(boot_id, limits.custody)
 
     def start(self, now_s: float) -> list[Action[Payload]]:
         """First actions of this life: what the last life announced died with it."""
         active = self._committer.active
-        state = SwitchState(low_water=active.epoch if active is not None else NO_EPOCH)
-        self.switch = state
+        self.switch = state = SwitchState(low_water=active.epoch if active is not None else NO_EPOCH)
         return [PublishSwitchState(state), *([Announce(active)] if active is not None else []), *self._after(now_s)]
 
     # What is heard
@@ -172,12 +173,12 @@ class SensingProtocol(Generic[Payload]):
         for store in self.liveness.in_state(Life.DEAD):
             # What it said of a batch just before it died may have arrived since.
             self.custody.on_store_lost(store, now_s)
+        if self.active is not None and self.outages.stop(self.active, now_s):
+            self.custody.on_outage(now_s)
         self.custody.on_tick(now_s)
         asks = [QueryStore(CustodyQuery(store, tuple(ids))) for store, ids in self.custody.queries(now_s).items()]
         drain = self._drain_since_s
-        withdrawn: list[Action[Payload]] = []
-        if drain is not None and now_s - drain > self._drain_s:
-            withdrawn = self._withdraw()
+        withdrawn = self._withdraw() if drain is not None and now_s - drain > self._drain_s else []
         return [*asks, *withdrawn, *self._after(now_s)]
 
     def set_minimum_stall(self, crossing_s: float, cycle_s: float) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from flight import constellation, executable, started, up, write_constellation
+from orbit_material import STATION, TARGET, document
 from tiny_material import SIDE, Material, encoded, picture, save_bag, save_model
 
 from satllm_ros.cli import main as cli
@@ -92,6 +94,23 @@ def test_checkpoint_that_is_none(refused: Refused, material: Material, tmp_path:
 def test_checkpoint_that_is_not_there(refused: Refused, material: Material, tmp_path: Path) -> None:
     code, line = refused(model={"checkpoint": str(tmp_path / "lost"), "artefacts": str(material.artefacts)})
     assert code == 2 and "lost" in line
+
+
+@pytest.mark.parametrize(
+    ("sites", "option", "named"),
+    [
+        ([TARGET], (), "no satellite that flies sees a station within duration_s, 600 s"),
+        ([STATION | {"latitude_deg": 0, "longitude_deg": 10}], ("--use-sim-time",), "gives the graph its clock"),
+    ],
+)
+def test_an_orbit_by_which_nothing_can_fly(
+    refused: Refused, material: Material, sites: list[dict], option: tuple[str, ...], named: str
+) -> None:
+    content = constellation(material, BLOCK_S * 2, **document(inclination_deg=0, duration_s=600, sites=sites))
+    for slot, satellite in enumerate(content["satellites"]):
+        satellite["slot"] = slot
+    code, line = refused(*option, text=yaml.safe_dump(content))
+    assert code == 2 and named in line
 
 
 def test_too_little_memory(refused: Refused) -> None:

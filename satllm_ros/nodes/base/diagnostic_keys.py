@@ -274,5 +274,14 @@ LINK = Keys(
     },
     values={
         "down": "Links that are down",
+        "contact_s": "Time of the contact plan",
+    },
+)
+ORBIT_CLOCK = Keys(
+    counters={
+        "state_not_written": "Times its time could not be written",
+    },
+    values={
+        "elapsed_s": "Seconds of the graph's clock since the epoch",
     },
 )

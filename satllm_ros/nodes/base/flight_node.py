@@ -164,14 +164,14 @@ class FlightNode(LifecycleNode):
         self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def publish_on(self, topic: Topic, node: str = "") -> Publisher[Any]:
-        made = qos.publisher(self, self.counters, topic, f"{self.root}/{topic.of(node)}")
+        made = qos.publisher(self, self.counters, topic, topic.under(self.root, node))
         self._active_publishers.append(made)
         return made
 
     def listen_to(
         self, topic: Topic, callback: Callable[[Any], None], node: str = "", *, raw: bool = False
     ) -> Subscription[Any]:
-        made = qos.subscription(self, self.counters, topic, f"{self.root}/{topic.of(node)}", callback, raw=raw)
+        made = qos.subscription(self, self.counters, topic, topic.under(self.root, node), callback, raw=raw)
         self._active_subscriptions.append(made)
         return made
 

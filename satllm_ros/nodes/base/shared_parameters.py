@@ -60,6 +60,13 @@ class PlanParameters(NodeParameters):
 
 
 @dataclass(frozen=True)
+class ClockParameters(NodeParameters):
+    """How fast the graph's clock goes."""
+
+    speed: float = parameter(1.0, "Seconds of the graph's clock in a real one", "-", 0.01, 1e4)
+
+
+@dataclass(frozen=True)
 class StateParameters(NodeParameters):
     """What outlives the process."""
 

@@ -36,18 +36,24 @@ class Courier:
     ----------
     links
         By sender and receiver, from now on the courier's own.
+    tells_all
+        Whether the state of every link is worth telling from the start; else of those to the ground, and of any that
+        carried something or was ever down.
     on_carried
         Called from the thread after each message that was published.
     """
 
     def __init__(
-        self, links: Mapping[Pair, FaultyLink[Carried]], on_carried: Callable[[Pair, Arrival[Carried]], None]
+        self,
+        links: Mapping[Pair, FaultyLink[Carried]],
+        on_carried: Callable[[Pair, Arrival[Carried]], None],
+        *,
+        tells_all: bool = False,
     ) -> None:
         self._links = dict(links)
         self._on_carried = on_carried
         self._sent = dict.fromkeys(self._links, (0, 0))
-        # Links whose state is worth telling: those to the ground, and any that carried something or was ever down.
-        self._told = {pair for pair in self._links if kind_of(*pair) == "s2g"}
+        self._told = {pair for pair in self._links if tells_all or kind_of(*pair) == "s2g"}
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._deliver, name="courier", daemon=True)

@@ -31,7 +31,7 @@ from satllm_ros.checks.gate import check_computer, check_run_folder, python_of
 from satllm_ros.constellation import preflight
 from satllm_ros.constellation.file import Constellation, SourceConfig, load_constellation
 from satllm_ros.constellation.libraries import needs_torch
-from satllm_ros.constellation.processes import ProcessSpec, processes
+from satllm_ros.constellation.processes import ProcessSpec, processes, write_contacts
 from satllm_ros.middleware.transports import has_room, transports
 from satllm_ros.report.figures.sample import DEFAULT, parse_reference
 from satllm_ros.supervisor.log_directory import can_be_written, log_variables, ros_log_directory
@@ -196,6 +196,7 @@ def actions(constellation: Constellation, arguments: Arguments, wanted: Callable
             # The launch ends with an error, as the run did.
             raise RuntimeError(sentence)
         return [LogInfo(msg=sentence)]
+    write_contacts(constellation, run_directory)
     log_directory = ros_log_directory(os.environ)
     if log_directory is None or not can_be_written(log_directory):
         environment |= log_variables(os.environ, run_directory / "logs")

@@ -14,10 +14,11 @@ GRACE_S = 10.0
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why predictions wait; an error where the link is said to be up."""
+    """Why predictions wait: an error where the link is said to be up; where it is said to be down, that is known."""
 
     sentence: str
     is_error: bool
+    is_known: bool = False
 
 
 class GroundContact:
@@ -58,7 +59,8 @@ class GroundContact:
         wait = "1 batch waits" if undelivered == 1 else f"{undelivered} batches wait"
         since = f"{wait} for the ground: {self._why(contact, now_s)}"
         up = now_s < self._up_until_s and now_s - self._closed_since_s > GRACE_S
-        return Trouble(f"{since}, though link_state says that the link is up" if up else since, up)
+        sentence = f"{since}, though link_state says that the link is up" if up else since
+        return Trouble(sentence, up, is_known=now_s < self._down_until_s)
 
     def _why(self, contact: Contact, now_s: float) -> str:
         if now_s < self._down_until_s:

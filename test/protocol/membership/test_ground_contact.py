@@ -96,6 +96,8 @@ def test_a_contact_that_has_just_ended_is_no_error_yet_and_a_link_that_is_down_n
     contact.on_link(False, 2.0 + GRACE_S)
     trouble = contact.trouble(1, gone, 2.0 + GRACE_S)
     assert not trouble.is_error and trouble.sentence.endswith("link_state says that the link is down")
+    # Between two contacts there is nothing to mend.
+    assert trouble.is_known and not contact.trouble(1, gone, 3.0 + GRACE_S + LINK_WORD_S).is_known
 
 
 def test_nothing_is_told_while_it_is_open() -> None:
