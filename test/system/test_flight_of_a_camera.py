@@ -294,7 +294,7 @@ def test_every_publisher_and_subscription_is_as_documented(camera: Camera) -> No
     node = camera.observer.node
     used = set()
     for topic in graph.TOPICS:
-        for name in {f"/{topic.of(n)}" for n in (*SATELLITES, graph.SENSING, graph.GROUND)}:
+        for name in {topic.under("", n) for n in (*SATELLITES, graph.SENSING, graph.GROUND)}:
             publishers = node.get_publishers_info_by_topic(name)
             subscriptions = node.get_subscriptions_info_by_topic(name)
             for end in (*publishers, *subscriptions):

@@ -158,12 +158,18 @@ class HelloThread:
         if self._thread.is_alive():
             # A context that shuts down destroys its nodes under a lock that this thread may wait for: it ends with it.
             return
-        self._executor.shutdown()
         self._node.destroy_node()
 
     # On its own thread
 
     def _spin(self) -> None:
+        try:
+            self._spin_until_stopped()
+        finally:
+            # Here, where it is sure to be done: an executor that is left to the interpreter's end complains.
+            self._executor.shutdown()
+
+    def _spin_until_stopped(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._executor.spin_once(timeout_sec=self._presence.limits.period_s)

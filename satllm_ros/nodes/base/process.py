@@ -25,6 +25,8 @@ from satllm_ros.supervisor.parent import EXIT_BAD_INPUT, READY, end_with_parent,
 
 # How long a signal may go unnoticed: the executor waits in C, where Python's handlers do not run.
 SPIN_PERIOD_S = 0.1
+# How long what spins on threads of its own may take to see that the context is gone.
+ENDS_WITHIN_S = 5.0
 
 
 class Stop:
@@ -69,7 +71,7 @@ def run(make_nodes: Callable[[Stop], Sequence[FlightNode]], args: Sequence[str] 
         # What those nodes have started that could be made ends with the context; a thread that still spins when the
         # interpreter goes would abort it.
         for thread in set(threading.enumerate()) - {threading.current_thread()}:
-            thread.join(SPIN_PERIOD_S)
+            thread.join(ENDS_WITHIN_S)
         return EXIT_BAD_INPUT
     executor = SingleThreadedExecutor()
     for node in nodes:
