@@ -28,6 +28,8 @@ MAX_THREADS = 256
 # Seconds a tile takes in a block, and the speed of a bag against its recorded times.
 MAX_BLOCK_S = 1e6
 MAX_BAG_SPEED = 1e6
+# Seconds of a clock that goes by an orbit, in a real one.
+MIN_CLOCK_SPEED, MAX_CLOCK_SPEED = 0.01, 1e4
 # Whole numbers up to here are exact as floats, too.
 MAX_WHOLE = 2**53
 SOURCE_KINDS = ("topic", "bag", "folder")

@@ -115,7 +115,9 @@ def no_plan(waited_s: float, view: PlanView, environ: Mapping[str, str]) -> str:
     since = f"no plan is active after {waited_s:.0f} s"
     if view.has_proposal:
         reasons = "; ".join(f"{name} {why}" for name, why in sorted(view.unready.items()))
-        return f"{since}: one is proposed, and waits for {reasons or 'the word of its members'}"
+        return f"{since}: one is proposed, " + (
+            f"but {reasons}" if reasons else "and waits for the word of its members"
+        )
     missing = []
     if not view.has_planner:
         missing.append("no planner is found")

@@ -117,9 +117,9 @@ class Constellation:
     contacts: tuple[Contact, ...] = ()
 
     @property
-    def flies_by_orbit(self) -> bool:
-        """Whether links open and close with the orbit: real ones do so by themselves."""
-        return self.orbit is not None and self.emulate_links
+    def flown_orbit(self) -> Orbit | None:
+        """The orbit that links open and close with, if they do: real ones do so by themselves."""
+        return self.orbit if self.emulate_links else None
 
     @property
     def names(self) -> list[str]:
@@ -155,9 +155,7 @@ def load_constellation(path: Path, *, source: SourceConfig | None = None) -> Con
         read_source.integer("expected_images", 0, 2**31 - 1, 0),
         read_source.integer("slot", 0, MAX_SATELLITES - 1, 0),
     )
-    if source is not None:
-        own_source = replace(source, pixels=own_source.pixels, slot=own_source.slot)
-    source = own_source
+    source = replace(source or own_source, pixels=own_source.pixels, slot=own_source.slot)
     if source.kind == "topic" and source.image_topic and not _TOPIC.match(source.image_topic):
         raise DocumentError(
             f"image topic {source.image_topic!r} is no name of a ROS topic; allowed are names like /camera/image_raw"
@@ -210,8 +208,8 @@ def link_rates(constellation: Constellation, sender: str, receiver: str) -> Link
 
 def _with_contacts(constellation: Constellation, budget: Budget | None) -> Constellation:
     """The same with the contacts that its orbit makes, if links follow one."""
-    orbit = constellation.orbit
-    if orbit is None or not constellation.flies_by_orbit:
+    orbit = constellation.flown_orbit
+    if orbit is None:
         return constellation
     contacts = contacts_of(
         orbit,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from satllm_ros.assets.paths import checkpoint_path
 from satllm_ros.constellation.file import Constellation
-from satllm_ros.model.engines.bundle import MANIFEST, bundle_beside
+from satllm_ros.model.engines.bundle import MANIFEST, bundle_of
 from satllm_ros.model.engines.choice import ONNX, TORCH
 
 
@@ -21,7 +20,5 @@ def needs_torch(constellation: Constellation, here: Collection[str]) -> bool:
         return False
     if TORCH in kinds:
         return True
-    folder = (
-        Path(constellation.bundle) if constellation.bundle else bundle_beside(checkpoint_path(constellation.checkpoint))
-    )
+    folder = bundle_of(checkpoint_path(constellation.checkpoint), constellation.bundle)
     return not (folder / MANIFEST).is_file()

@@ -39,8 +39,8 @@ def check(constellation: Constellation, *, source_is_here: bool = True, planner_
         If no plan exists; memory and the number of blocks are the usual causes.
     """
     parse_public_key(constellation.public_key)
-    if constellation.orbit is not None and constellation.flies_by_orbit:
-        check_way_down(constellation.contacts, constellation.orbit.duration_s)
+    if (orbit := constellation.flown_orbit) is not None:
+        check_way_down(constellation.contacts, orbit.duration_s)
     spec = read_spec(checkpoint_path(constellation.checkpoint))
     artefacts = load_artefacts(artefacts_path(constellation.artefacts), model_id=spec.model_id)
     pixels_in_flight(constellation.source.pixels, spec)

@@ -97,7 +97,7 @@ def processes(
     ValueError
         If there would be two clocks.
     """
-    if constellation.flies_by_orbit and use_sim_time:
+    if constellation.flown_orbit is not None and use_sim_time:
         raise ValueError(
             "the file has an orbit, which gives the graph its clock: it takes no other, so leave simulated time away"
         )
@@ -112,7 +112,7 @@ def processes(
     ]
     if not constellation.emulate_links:
         specs = [_over_real_links(spec, constellation) for spec in specs]
-    if not (use_sim_time or constellation.flies_by_orbit):
+    if not use_sim_time and constellation.flown_orbit is None:
         return specs
     return [*map(_under_simulated_time, specs), *_clock(constellation, run_directory)]
 
@@ -125,7 +125,7 @@ def write_contacts(constellation: Constellation, run_directory: Path) -> None:
     OSError
         If it cannot be written.
     """
-    if constellation.flies_by_orbit:
+    if constellation.flown_orbit is not None:
         write_plan(run_directory / CONTACT_PLAN, constellation.contacts)
 
 
@@ -268,8 +268,8 @@ def _links(constellation: Constellation) -> dict[str, Any]:
 
 def _contacts(constellation: Constellation, run_directory: Path) -> dict[str, Any]:
     """What links follow, if they follow an orbit."""
-    orbit = constellation.orbit
-    if orbit is None or not constellation.flies_by_orbit:
+    orbit = constellation.flown_orbit
+    if orbit is None:
         return {}
     return {
         "contact_plan": str(run_directory / CONTACT_PLAN),
@@ -280,8 +280,8 @@ def _contacts(constellation: Constellation, run_directory: Path) -> dict[str, An
 
 def _clock(constellation: Constellation, run_directory: Path) -> list[ProcessSpec]:
     """The graph's own clock, if it has one."""
-    orbit = constellation.orbit
-    if orbit is None or not constellation.flies_by_orbit:
+    orbit = constellation.flown_orbit
+    if orbit is None:
         return []
     clock = {"epoch": orbit.epoch.timestamp(), "speed": orbit.speed, "state_directory": str(run_directory)}
     return [ProcessSpec("orbit_clock", "orbit_clock", "", {"orbit_clock": clock})]

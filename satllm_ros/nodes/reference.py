@@ -31,7 +31,7 @@ NODES: dict[str, type[FlightNode]] = {
     "link": LinkNode,
     "orbit_clock": OrbitClockNode,
 }
-MADE = "<!-- made by `python -m satllm_ros.nodes.reference docs`; do not edit -->"
+MADE = "<!-- made in build/ by `../.venv/bin/python -m satllm_ros.nodes.reference ../docs`; do not edit -->"
 
 
 LINKS = """## link_state: what links carry
@@ -166,6 +166,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m satllm_ros.nodes.reference FOLDER", file=sys.stderr)
+        return 2
     directory = Path(arguments[0])
     (directory / "topics.md").write_text(topics_page(), encoding="utf-8")
     (directory / "parameters.md").write_text(parameters_page(), encoding="utf-8")

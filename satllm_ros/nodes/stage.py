@@ -181,8 +181,7 @@ class StageNode(FlightNode):
     def _engine(self, checkpoint: Path, spec: ModelSpec) -> Engine:
         told = self.parameters
         request = EngineRequest(told.engine, told.engine_device, told.engine_precision)
-        bundle = Path(told.bundle) if told.bundle else None
-        engine, why = choose_engine(request, checkpoint, spec, bundle=bundle, threads=told.threads)
+        engine, why = choose_engine(request, checkpoint, spec, bundle=told.bundle, threads=told.threads)
         self.get_logger().info(f"engine: {engine.name}: {why}")
         return engine
 

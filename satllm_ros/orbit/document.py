@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from satllm_ros.documents.section import DocumentError, Section
+from satllm_ros.interfaces import MAX_CLOCK_SPEED, MIN_CLOCK_SPEED
 from satllm_ros.orbit.budget import Beam, Divergence, OpticalLink, RadioLink
 from satllm_ros.orbit.elements import read_elements
 from satllm_ros.orbit.scenario import Earth, ElementSet, Orbit, Propagator, Site, SiteKind, Walker
@@ -17,7 +18,6 @@ from satllm_ros.orbit.scenario import Earth, ElementSet, Orbit, Propagator, Site
 MAX_SATELLITES = 10_000
 MAX_DURATION_S = 366 * 86_400.0
 MAX_ALTITUDE_M = 1e9
-MIN_SPEED, MAX_SPEED = 0.01, 1e4
 _LARGEST = 1e18
 _Choice = TypeVar("_Choice", Earth, Propagator, SiteKind, Beam, Divergence)
 
@@ -60,7 +60,7 @@ def read_orbit(content: Mapping[str, Any], folder: Path, name: str) -> Orbit:
         isl_range_m=section.above("isl_range_m", _LARGEST),
         sites=_sites(content, name),
         members=_members(content, walker.total if walker is not None else len(elements), name),
-        speed=section.number("speed", MIN_SPEED, MAX_SPEED, 1.0),
+        speed=section.number("speed", MIN_CLOCK_SPEED, MAX_CLOCK_SPEED, 1.0),
     )
     section.refuse_unknown()
     return orbit

@@ -107,7 +107,7 @@ class _Looks:
         low = np.array([one for one, other in ends if other is None], dtype=np.intp)
 
         def above(lanes: Indices, times_s: Floats) -> Floats:
-            heights: Floats = self._over_stations(low[lanes], times_s)[0].max(axis=0)
+            heights: Floats = self._margins_deg(low[lanes], times_s).max(axis=0)
             return heights
 
         if apart:
@@ -130,20 +130,18 @@ class _Looks:
 
     def _to_ground_m(self, satellites: Indices, times_s: Floats) -> Floats:
         """(n,) range to the nearest station that sees; where none does yet, to the one that will first."""
-        margins, ranges = self._over_stations(satellites, times_s)
+        margins = self._margins_deg(satellites, times_s)
+        ranges = np.stack([self._geometry.site_range_m(site, satellites, times_s) for site in self._stations])
         nearest: Floats = np.where(margins >= np.minimum(0.0, margins.max(axis=0)), ranges, np.inf).min(axis=0)
         return nearest
 
-    def _over_stations(self, satellites: Indices, times_s: Floats) -> tuple[Floats, Floats]:
-        """(stations, n) degrees above each station's least elevation, and (stations, n) ranges to it [m]."""
+    def _margins_deg(self, satellites: Indices, times_s: Floats) -> Floats:
+        """(stations, n) degrees above each station's least elevation."""
 
         def above(site: Site) -> Floats:
             return self._geometry.elevation_deg(site, satellites, times_s) - site.elevation_deg
 
-        return (
-            np.stack([above(site) for site in self._stations]),
-            np.stack([self._geometry.site_range_m(site, satellites, times_s) for site in self._stations]),
-        )
+        return np.stack([above(site) for site in self._stations])
 
 
 def _joined(rows: Sequence[Contact]) -> list[Contact]:

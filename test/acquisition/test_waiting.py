@@ -79,7 +79,7 @@ def plan_view(silent: str = "", has_planner: bool = True, **proposal: dict[str, 
         (plan_view("sat1 sat2", False), ["no planner is found and no status yet of sat1, sat2", "ROS_DOMAIN_ID=9"]),
         (
             plan_view(unready={"sat1": "is loading its blocks", "sat2": "refuses it: too small"}),
-            ["one is proposed, and waits for sat1 is loading its blocks; sat2 refuses it: too small"],
+            ["one is proposed, but sat1 is loading its blocks; sat2 refuses it: too small"],
         ),
     ],
 )

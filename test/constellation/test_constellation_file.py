@@ -135,16 +135,16 @@ MALFORMED: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("engine: kind is 3", ("engine",), {"kind": 3}),
     ("engine: unknown field 'threads'", ("engine",), {"threads": 3}),
     (
-        "engine: there is no engine tensorrt on auto in auto; those that there are: torch on cpu",
+        "engine: there is no engine of kind tensorrt; those that there are: torch on cpu",
         ("engine",),
         {"kind": "tensorrt"},
     ),
     (
-        "engine: there is no engine onnx on cpu in bfloat16",
+        "engine: there is no engine of kind onnx, device cpu, precision bfloat16",
         ("engine",),
         {"kind": "onnx", "device": "cpu", "precision": "bfloat16"},
     ),
-    ("satellites[1]: engine: there is no engine auto on cuda", ("satellites", 1, "engine"), {"device": "cuda"}),
+    ("satellites[1]: engine: there is no engine of device cuda", ("satellites", 1, "engine"), {"device": "cuda"}),
     (
         "satellites[0]: engine is there, but with external",
         ("satellites", 0),

@@ -11,7 +11,7 @@ from tiny_models import save_member
 
 from satllm_ros.cli import main as cli
 from satllm_ros.model.engines import choice
-from satllm_ros.model.engines.bundle import MANIFEST, bundle_beside, read_manifest
+from satllm_ros.model.engines.bundle import MANIFEST, bundle_of, read_manifest
 from satllm_ros.model.engines.choice import COMBINATIONS, EngineRequest, choose_engine
 from satllm_ros.model.engines.engine import Engine
 from satllm_ros.model.engines.onnx_engine import OnnxEngine
@@ -26,7 +26,7 @@ PARTS = ["embed", "block_001", "block_002", "block_003", "head"]
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model with its bundle beside it."""
     path = save_member(tmp_path_factory.mktemp("bundled"), "vit")
-    export_bundle(path, read_spec(path), bundle_beside(path), lambda: None)
+    export_bundle(path, read_spec(path), bundle_of(path), lambda: None)
     return path
 
 
@@ -38,7 +38,7 @@ def spec(checkpoint: Path) -> ModelSpec:
 @pytest.fixture
 def bundle(checkpoint: Path, tmp_path: Path) -> Path:
     """A copy to do harm to."""
-    return Path(shutil.copytree(bundle_beside(checkpoint), tmp_path / "bundle"))
+    return Path(shutil.copytree(bundle_of(checkpoint), tmp_path / "bundle"))
 
 
 def load_all(folder: Path, spec: ModelSpec) -> None:
@@ -131,15 +131,15 @@ def test_what_it_holds_is_what_the_parts_hold(bundle: Path, spec: ModelSpec) -> 
 # Which one is taken
 
 
-def chosen(checkpoint: Path, *words: str, bundle: Path | None = None) -> tuple[Engine, str]:
+def chosen(checkpoint: Path, *words: str, bundle: Path | str = "") -> tuple[Engine, str]:
     return choose_engine(EngineRequest(*words), checkpoint, read_spec(checkpoint), bundle=bundle, threads=1)
 
 
-def test_auto_takes_the_bundle_beside_the_checkpoint(checkpoint: Path) -> None:
+def test_auto_takes_the_bundle_of_the_checkpoint(checkpoint: Path) -> None:
     engine, why = chosen(checkpoint)
     assert (str(engine.name), why) == (
         "onnx on cpu in float32",
-        f"{bundle_beside(checkpoint)} is a bundle of this model",
+        f"{bundle_of(checkpoint)} is a bundle of this model",
     )
 
 
@@ -174,7 +174,7 @@ def test_what_is_asked_for_is_taken_or_refused(checkpoint: Path, tmp_path: Path)
     with pytest.raises(FileNotFoundError, match="is no bundle"):
         chosen(checkpoint, "onnx", bundle=tmp_path / "none")
     with pytest.raises(
-        ModelError, match="is run by torch on cpu in float32, and torch on auto in bfloat16 is asked for"
+        ModelError, match="is run by torch on cpu in float32, and kind torch, precision bfloat16 is asked for"
     ):
         chosen(checkpoint, "torch", "auto", "bfloat16")
 

@@ -1,6 +1,7 @@
 """The real process of a satellite, with either engine; and the demo's tiles, which both give the same classes."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -52,33 +53,38 @@ class Board:
     """A satellite's process, which measures blocks of its model and becomes ready."""
 
     def __init__(self, folder: Path, domain: int, *values: str) -> None:
-        self._log = folder / "log"
+        self._said = b""
         words = [f"-p{value}" for value in ("satellites:=[sat1]", f"state_directory:={folder}", *values)]
         words = [word for value in words for word in (value[:2], value[2:])]
         command = [sys.executable, "-P", "-c", SATELLITE, "--ros-args", "-r", "__ns:=/sat1", *words]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, env=os.environ | {"ROS_DOMAIN_ID": str(domain)}, cwd=folder, stdout=log, stderr=log
-            )
+        environment = os.environ | {"ROS_DOMAIN_ID": str(domain)}
+        self._process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+        )
 
     @property
     def log(self) -> str:
-        return self._log.read_text()
+        return self._said.decode()
 
     def until(self, words: str) -> None:
+        assert self._process.stdout is not None
         deadline_s = time.monotonic() + PATIENCE_S
         while words not in self.log:
-            assert self._process.poll() is None and time.monotonic() < deadline_s, self.log
-            time.sleep(0.1)
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
+            more = os.read(self._process.stdout.fileno(), 65536) if ready else b""
+            # Nothing more: it has ended, or the time is over.
+            assert more, self.log
+            self._said += more
 
     def end(self) -> str:
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(PATIENCE_S)
+        rest, _ = self._process.communicate(timeout=PATIENCE_S)
+        self._said += rest
         return self.log
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 @pytest.fixture

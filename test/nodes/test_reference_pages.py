@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 )
 def test_the_page_is_the_one_the_tables_make(name: str, page: Path) -> None:
     assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == page(), (
-        "run `python -m satllm_ros.nodes.reference docs` with the installed package"
+        "after `make setup`, run in build/ `../.venv/bin/python -m satllm_ros.nodes.reference ../docs`"
     )
 
 

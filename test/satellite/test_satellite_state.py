@@ -327,10 +327,8 @@ def test_what_the_protocol_finds_to_fit_is_loaded(make: Callable[..., Satellite]
     assert len(sat.said[-1].serves) == 2, "to the byte, both fit"
 
 
-def test_blocks_that_arrive_after_the_batches_moved_on_are_freed(sat: Satellite) -> None:
-    first, late, current = sat.plan(1, 1), sat.plan(2, 2), sat.plan(3, 1)
-    sat.commit(first)
-    before = sat.submodels.memory_bytes
+def held_up(sat: Satellite) -> tuple[threading.Event, threading.Event]:
+    """Keeps loads from going on: an event of one that has begun, and one that lets all go on."""
     entered, release = threading.Event(), threading.Event()
     load = sat.submodels._load
 
@@ -340,6 +338,14 @@ def test_blocks_that_arrive_after_the_batches_moved_on_are_freed(sat: Satellite)
         load(start, stop)
 
     sat.submodels._load = slow_load
+    return entered, release
+
+
+def test_blocks_that_arrive_after_the_batches_moved_on_are_freed(sat: Satellite) -> None:
+    first, late, current = sat.plan(1, 1), sat.plan(2, 2), sat.plan(3, 1)
+    sat.commit(first)
+    before = sat.submodels.memory_bytes
+    entered, release = held_up(sat)
     sat.satellite_state.take_proposal(late)
     assert entered.wait(PATIENCE_S)
     sat.satellite_state.take_active(current)
@@ -360,15 +366,7 @@ def test_blocks_of_somebody_else_need_no_memory_here(make: Callable[..., Satelli
 
 
 def test_a_load_of_a_former_life_is_no_news_to_this_one(sat: Satellite, checkpoint: Path) -> None:
-    entered, release = threading.Event(), threading.Event()
-    load = sat.submodels._load
-
-    def slow_load(start: int, stop: int) -> None:
-        entered.set()
-        assert release.wait(PATIENCE_S)
-        load(start, stop)
-
-    sat.submodels._load = slow_load
+    entered, release = held_up(sat)
     former = sat.submodels
     plan = sat.plan(1, 2)
     sat.satellite_state.take_proposal(plan)

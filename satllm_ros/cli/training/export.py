@@ -33,17 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from satllm_ros.assets.paths import checkpoint_path
-    from satllm_ros.model.engines.bundle import bundle_beside
+    from satllm_ros.model.engines.bundle import bundle_of
     from satllm_ros.model.spec import read_spec
     from satllm_ros.profiling.bar import progress
 
     checkpoint = checkpoint_path(arguments.checkpoint)
     spec = read_spec(checkpoint)
-    folder: Path = arguments.out or bundle_beside(checkpoint)
+    folder = bundle_of(checkpoint, arguments.out or "")
     # Imports torch: what can be refused before has been.
-    from satllm_ros.model.export.write import check_place, export_bundle
+    from satllm_ros.model.export.write import export_bundle
 
-    check_place(folder)
     with progress("export", spec.blocks + 2) as tick:
         manifest = export_bundle(checkpoint, spec, folder, tick)
     if write_json(arguments.json, {"bundle": str(folder), **asdict(manifest)}):
@@ -59,4 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
             "rounding of that"
         )
     print(f"written to {folder}")
+    if arguments.out is None:
+        print("  satellites whose engine is auto or onnx find it there, and take it from now on")
     return 0

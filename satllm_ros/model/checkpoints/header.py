@@ -106,11 +106,16 @@ def pixels_metadata(rules: PixelRules) -> dict[str, str]:
 
 def file_id(path: Path) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a file."""
+    return file_sha256(path)[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_HASH_CHUNK_BYTES):
             digest.update(chunk)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _parse(metadata: Mapping[str, str], key: str) -> Any:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from satllm_ros.model.checkpoints.header import file_sha256
 from satllm_ros.model.errors import ModelError
 from satllm_ros.model.spec import FLOAT32, ModelSpec
 
@@ -23,7 +24,6 @@ FORMAT, VERSION = "satllm-onnx-bundle", 1
 # LayerNormalization came with it; every runtime of the last years has it.
 OPSET = 17
 EMBED, HEAD = "embed", "head"
-_HASH_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Manifest:
         return json.dumps({**document, "seal": _seal(document)}, indent=1) + "\n"
 
 
-def bundle_beside(checkpoint: Path) -> Path:
-    """Where the bundle of a checkpoint is looked for, and made, unless a place is named."""
-    return checkpoint.with_name(checkpoint.name + ".onnx")
+def bundle_of(checkpoint: Path, named: str | Path = "") -> Path:
+    """Where the bundle of a checkpoint is looked for, and made: at the place that is named, else beside it."""
+    return Path(named) if named else checkpoint.with_name(checkpoint.name + ".onnx")
 
 
 def block_name(block: int) -> str:
@@ -115,10 +115,10 @@ def read_manifest(folder: Path, spec: ModelSpec) -> Manifest:
         manifest = _parse(path.read_bytes())
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: {error}") from error
-    stated = (manifest.model_id, manifest.blocks, manifest.tokens, manifest.width, manifest.classes)
     if manifest.model_id != spec.model_id:
         raise ModelError(f"{path}: it is of model {manifest.model_id}, expected {spec.model_id}")
-    if stated[1:] != (spec.blocks, spec.tokens, spec.width, len(spec.classes)):
+    sizes = (manifest.blocks, manifest.tokens, manifest.width, manifest.classes)
+    if sizes != (spec.blocks, spec.tokens, spec.width, len(spec.classes)):
         raise ModelError(f"{path}: it states other sizes than the checkpoint of model {spec.model_id}")
     return manifest
 
@@ -140,15 +140,6 @@ def check_part(folder: Path, name: str, manifest: Manifest) -> Path:
     if found != manifest.parts[name].sha256:
         raise ModelError(f"{path}: its SHA-256 is {found[:16]}…, expected {manifest.parts[name].sha256[:16]}…")
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _parse(content: bytes) -> Manifest:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from satllm_ros.model.engines.bundle import bundle_beside, read_manifest
+from satllm_ros.model.engines.bundle import bundle_of, read_manifest
 from satllm_ros.model.engines.engine import Engine, EngineName
 from satllm_ros.model.engines.onnx_engine import OnnxEngine
 from satllm_ros.model.engines.torch_engine import TorchEngine
@@ -19,9 +19,10 @@ COMBINATIONS = (
     EngineName(TORCH, "cpu", BFLOAT16),
     EngineName(ONNX, "cpu", FLOAT32),
 )
-KINDS = (AUTO, TORCH, ONNX)
-DEVICES = (AUTO, "cpu")
-PRECISIONS = (AUTO, FLOAT32, BFLOAT16)
+KINDS, DEVICES, PRECISIONS = (
+    (AUTO, *dict.fromkeys(words))
+    for words in zip(*((name.kind, name.device, name.precision) for name in COMBINATIONS), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class EngineRequest:
     def __post_init__(self) -> None:
         if not any(self.allows(name) for name in COMBINATIONS):
             listed = "; ".join(map(str, COMBINATIONS))
-            raise ModelError(
-                f"there is no engine {self.kind} on {self.device} in {self.precision}; those that there are: {listed}"
-            )
+            raise ModelError(f"there is no engine of {self}; those that there are: {listed}")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {word}" for name, word in asdict(self).items() if word != AUTO)
 
     def allows(self, name: EngineName) -> bool:
         """Whether an engine is what is asked for."""
@@ -52,14 +54,14 @@ class EngineRequest:
 
 
 def choose_engine(
-    request: EngineRequest, checkpoint: Path, spec: ModelSpec, *, bundle: Path | None, threads: int
+    request: EngineRequest, checkpoint: Path, spec: ModelSpec, *, bundle: str | Path, threads: int
 ) -> tuple[Engine, str]:
     """The engine to take, not yet open, and why, in words.
 
     Parameters
     ----------
     bundle
-        Where the bundle is; None: beside the checkpoint.
+        Where the bundle is; empty: beside the checkpoint.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def choose_engine(
     torch_engine = TorchEngine(checkpoint, spec, threads=threads)
     if request.kind == TORCH:
         return _allowed(request, torch_engine), "it is asked for"
-    folder = bundle or bundle_beside(checkpoint)
+    folder = bundle_of(checkpoint, bundle)
     try:
         manifest = read_manifest(folder, spec)
         onnx_engine = _allowed(request, OnnxEngine(folder, manifest, threads=threads))
@@ -88,8 +90,5 @@ def choose_engine(
 
 def _allowed(request: EngineRequest, engine: Engine) -> Engine:
     if not request.allows(engine.name):
-        raise ModelError(
-            f"this checkpoint is run by {engine.name}, and {request.kind} on {request.device} in {request.precision} "
-            "is asked for"
-        )
+        raise ModelError(f"this checkpoint is run by {engine.name}, and {request} is asked for")
     return engine

@@ -11,6 +11,7 @@ import onnx
 import timm
 import torch
 
+from satllm_ros.model.checkpoints.header import file_sha256
 from satllm_ros.model.engines.bundle import (
     EMBED,
     HEAD,
@@ -19,7 +20,6 @@ from satllm_ros.model.engines.bundle import (
     Manifest,
     PartFile,
     block_name,
-    file_sha256,
     part_path,
 )
 from satllm_ros.model.errors import ModelError, about
@@ -42,7 +42,7 @@ def export_bundle(checkpoint: Path, spec: ModelSpec, folder: Path, tick: Callabl
     ModelError
         If the checkpoint is not what it must be, or a part cannot be expressed in ONNX.
     """
-    check_place(folder)
+    _check_place(folder)
     partial_folder = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
     partial_folder.mkdir()
@@ -76,7 +76,7 @@ def export_bundle(checkpoint: Path, spec: ModelSpec, folder: Path, tick: Callabl
     return manifest
 
 
-def check_place(folder: Path) -> None:
+def _check_place(folder: Path) -> None:
     """Refuse to write a bundle where something else stands, or where there is no folder to put it into."""
     if folder.exists() and not (folder / MANIFEST).is_file():
         raise FileExistsError(f"{folder} is there and is no bundle: name another place, or remove it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from satllm_ros.interfaces import MAX_BATCH_TILES, SOURCE_KINDS
+from satllm_ros.interfaces import MAX_BATCH_TILES, MAX_CLOCK_SPEED, MIN_CLOCK_SPEED, SOURCE_KINDS
 from satllm_ros.nodes.base.parameters import NodeParameters, parameter
 
 # What links there are, in words.
@@ -63,7 +63,7 @@ class PlanParameters(NodeParameters):
 class ClockParameters(NodeParameters):
     """How fast the graph's clock goes."""
 
-    speed: float = parameter(1.0, "Seconds of the graph's clock in a real one", "-", 0.01, 1e4)
+    speed: float = parameter(1.0, "Seconds of the graph's clock in a real one", "-", MIN_CLOCK_SPEED, MAX_CLOCK_SPEED)
 
 
 @dataclass(frozen=True)

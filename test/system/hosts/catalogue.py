@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hosts.scenario import MBIT, Crew, Discovery, End, Outage, Plan, Return, Scenario, Shape, both_ways
+from hosts.scenario import MBIT, Discovery, End, Memory, Outage, Plan, Return, Scenario, Shape, both_ways
 
 # Half a megabyte a batch, as in the flights that showed what is broken.
 _HALF_A_MEGABYTE = 10
@@ -35,17 +35,17 @@ def _steady(mbit: float, minutes: float, short: Plan | None = None) -> Scenario:
 def _outage(host: str, where: str, how: End, seconds: float, short: Plan | None = None) -> Scenario:
     # Batches of 50 KB, ten a second at most, for half a minute more than the outage, that are flown around it.
     batches = int(10 * (seconds + 30))
-    crew = Crew.TWO if host.startswith("sat") else Crew.THREE
+    memory = Memory.TWO if host.startswith("sat") else Memory.THREE
     line = both_ways(20)
     fault = Outage(host, how, seconds)
-    long = Plan(batches, 1, line, crew=crew, faults=(fault,), patience_s=seconds + 200.0)
+    long = Plan(batches, 1, line, memory=memory, faults=(fault,), patience_s=seconds + 200.0)
     name = f"{where} cut off for {seconds:g} s: {how.value}"
     return Scenario(name, long, short, (seconds + 90) / 60, is_long_running=seconds >= 300)
 
 
 def _brief_outage(host: str, how: End, seconds: float) -> Plan:
     return Plan(
-        40, 2, both_ways(20), satellites=2, crew=Crew.TWO, faults=(Outage(host, how, seconds, 2),), patience_s=120.0
+        40, 2, both_ways(20), satellites=2, memory=Memory.TWO, faults=(Outage(host, how, seconds, 2),), patience_s=120.0
     )
 
 
@@ -68,7 +68,7 @@ _OUTAGES = (
 )
 
 SCENARIOS = (
-    _steady(500, 1, Plan(6, 4, _FAST, satellites=2, crew=Crew.TWO, patience_s=120.0)),
+    _steady(500, 1, Plan(6, 4, _FAST, satellites=2, memory=Memory.TWO, patience_s=120.0)),
     _steady(20, 1),
     _steady(8, 1.5),
     _steady(2, 4),
@@ -92,23 +92,23 @@ SCENARIOS = (
     ),
     Scenario(
         "a satellite returns with another address",
-        Plan(400, 1, both_ways(20), crew=Crew.THREE, faults=(Return("sat2", 5.0),)),
+        Plan(400, 1, both_ways(20), memory=Memory.THREE, faults=(Return("sat2", 5.0),)),
         minutes=2,
     ),
     Scenario(
         "the ground returns with another address",
-        Plan(400, 1, both_ways(20), crew=Crew.THREE, faults=(Return("ground", 5.0),)),
+        Plan(400, 1, both_ways(20), memory=Memory.THREE, faults=(Return("ground", 5.0),)),
         minutes=2,
     ),
     Scenario(
         "two constellations on one network",
-        Plan(50, _HALF_A_MEGABYTE, both_ways(20), satellites=2, crew=Crew.TWO, constellations=2),
+        Plan(50, _HALF_A_MEGABYTE, both_ways(20), satellites=2, memory=Memory.TWO, constellations=2),
         minutes=2,
     ),
     *(
         Scenario(
             f"found by {discovery.value}, no multicast",
-            Plan(20, _HALF_A_MEGABYTE, both_ways(20), satellites=2, crew=Crew.TWO, discovery=discovery),
+            Plan(20, _HALF_A_MEGABYTE, both_ways(20), satellites=2, memory=Memory.TWO, discovery=discovery),
             minutes=1.5,
         )
         for discovery in (Discovery.PEERS, Discovery.SERVER)
@@ -117,7 +117,7 @@ SCENARIOS = (
         # Each takes 40 s a hop, ten times as long as a satellite that says nothing lives.
         "batches of 10 MB at 2 Mbit/s",
         Plan(6, 200, both_ways(2), is_steady=True, patience_s=1800.0),
-        Plan(2, 200, both_ways(2), satellites=2, crew=Crew.TWO, is_steady=True, patience_s=600.0),
+        Plan(2, 200, both_ways(2), satellites=2, memory=Memory.TWO, is_steady=True, patience_s=600.0),
         minutes=10,
         is_long_running=True,
     ),

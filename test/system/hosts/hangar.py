@@ -84,7 +84,7 @@ class Hangar:
             cargo.material,
             [plan.compute_s / spec.blocks / plan.batch_tiles] * plan.satellites,
             batch_tiles=plan.batch_tiles,
-            memory_bytes=int(plan.crew.value * sum(spec.layer_bytes)),
+            memory_bytes=int(plan.memory.value * sum(spec.layer_bytes)),
             upload_encoding="rgb8",
             window_batches=plan.window,
             codecs=[plan.codec],

@@ -43,7 +43,7 @@ class Discovery(Enum):
     SERVER = "discovery server"
 
 
-class Crew(Enum):
+class Memory(Enum):
     """How many satellites the model needs at least: the share of its bytes that each may hold."""
 
     THREE = 0.45
@@ -82,7 +82,7 @@ class Plan:
     compute_s: float = 0.3
     window: int = 4
     satellites: int = 3
-    crew: Crew = Crew.THREE
+    memory: Memory = Memory.THREE
     codec: str = "raw"
     discovery: Discovery = Discovery.MULTICAST
     constellations: int = 1
@@ -120,4 +120,4 @@ def both_ways(mbit: float, **more: float) -> Shape:
     return Shape(mbit * MBIT, mbit * MBIT, **more)
 
 
-__all__ = ["Crew", "Discovery", "End", "MBIT", "Outage", "Plan", "Return", "Scenario", "Shape", "both_ways"]
+__all__ = ["Memory", "Discovery", "End", "MBIT", "Outage", "Plan", "Return", "Scenario", "Shape", "both_ways"]
